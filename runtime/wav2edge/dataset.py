@@ -1,0 +1,169 @@
+"""Data sets on disk: the Hugging Face ``audiofolder`` layout and NeMo-style JSON-lines manifests.
+
+See https://huggingface.co/docs/datasets/audio_dataset#audiofolder and the manifest format of NVIDIA NeMo's ASR
+collection. Only the rows are read here; the audio is read when it is needed.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from wav2edge.errors import DataError
+
+SPLIT_NAMES = {
+    "train": "train",
+    "training": "train",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "dev": "validation",
+    "eval": "validation",
+    "test": "test",
+    "testing": "test",
+}
+"""What a split may be called, and what it is called here."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Utterance:
+    """A row of a data set; ``where`` names the file and line it stands in."""
+
+    path: Path
+    where: str
+    transcription: str | None = None
+    label: str | None = None
+    split: str | None = None
+    speaker: str | None = None
+
+
+def normalize_transcription(text: str) -> str:
+    """Unicode NFC, and single spaces between words."""
+    return " ".join(unicodedata.normalize("NFC", text).split())
+
+
+def read_dataset(root: Path) -> list[Utterance]:
+    """Every row of a data set, in the order of its files.
+
+    Args:
+        root: an ``audiofolder`` (``metadata.csv`` or ``metadata.jsonl``, in it or in its split folders), or a
+            JSON-lines manifest with ``audio_filepath``, ``text`` and ``label``.
+
+    Raises:
+        DataError: nothing readable is there, or a row is broken; the message names file and line.
+    """
+    if root.is_file():
+        return list(_utterances(root, _json_rows(root), root.parent))
+    if not root.is_dir():
+        raise DataError(f"{root}: no such data set; give a folder with metadata.csv, or a .jsonl manifest")
+    tables = [path for folder in (root, *sorted(root.iterdir())) if folder.is_dir() for path in _tables_in(folder)]
+    if not tables:
+        raise DataError(f"{root}: no metadata.csv or metadata.jsonl in it or its split folders; write one (see README)")
+    utterances = [row for path in tables for row in _utterances(path, _READERS[path.suffix](path), root)]
+    if not utterances:
+        raise DataError(f"{tables[0]}: has a header but no rows; add one row a clip")
+    return utterances
+
+
+def select_split(utterances: Sequence[Utterance], split: str) -> list[Utterance]:
+    """The rows of one split.
+
+    Raises:
+        DataError: there are none; the message lists the splits that are there.
+    """
+    chosen = [row for row in utterances if row.split == SPLIT_NAMES.get(split, split)]
+    if not chosen:
+        there = sorted({row.split or "(none)" for row in utterances})
+        raise DataError(f"no row belongs to the split {split!r}; the data set has: {', '.join(there)}")
+    return chosen
+
+
+def label_order(labels: Iterable[str]) -> tuple[str, ...]:
+    """Distinct labels, numbers by value and before names."""
+    return tuple(
+        sorted(
+            set(labels), key=lambda label: (not label.isdecimal(), int(label or 0) if label.isdecimal() else 0, label)
+        )
+    )
+
+
+def _tables_in(folder: Path) -> list[Path]:
+    return [path for suffix in _READERS if (path := folder / f"metadata{suffix}").is_file()]
+
+
+def _csv_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file)
+        for row in reader:
+            yield reader.line_num, row
+
+
+def _json_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    with path.open(encoding="utf-8-sig") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except json.JSONDecodeError as error:
+                raise DataError(f"{path}:{number}: not JSON ({error.msg}); each line holds one JSON object") from None
+            if not isinstance(row, dict):
+                raise DataError(f"{path}:{number}: not a JSON object; each line holds one")
+            yield number, row
+
+
+_READERS: dict[str, Callable[[Path], Iterator[tuple[int, Mapping[str, Any]]]]] = {
+    ".csv": _csv_rows,
+    ".jsonl": _json_rows,
+}
+
+
+def _utterances(path: Path, rows: Iterator[tuple[int, Mapping[str, Any]]], root: Path) -> Iterator[Utterance]:
+    try:
+        for number, row in rows:
+            yield _utterance(path, number, row, root)
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8") from None
+    except csv.Error as error:
+        raise DataError(f"{path}: not CSV ({error}); save it as comma-separated values") from None
+
+
+def _utterance(path: Path, number: int, row: Mapping[str, Any], root: Path) -> Utterance:
+    where = f"{path}:{number}"
+    name = _text(row, "file_name", "audio_filepath")
+    if not name:
+        raise DataError(f"{where}: no file_name (or audio_filepath); each row names its clip")
+    if float(row.get("offset") or 0) > 0:
+        raise DataError(f"{where}: a clip with an offset; cut the clip out into a file of its own")
+    clip = path.parent / name
+    transcription = _text(row, "transcription", "text")
+    split = _text(row, "split") or _split_of(clip, root)
+    return Utterance(
+        path=clip,
+        where=where,
+        transcription=None if transcription is None else normalize_transcription(transcription),
+        label=_text(row, "label", "command"),
+        split=None if split is None else SPLIT_NAMES.get(split.lower(), split),
+        speaker=_text(row, "speaker", "speaker_id"),
+    )
+
+
+def _text(row: Mapping[str, Any], *keys: str) -> str | None:
+    for key in keys:
+        if row.get(key) is not None:
+            return str(row[key]).strip()
+    return None
+
+
+def _split_of(clip: Path, root: Path) -> str | None:
+    """The split a clip's first folder stands for, as ``audiofolder`` reads it."""
+    try:
+        first = clip.relative_to(root).parts[0]
+    except ValueError:
+        return None
+    return first if first.lower() in SPLIT_NAMES else None

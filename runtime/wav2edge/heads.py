@@ -1,0 +1,62 @@
+"""What a model answers with: the meaning of each output of the graph."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class CtcHead:
+    """Frame scores over a vocabulary, read by connectionist temporal classification.
+
+    ``vocabulary[i]`` is the token of column ``i``. ``blank_id`` separates repeated tokens. ``silent_ids`` are the
+    tokens that are never written out: beginning, end and unknown.
+    """
+
+    output: str
+    vocabulary: tuple[str, ...]
+    blank_id: int
+    word_delimiter: str | None = "|"
+    silent_ids: frozenset[int] = frozenset()
+    lower_case: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.blank_id < len(self.vocabulary):
+            raise ValueError(f"the blank {self.blank_id} is outside the vocabulary of {len(self.vocabulary)} tokens")
+        if len(set(self.vocabulary)) != len(self.vocabulary):
+            raise ValueError("the vocabulary holds a token twice")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassificationHead:
+    """One score a label for the whole clip; ``labels[i]`` is the label of column ``i``."""
+
+    output: str
+    labels: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not self.labels or len(set(self.labels)) != len(self.labels):
+            raise ValueError(f"labels are one or more, each once; not {list(self.labels)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heads:
+    """The heads of one model; at least one of them is there."""
+
+    ctc: CtcHead | None = None
+    classification: ClassificationHead | None = None
+
+    def __post_init__(self) -> None:
+        if self.ctc is None and self.classification is None:
+            raise ValueError("a model has a CTC head, a classification head, or both")
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the graph outputs that the heads read."""
+        return tuple(head.output for head in (self.ctc, self.classification) if head is not None)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The heads that are there: ``ctc``, ``classification``."""
+        present = {"ctc": self.ctc, "classification": self.classification}
+        return tuple(name for name, head in present.items() if head is not None)
