@@ -1,0 +1,7 @@
+"""``python -m wav2edge``."""
+
+import sys
+
+from wav2edge.cli import main
+
+sys.exit(main())

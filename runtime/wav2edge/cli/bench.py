@@ -1,0 +1,53 @@
+"""``wav2edge bench``: how fast one bundle answers here."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from wav2edge.benchmark import BenchmarkPlan, benchmark
+from wav2edge.bundle import Bundle
+from wav2edge.cli.command import Command
+from wav2edge.cli.options import add_engine_options, strict_json
+from wav2edge.progress import Progress
+
+
+def _add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("bundle", metavar="BUNDLE", type=Path, help="folder that `wav2edge export` wrote")
+    parser.add_argument("--runs", type=int, default=30, metavar="N", help="timed answers a clip length (default: 30)")
+    parser.add_argument(
+        "--no-spinning", action="store_true", help="let threads sleep between calls, as an embedded engine does"
+    )
+    parser.add_argument("--json", action="store_true", help="print every sample as JSON")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="also write the JSON to FILE")
+    add_engine_options(parser)
+
+
+def _run(options: Namespace) -> int:
+    bundle = Bundle.open(options.bundle)
+    plan = BenchmarkPlan(
+        bundle=options.bundle,
+        runs=options.runs,
+        device=options.device,
+        threads=options.threads,
+        variant=bundle.variant(options.variant).precision,
+        spinning=not options.no_spinning,
+    )
+    with Progress("measuring", plan.steps) as progress:
+        report = benchmark(plan, advance=progress.advance)
+    document = strict_json(report.to_dict())
+    if options.output is not None:
+        options.output.write_text(document + "\n", encoding="utf-8")
+        print(f"wav2edge: wrote {options.output}", file=sys.stderr)
+    print(document if options.json else report.table())
+    return 0
+
+
+COMMAND = Command(
+    name="bench",
+    summary="measure latency, load, cold start and memory of a bundle on this machine",
+    add_arguments=_add_arguments,
+    run=_run,
+    examples="  wav2edge bench bundle\n  wav2edge bench bundle --variant fp32 --threads 1 --output fp32.json",
+)

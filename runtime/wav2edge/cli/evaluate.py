@@ -1,0 +1,65 @@
+"""``wav2edge evaluate``: the reference card's report for a bundle or a checkpoint."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser, Namespace
+from importlib import metadata
+from pathlib import Path
+
+from wav2edge.cli.command import Command
+from wav2edge.cli.options import add_engine_options, strict_json
+from wav2edge.dataset import read_dataset
+from wav2edge.engine import load
+from wav2edge.errors import MissingDependencyError
+from wav2edge.evaluation import Recognizer, choose_split, evaluate
+from wav2edge.manifest import MANIFEST
+from wav2edge.progress import Progress
+
+RECOGNIZERS = "wav2edge.recognizers"
+
+
+def _add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL", help="a bundle, or a PyTorch checkpoint (folder or Hub name)")
+    parser.add_argument("data", metavar="DATA", type=Path, help="audiofolder with metadata.csv, or a .jsonl manifest")
+    parser.add_argument("--split", metavar="NAME", help="which rows (default: test, else validation, else all)")
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    add_engine_options(parser)
+
+
+def _run(options: Namespace) -> int:
+    utterances = choose_split(read_dataset(options.data), options.split)
+    recognizer = _recognizer(options)
+    with Progress("evaluating", len(utterances)) as progress:
+        evaluation = evaluate(recognizer, utterances, advance=progress.advance)
+    for failure in evaluation.failures:
+        print(f"wav2edge: {failure}", file=sys.stderr)
+    print(strict_json(evaluation.report.to_dict()) if options.json else evaluation.report.table())
+    return 1 if evaluation.failures else 0
+
+
+def _recognizer(options: Namespace) -> Recognizer:
+    folder = Path(options.model)
+    if (folder / MANIFEST).exists() or (folder.is_dir() and not (folder / "config.json").exists()):
+        return load(folder, device=options.device, threads=options.threads, variant=options.variant)
+    try:
+        (entry,) = metadata.entry_points(group=RECOGNIZERS, name="checkpoint")
+        recognizer: Recognizer = entry.load()(options.model)
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"{options.model} is a PyTorch checkpoint, and {error.name or error} is not installed;"
+            " run: pip install 'wav2edge[train]'"
+        ) from None
+    return recognizer
+
+
+COMMAND = Command(
+    name="evaluate",
+    summary="report accuracy, precision, recall, F1, confusion and WER of a bundle or a checkpoint",
+    add_arguments=_add_arguments,
+    run=_run,
+    examples="""\
+  wav2edge evaluate bundle data/
+  wav2edge evaluate bundle data/ --variant fp32 --split validation --json
+  wav2edge evaluate checkpoint/ data/""",
+)

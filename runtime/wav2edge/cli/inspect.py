@@ -1,0 +1,85 @@
+"""``wav2edge inspect``: what a bundle is, without opening a graph."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from typing import Any
+
+from wav2edge.bundle import Bundle
+from wav2edge.cli.command import Command
+from wav2edge.cli.options import strict_json
+
+SPEED_CLASSES = ((0.3e9, "tiny"), (2e9, "small"), (10e9, "medium"))
+"""Multiply-accumulates for a second of audio below which a model is called so; wav2vec2-base is medium."""
+LARGEST_CLASS = "large"
+
+
+def speed_class(macs_per_s: int) -> str:
+    """A word for how heavy a model is."""
+    return next((name for limit, name in SPEED_CLASSES if macs_per_s < limit), LARGEST_CLASS)
+
+
+def _describe(bundle: Bundle) -> dict[str, Any]:
+    manifest, heads = bundle.manifest, bundle.manifest.heads
+    return {
+        "name": manifest.name,
+        "model_type": manifest.model_type,
+        "heads": list(heads.names),
+        "labels": list(heads.classification.labels) if heads.classification else None,
+        "vocabulary": list(heads.ctc.vocabulary) if heads.ctc else None,
+        "parameters": manifest.parameters,
+        "macs_per_s": manifest.macs_per_s,
+        "speed_class": speed_class(manifest.macs_per_s),
+        "frame_ms": manifest.geometry.frame_s * 1e3,
+        "shortest_clip_ms": manifest.geometry.receptive_field / manifest.geometry.rate_hz * 1e3,
+        "default_variant": manifest.default_variant,
+        "variants": {
+            name: {
+                "file": variant.file,
+                "operators": variant.operators,
+                "size_bytes": manifest.files[variant.file].size_bytes,
+            }
+            for name, variant in manifest.variants.items()
+        },
+        "made_with": dict(manifest.made_with),
+    }
+
+
+def _lines(facts: dict[str, Any]) -> list[str]:
+    def listed(values: list[str] | None) -> str:
+        return " ".join(values) if values else "-"
+
+    lines = [
+        f"name        {facts['name']}",
+        f"model       {facts['model_type']}, {facts['parameters'] / 1e6:.2f} M parameters",
+        f"speed       {facts['macs_per_s'] / 1e9:.2f} GMAC for a second of audio ({facts['speed_class']})",
+        f"heads       {listed(facts['heads'])}",
+        f"labels      {listed(facts['labels'])}",
+        f"vocabulary  {listed(facts['vocabulary'])}",
+        f"frames      one each {facts['frame_ms']:g} ms; clips from {facts['shortest_clip_ms']:g} ms",
+    ]
+    for name, variant in facts["variants"].items():
+        default = "  (default)" if name == facts["default_variant"] else ""
+        lines.append(f"variant     {name:5} {variant['size_bytes'] / 1e6:8.2f} MB  {variant['file']}{default}")
+    lines.append("made with   " + ", ".join(f"{name} {version}" for name, version in facts["made_with"].items()))
+    return lines
+
+
+def _add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("bundle", metavar="BUNDLE", help="folder that `wav2edge export` wrote")
+    parser.add_argument("--json", action="store_true", help="print as JSON")
+
+
+def _run(options: Namespace) -> int:
+    facts = _describe(Bundle.open(options.bundle))
+    print(strict_json(facts) if options.json else "\n".join(_lines(facts)))
+    return 0
+
+
+COMMAND = Command(
+    name="inspect",
+    summary="say what a bundle is: heads, labels, size, weight",
+    add_arguments=_add_arguments,
+    run=_run,
+    examples="  wav2edge inspect bundle\n  wav2edge inspect bundle --json",
+)

@@ -1,0 +1,107 @@
+"""Finds the verb, runs it, and turns what goes wrong into one line on standard error and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib import metadata
+
+from wav2edge.cli import bench, evaluate, inspect, run, verify
+from wav2edge.cli.command import Command
+from wav2edge.errors import MissingDependencyError, Wav2EdgeError
+from wav2edge.version import __version__
+
+BUILTIN = {
+    command.name: command for command in (run.COMMAND, evaluate.COMMAND, verify.COMMAND, inspect.COMMAND, bench.COMMAND)
+}
+PLUGINS = "wav2edge.commands"
+ORDER = ("demo", "train", "evaluate", "export", "verify", "inspect", "run", "bench")
+EXIT_CODES = """\
+exit codes: 0 all answered, 1 some inputs failed (the rest answered), 2 wrong usage,
+            3 the bundle or the device cannot be used, 130 interrupted"""
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line; ``sys.argv`` without arguments. Returns the exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in words
+    try:
+        command, options = _parse(words)
+        code = command.run(options)
+        sys.stdout.flush()
+        return code
+    except Wav2EdgeError as error:
+        return _fail(error, str(error), error.exit_code, debug)
+    except KeyboardInterrupt as error:
+        return _fail(error, "interrupted", INTERRUPTED, debug)
+    except BrokenPipeError:
+        # Whoever read our answers has gone. Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        return _fail(error, f"{error.filename or 'input or output'}: {error.strerror or error}", 1, debug)
+    except Exception as error:
+        message = f"unexpected {type(error).__name__}: {_one_line(error)}; run again with --debug and report it"
+        return _fail(error, message, 1, debug)
+
+
+def _parse(words: list[str]) -> tuple[Command, argparse.Namespace]:
+    verb = next((word for word in words if not word.startswith("-")), None)
+    commands = dict(BUILTIN) if verb in BUILTIN else {**BUILTIN, **_plugins(verb)}
+    parser = argparse.ArgumentParser(
+        prog="wav2edge",
+        description="Fine-tune wav2vec2, export it to a proved ONNX bundle, and answer with it on the edge.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"wav2edge {__version__}")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    verbs = parser.add_subparsers(dest="verb", metavar="COMMAND", required=True)
+    for command in sorted(commands.values(), key=lambda command: ORDER.index(command.name)):
+        verb_parser = verbs.add_parser(
+            command.name,
+            help=command.summary,
+            description=command.summary,
+            epilog=f"examples:\n{command.examples}\n\n{EXIT_CODES}" if command.examples else EXIT_CODES,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        verb_parser.add_argument("--debug", action="store_true", help=argparse.SUPPRESS)
+        command.add_arguments(verb_parser)
+    options = parser.parse_args(words)
+    return commands[options.verb], options
+
+
+def _plugins(verb: str | None) -> dict[str, Command]:
+    """The verbs of the other packages; the one that is asked for must load, the others may be missing."""
+    found: dict[str, Command] = {}
+    for entry in metadata.entry_points(group=PLUGINS):
+        if verb not in (None, entry.name):
+            continue
+        try:
+            found[entry.name] = entry.load()
+        except ImportError as error:
+            if verb == entry.name:
+                raise missing_extra(entry.name, error) from None
+    return found
+
+
+def missing_extra(verb: str, error: ImportError) -> MissingDependencyError:
+    """One sentence for a verb whose packages are not installed."""
+    return MissingDependencyError(
+        f"`wav2edge {verb}` needs {error.name or error}, which is not installed; run: pip install 'wav2edge[{verb}]'"
+    )
+
+
+def _fail(error: BaseException, message: str, code: int, debug: bool) -> int:
+    if debug:
+        traceback.print_exception(error, file=sys.stderr)
+    print(f"wav2edge: {message}", file=sys.stderr)
+    return code
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())

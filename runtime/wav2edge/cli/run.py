@@ -1,0 +1,98 @@
+"""``wav2edge run``: answer clips."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+from wav2edge.cli.command import Command
+from wav2edge.cli.options import add_engine_options, engine_from, strict_json
+from wav2edge.engine import Engine
+from wav2edge.errors import Wav2EdgeError
+from wav2edge.inputs import expand_inputs
+from wav2edge.progress import Progress
+from wav2edge.result import Result
+
+Answer = tuple[str, Result | Wav2EdgeError]
+
+
+def _text(answers: Iterable[Answer], many: bool) -> Iterator[str]:
+    for name, result in answers:
+        if isinstance(result, Result):
+            columns = [name] if many else []
+            columns += [] if result.text is None else [result.text]
+            columns += [] if result.label is None else [result.label]
+            yield "\t".join(columns)
+
+
+def _entry(name: str, result: Result | Wav2EdgeError) -> dict[str, Any]:
+    return {"path": name, **(result.to_dict() if isinstance(result, Result) else {"error": str(result)})}
+
+
+def _jsonl(answers: Iterable[Answer], many: bool) -> Iterator[str]:
+    for name, result in answers:
+        yield strict_json(_entry(name, result), indent=None)
+
+
+def _json(answers: Iterable[Answer], many: bool) -> Iterator[str]:
+    entries = [_entry(name, result) for name, result in answers]
+    yield strict_json(entries if many else entries[0])
+
+
+FORMATS: dict[str, Callable[[Iterable[Answer], bool], Iterator[str]]] = {"text": _text, "json": _json, "jsonl": _jsonl}
+"""How answers are written: text as tab-separated columns, json as one document, jsonl as one object a clip."""
+
+
+def _add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("bundle", metavar="BUNDLE", help="folder that `wav2edge export` wrote")
+    parser.add_argument("audio", metavar="AUDIO", nargs="+", help="files, folders, patterns, or - for standard input")
+    parser.add_argument("--format", choices=FORMATS, default="text", help="how answers are written (default: text)")
+    add_engine_options(parser)
+
+
+def _run(options: Namespace) -> int:
+    engine = engine_from(options)
+    inputs = list(expand_inputs(options.audio))
+    failures: list[str] = []
+    with Progress("answering", len(inputs)) as progress:
+        answers = _answers(engine, inputs, progress, failures)
+        for line in FORMATS[options.format](answers, len(inputs) > 1):
+            progress.clear()
+            print(line, flush=len(inputs) > 1)
+    if failures and len(inputs) > 1:
+        print(f"wav2edge: {len(failures)} of {len(inputs)} inputs failed, the rest are answered", file=sys.stderr)
+    return 1 if failures else 0
+
+
+def _answers(
+    engine: Engine, inputs: Sequence[str | Wav2EdgeError], progress: Progress, failures: list[str]
+) -> Iterator[Answer]:
+    """Each input with its answer; what failed is said on standard error at once."""
+    found = engine.map((name for name in inputs if isinstance(name, str)), errors="return")
+    for name in inputs:
+        result = next(found) if isinstance(name, str) else name
+        shown = name if isinstance(name, str) else str(name).partition(":")[0]
+        progress.clear()
+        if isinstance(result, Wav2EdgeError):
+            failures.append(shown)
+            print(f"wav2edge: {result}", file=sys.stderr)
+        else:
+            for warning in result.warnings:
+                print(f"wav2edge: warning: {shown}: {warning}", file=sys.stderr)
+        yield shown, result
+        progress.advance()
+
+
+COMMAND = Command(
+    name="run",
+    summary="answer clips: transcription, class, or both",
+    add_arguments=_add_arguments,
+    run=_run,
+    examples="""\
+  wav2edge run bundle clip.wav
+  wav2edge run bundle recordings/ --format jsonl > answers.jsonl
+  wav2edge run bundle 'recordings/**/*.flac' --threads 1
+  ffmpeg -i talk.m4a -f wav - | wav2edge run bundle -""",
+)
