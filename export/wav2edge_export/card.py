@@ -1,0 +1,67 @@
+"""The bundle's README.md: a model card that the Hub renders, filled from the certificate and the training report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from wav2edge.manifest import Manifest
+from wav2edge_export.certificate import Certificate
+
+PIPELINES = {"ctc": "automatic-speech-recognition", "classification": "audio-classification"}
+
+
+def bundle_card(manifest: Manifest, certificates: Sequence[Certificate], *, training_report: Path | None) -> str:
+    """The card as Markdown with a metadata block.
+
+    Args:
+        manifest: the bundle's manifest.
+        certificates: of the variants that are in it.
+        training_report: ``report.json`` of the training run, where the checkpoint has one.
+    """
+    sections = [
+        _metadata(manifest),
+        f"# {manifest.name}\n\n{_what(manifest)}",
+        "## Use\n\n```bash\npip install 'wav2edge[cpu]'\nwav2edge run . clip.wav\nwav2edge verify .\n```",
+        f"## Variants\n\n{_variants(manifest, certificates)}",
+    ]
+    if training_report is not None:
+        sections.append(f"## Evaluation of the checkpoint\n\n{_training_figures(training_report)}")
+    return "\n\n".join(sections) + "\n"
+
+
+def _metadata(manifest: Manifest) -> str:
+    pipeline = PIPELINES[manifest.heads.names[0]]
+    tags = [manifest.model_type, "onnx", "wav2edge", *manifest.heads.names]
+    return "\n".join(
+        ["---", "library_name: wav2edge", f"pipeline_tag: {pipeline}", "tags:", *(f"- {tag}" for tag in tags), "---"]
+    )
+
+
+def _what(manifest: Manifest) -> str:
+    heads = " and ".join({"ctc": "a transcription", "classification": "a class"}[name] for name in manifest.heads.names)
+    labels = manifest.heads.classification.labels if manifest.heads.classification else ()
+    classes = f" Classes: {', '.join(labels)}." if labels else ""
+    return (
+        f"A {manifest.model_type} model of {manifest.parameters / 1e6:.2f} M parameters that answers 16 kHz speech with"
+        f" {heads}, exported to ONNX and certified by wav2edge.{classes}"
+    )
+
+
+def _variants(manifest: Manifest, certificates: Sequence[Certificate]) -> str:
+    lines = ["| variant | file | size MB | against the PyTorch checkpoint |", "|---|---|---:|---|"]
+    for certificate in certificates:
+        file = manifest.variants[certificate.precision].file
+        size_mb = manifest.files[file].size_bytes / 1e6
+        lines.append(f"| {certificate.precision} | `{file}` | {size_mb:.2f} | {certificate.summary} |")
+    return "\n".join(lines)
+
+
+def _training_figures(report: Path) -> str:
+    figures: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
+    shown = {name: value for name, value in figures.items() if isinstance(value, (int, float))}
+    return "\n".join(
+        f"- {name}: {value:.4f}" if isinstance(value, float) else f"- {name}: {value}" for name, value in shown.items()
+    )

@@ -1,0 +1,66 @@
+"""``wav2edge export``: a checkpoint to a certified bundle."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from wav2edge.cli.command import Command
+
+
+def _add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("checkpoint", metavar="CHECKPOINT", help="a transformers checkpoint: local folder or Hub name")
+    parser.add_argument("--output", type=Path, required=True, metavar="BUNDLE", help="folder to write")
+    parser.add_argument(
+        "--precision", default="int8", metavar="LIST", help="fp32, int8, or both with a comma; the first is the default"
+    )
+    parser.add_argument(
+        "--operators",
+        default="fused",
+        metavar="KIND",
+        help="fused: attention as one operator of ONNX Runtime; standard: plain ONNX for devices without it",
+    )
+    parser.add_argument("--data", type=Path, metavar="DATA", help="data set the certificate is judged on")
+    parser.add_argument("--split", metavar="NAME", help="which rows of it (default: test, else validation, else all)")
+    parser.add_argument("--max-clips", type=int, metavar="N", help="judge on the first N of them")
+
+
+def _run(options: Namespace) -> int:
+    from wav2edge_export.exporting import export_bundle  # here, so that --help does not wait for PyTorch
+    from wav2edge_export.options import ExportOptions
+
+    export = export_bundle(
+        ExportOptions(
+            checkpoint=options.checkpoint,
+            output=options.output,
+            precisions=tuple(options.precision.split(",")),
+            operators=options.operators,
+            data=options.data,
+            split=options.split,
+            max_clips=options.max_clips,
+        ),
+        say=lambda line: print(f"wav2edge: {line}", file=sys.stderr, flush=True),
+    )
+    manifest = export.bundle.manifest
+    for certificate in export.certificates:
+        file = manifest.variants[certificate.precision].file
+        print(f"{certificate.precision}\t{manifest.files[file].size_bytes / 1e6:.2f} MB\t{export.bundle.folder / file}")
+    for certificate in export.refused:
+        print(
+            f"wav2edge: {certificate.precision} refused, not written: {'; '.join(certificate.violations)}",
+            file=sys.stderr,
+        )
+    return 1 if export.refused else 0
+
+
+COMMAND = Command(
+    name="export",
+    summary="export a checkpoint through Optimum to a quantised bundle, and certify that it answers alike",
+    add_arguments=_add_arguments,
+    run=_run,
+    examples="""\
+  wav2edge export checkpoint/ --output bundle
+  wav2edge export checkpoint/ --output bundle --precision int8,fp32 --data data/
+  wav2edge export facebook/wav2vec2-base-960h --output bundle --operators standard""",
+)

@@ -1,0 +1,38 @@
+"""What an export is asked for, checked before anything is loaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from wav2edge.errors import UsageError
+from wav2edge_export.precision import RECIPES
+
+OPERATORS = ("fused", "standard")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportOptions:
+    """Options of one export.
+
+    ``precisions`` name recipes; the first one becomes the bundle's default. ``operators`` is ``fused`` (attention as
+    one operator of ONNX Runtime) or ``standard`` (plain ONNX, for execution providers that lack it). ``data`` is a
+    data set whose ``split`` the certificate is judged on, ``max_clips`` of it at most.
+    """
+
+    checkpoint: str
+    output: Path
+    precisions: tuple[str, ...] = ("int8",)
+    operators: str = "fused"
+    data: Path | None = None
+    split: str | None = None
+    max_clips: int | None = None
+
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.precisions if name not in RECIPES]
+        if unknown or not self.precisions or len(set(self.precisions)) != len(self.precisions):
+            raise UsageError(f"precisions are {', '.join(RECIPES)}, each once; not {','.join(self.precisions)!r}")
+        if self.operators not in OPERATORS:
+            raise UsageError(f"operators are {' or '.join(OPERATORS)}; not {self.operators!r}")
+        if self.max_clips is not None and self.max_clips < 1:
+            raise UsageError("at least one clip is needed to judge on; leave --max-clips out to use all")
