@@ -1,0 +1,294 @@
+"""espeak-ng through the `espeakng-loader` wheel and ctypes: no system package, no child process.
+
+espeak-ng is a singleton: one voice, one set of parameters and one callback in C globals, a process long. Worse for a
+reproducible corpus, some of that state (where the pitch flutter stands, the count of glottal cycles) outlives every
+call of its interface, so two equal requests in a row do not give equal samples. Each `Synthesizer` therefore loads a
+private copy of the library, as phonemizer does: its globals start fresh, are initialised once, and stay behind one
+lock; another user of espeak-ng in the process is not disturbed either.
+
+Constants and calls are those of espeak-ng's public header, ``src/include/espeak-ng/speak_lib.h`` (release 1.52).
+espeak-ng is GPL-3.0, which is why only the ``demo`` extra brings it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import shutil
+import tempfile
+import threading
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wav2edge.errors import AudioError, MissingDependencyError, UsageError
+from wav2edge_export.demo.acoustics import Samples, count_bursts, periodicity, timbre_db
+
+ACCENT = "en-us"
+"""The language under every variant; ``A:`` is its open back vowel."""
+
+# speak_lib.h, espeak_AUDIO_OUTPUT: the call returns when all samples have gone through the callback.
+_AUDIO_OUTPUT_SYNCHRONOUS = 2
+# speak_lib.h: without this bit a data folder that cannot be read ends the whole process with exit(1).
+_INITIALIZE_DONT_EXIT = 0x8000
+_DEFAULT_BUFFER_MS = 0
+# speak_lib.h, espeak_PARAMETER.
+_PARAMETER_RATE = 1
+_PARAMETER_VOLUME = 2
+_PARAMETER_PITCH = 3
+_PARAMETER_RANGE = 4
+_PARAMETER_WORD_GAP = 7
+_ABSOLUTE = 0
+# speak_lib.h, flags and positions of espeak_Synth: text within [[ ]] is phoneme mnemonics.
+_CHARS_UTF8 = 1
+_PHONEMES = 0x100
+_FROM_THE_START = 0
+_POSITION_IN_CHARACTERS = 1
+_TO_THE_END = 0
+_EE_OK = 0
+
+RATE_WPM_LIMITS = (80, 450)
+"""Words a minute espeak-ng takes (espeakRATE_MINIMUM, espeakRATE_MAXIMUM)."""
+PITCH_LIMITS = (0, 99)
+"""Base pitch and pitch range, 50 being the voice's own; the header says 100, the synthesiser cuts at 99."""
+WORD_GAP_LIMITS = (0, 100)
+"""Pause between words in units of 10 ms at the default rate; the upper end is ours."""
+
+_VOLUME = 30  # of 100: at full volume a fifth of the variants reach full scale and are flattened
+_NOISE_SEED = 1  # for breath; the generator would otherwise start from the clock
+_FULL_SCALE = 32_768.0
+
+# What a variant must do to count as a voice; see `Synthesizer.voices`.
+_AUDITION_CYCLES = 3
+_AUDITION_PHONEMES = "pA: tA: kA: " * _AUDITION_CYCLES
+_AUDITION_SYLLABLES = 3 * _AUDITION_CYCLES
+_AUDITION_RATES_WPM = (90, 140, 190)
+_AUDITION_PITCH = 35
+_MIN_PERIODICITY = 0.6
+_MIN_TIMBRE_DISTANCE_DB = 2.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Installation:
+    """Where the wheel put its library and the folder that holds ``espeak-ng-data``."""
+
+    library: Path
+    data: Path
+
+    @classmethod
+    def find(cls) -> _Installation:
+        """Ask the wheel; raises `MissingDependencyError` when it is absent or has lost its data."""
+        try:
+            import espeakng_loader
+
+            data = Path(espeakng_loader.get_data_path())
+        except (ImportError, RuntimeError) as error:
+            raise MissingDependencyError(
+                f"the demo speaks with espeak-ng, which is not installed ({error}); run: pip install 'wav2edge[demo]'"
+            ) from error
+        return cls(library=Path(espeakng_loader.get_library_path()), data=data.parent)
+
+    def variants(self) -> tuple[str, ...]:
+        """Every voice variant in the data, sorted."""
+        return tuple(sorted(path.name for path in (self.data / "espeak-ng-data/voices/!v").glob("*")))
+
+    def draws_process_wide_noise(self, variant: str) -> bool:
+        """Whether the variant breathes through the Klatt synthesiser, whose noise is C's ``rand()``.
+
+        Every thread of the process shares that generator, so such a voice cannot be reproduced.
+        """
+        text = (self.data / "espeak-ng-data/voices/!v" / variant).read_text(encoding="utf-8", errors="replace")
+        settings = {words[0] for line in text.splitlines() if (words := line.split())}
+        return {"klatt", "breath"} <= settings
+
+
+def _load_private_copy(library: Path) -> ctypes.CDLL:
+    """Load a copy of the library, so that its globals belong to the caller alone.
+
+    The loader hands out one library a file, so the copy needs a file of its own; it can go once loaded, except on
+    Windows, which leaves it (660 kB) in the temporary folder.
+    """
+    with tempfile.TemporaryDirectory(prefix="wav2edge-espeak-", ignore_cleanup_errors=True) as folder:
+        try:
+            return ctypes.CDLL(str(shutil.copy(library, folder)))
+        except OSError as error:
+            raise MissingDependencyError(
+                f"espeak-ng's library {library.name} could not be copied to {folder} and loaded ({error}); set TMPDIR"
+                " to a folder that may hold programs, or run: pip install --force-reinstall espeakng-loader"
+            ) from error
+
+
+_Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
+
+
+def _declare(library: ctypes.CDLL) -> None:
+    """Give the entry points used here their C signatures (speak_lib.h, and espeak_ng.h for the noise seed)."""
+    c_int, c_uint, c_char_p, c_void_p = ctypes.c_int, ctypes.c_uint, ctypes.c_char_p, ctypes.c_void_p
+    library.espeak_Initialize.argtypes = [c_int, c_int, c_char_p, c_int]
+    library.espeak_SetSynthCallback.argtypes = [_Callback]
+    library.espeak_SetSynthCallback.restype = None
+    library.espeak_SetVoiceByName.argtypes = [c_char_p]
+    library.espeak_SetParameter.argtypes = [c_int, c_int, c_int]
+    library.espeak_ng_SetRandSeed.argtypes = [ctypes.c_long]
+    library.espeak_Synth.argtypes = [c_char_p, ctypes.c_size_t, c_uint, c_int, c_uint, c_uint, c_void_p, c_void_p]
+
+
+class Synthesizer:
+    """One private espeak-ng; a context manager, and safe to share between threads (they take turns).
+
+    The same calls in the same order on a new Synthesizer give the same samples; two equal calls in a row need not
+    (see the module's docstring). A closed Synthesizer gives its data back, but Python has no way to unload the code,
+    so make one a corpus, not one a clip.
+
+    Attributes:
+        rate_hz: Sample rate of everything it speaks, 22,050.
+
+    Raises:
+        MissingDependencyError: The wheel is absent, or its library or data cannot be loaded.
+    """
+
+    def __init__(self) -> None:
+        self._installation = _Installation.find()
+        self._variants = frozenset(self._installation.variants())
+        self._lock = threading.Lock()
+        self._pcm = bytearray()
+        self._callback = _Callback(self._collect)  # C holds no reference of its own
+        self._library: ctypes.CDLL | None = _load_private_copy(self._installation.library)
+        _declare(self._library)
+        self.rate_hz = self._initialise(self._library)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give espeak-ng's memory back; closing twice is allowed."""
+        with self._lock:
+            if self._library is not None:
+                self._library.espeak_Terminate()
+                self._library = None
+
+    def voices(self) -> tuple[str, ...]:
+        """Usable voice variants, sorted; each is a different speaker saying countable syllables.
+
+        A variant is left out when one of these holds:
+
+        - its breath cannot be reproduced (`_Installation.draws_process_wide_noise`);
+        - it does not articulate: a /pa ta ka/ audition at a slow, a middling and a fast rate does not show one burst of
+          energy a syllable (`count_bursts`), as with long loud echoes that fill the stops;
+        - it whispers: the loud frames are hardly periodic (`periodicity` under 0.6);
+        - it is the twin of an earlier variant: their long-term spectra differ by less than 2 dB (`timbre_db`), so that
+          the two would be one speaker under two names.
+        """
+        return _usable_voices(self._installation)
+
+    def speak(
+        self, phonemes: str, *, voice: str, rate_wpm: int, pitch: int, pitch_range: int = 50, word_gap: int = 0
+    ) -> tuple[Samples, int]:
+        """Speak phonemes.
+
+        Args:
+            phonemes: espeak-ng's mnemonics (Kirshenbaum), words apart by spaces: ``"pA: tA: kA:"``.
+            voice: Name of a variant, such as ``"f2"``; the accent is `ACCENT`.
+            rate_wpm: Speaking rate in words a minute, 80 to 450, 175 being normal.
+            pitch: Base pitch, 0 to 99, 50 being the voice's own.
+            pitch_range: Liveliness of the intonation, 0 (monotone) to 99, 50 being the voice's own.
+            word_gap: Pause between words, in units of 10 ms at the normal rate.
+
+        Returns:
+            ``(samples, rate_hz)``: samples ``[n]`` float32 within [-1, 1].
+
+        Raises:
+            UsageError: An argument is out of its range, the voice unknown, or the Synthesizer closed.
+            AudioError: espeak-ng refused the text, or answered with silence.
+        """
+        if voice not in self._variants:
+            # espeak-ng itself would say nothing and speak with the default voice.
+            raise UsageError(f"espeak-ng has no voice variant {voice!r}; Synthesizer.voices() lists the usable ones")
+        settings = {
+            _PARAMETER_RATE: _within("rate_wpm", rate_wpm, RATE_WPM_LIMITS),
+            _PARAMETER_VOLUME: _VOLUME,
+            _PARAMETER_PITCH: _within("pitch", pitch, PITCH_LIMITS),
+            _PARAMETER_RANGE: _within("pitch_range", pitch_range, PITCH_LIMITS),
+            _PARAMETER_WORD_GAP: _within("word_gap", word_gap, WORD_GAP_LIMITS),
+        }
+        with self._lock:
+            status = self._synthesise(f"[[{phonemes}]]", f"{ACCENT}+{voice}", settings)
+            samples = np.frombuffer(bytes(self._pcm), dtype=np.int16).astype(np.float32) / np.float32(_FULL_SCALE)
+        if status != _EE_OK or not samples.any():
+            raise AudioError(f"espeak-ng could not say [[{phonemes}]] with voice {voice!r} (status {status})")
+        return samples, self.rate_hz
+
+    def _initialise(self, library: ctypes.CDLL) -> int:
+        data = str(self._installation.data).encode()
+        rate_hz = int(
+            library.espeak_Initialize(_AUDIO_OUTPUT_SYNCHRONOUS, _DEFAULT_BUFFER_MS, data, _INITIALIZE_DONT_EXIT)
+        )
+        if rate_hz <= 0:
+            raise MissingDependencyError(
+                f"espeak-ng could not read its data under {self._installation.data}; it may be longer than the 140"
+                " characters espeak-ng takes (use an environment with a shorter path), or incomplete (run:"
+                " pip install --force-reinstall espeakng-loader)"
+            )
+        library.espeak_SetSynthCallback(self._callback)
+        return rate_hz
+
+    def _synthesise(self, text: str, voice: str, settings: dict[int, int]) -> int:
+        """Fill ``self._pcm``; returns espeak-ng's status. The caller holds the lock."""
+        library = self._library
+        if library is None:
+            raise UsageError("this Synthesizer is closed; make a new one")
+        self._pcm.clear()
+        status = int(library.espeak_SetVoiceByName(voice.encode()))
+        if status != _EE_OK:
+            return status
+        for parameter, value in settings.items():
+            library.espeak_SetParameter(parameter, value, _ABSOLUTE)
+        library.espeak_ng_SetRandSeed(_NOISE_SEED)
+        data, flags = text.encode(), _CHARS_UTF8 | _PHONEMES
+        where = (_FROM_THE_START, _POSITION_IN_CHARACTERS, _TO_THE_END)
+        return int(library.espeak_Synth(data, len(data) + 1, *where, flags, None, None))
+
+    def _collect(self, wave: int | None, count: int, events: int | None) -> int:
+        """espeak-ng's callback: keep ``count`` int16 samples at address ``wave``; 0 asks for more."""
+        if wave and count > 0:
+            self._pcm += ctypes.string_at(wave, count * np.dtype(np.int16).itemsize)
+        return 0
+
+
+def _within(name: str, value: int, limits: tuple[int, int]) -> int:
+    low, high = limits
+    if not low <= value <= high:
+        raise UsageError(f"{name} is {value}; espeak-ng takes {low} to {high}")
+    return int(value)
+
+
+@cache
+def _usable_voices(installation: _Installation) -> tuple[str, ...]:
+    """The rule of `Synthesizer.voices`, on a Synthesizer of its own: an audition must not move another one's state."""
+    kept: dict[str, NDArray[np.float64]] = {}
+    with Synthesizer() as stage:
+        for variant in installation.variants():
+            if installation.draws_process_wide_noise(variant):
+                continue
+            takes = [_audition(stage, variant, rate_wpm) for rate_wpm in _AUDITION_RATES_WPM]
+            if any(count_bursts(take, stage.rate_hz) != _AUDITION_SYLLABLES for take in takes):
+                continue
+            timbre = timbre_db(takes[0], stage.rate_hz)
+            if periodicity(takes[0], stage.rate_hz) >= _MIN_PERIODICITY and not _has_twin(timbre, kept):
+                kept[variant] = timbre
+    return tuple(kept)
+
+
+def _audition(stage: Synthesizer, variant: str, rate_wpm: int) -> Samples:
+    return stage.speak(_AUDITION_PHONEMES, voice=variant, rate_wpm=rate_wpm, pitch=_AUDITION_PITCH)[0]
+
+
+def _has_twin(timbre: NDArray[np.float64], kept: dict[str, NDArray[np.float64]]) -> bool:
+    return any(np.sqrt(np.mean((timbre - other) ** 2)) < _MIN_TIMBRE_DISTANCE_DB for other in kept.values())
