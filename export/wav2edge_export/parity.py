@@ -37,7 +37,8 @@ def compare_outputs(original: Outputs, variant: Outputs, heads: Heads) -> Output
     """Largest difference over all outputs; relative to the largest logit of the original's same output."""
     absolute, relative = 0.0, 0.0
     for name in heads.outputs:
-        if original[name].shape != variant[name].shape:
+        # A number that is none compares as no difference at all: it must not come as far as the comparison.
+        if original[name].shape != variant[name].shape or not np.isfinite(variant[name]).all():
             return OutputDifference(absolute=float("inf"), relative=float("inf"), frame_agreement=0.0)
         difference = float(np.abs(original[name] - variant[name]).max())
         absolute = max(absolute, difference)

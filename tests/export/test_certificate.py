@@ -1,0 +1,139 @@
+"""The verdict on a variant follows from what was measured, and from nothing else."""
+
+import json
+
+import jiwer
+import numpy as np
+import pytest
+import soundfile
+
+from wav2edge.dataset import Utterance
+from wav2edge.geometry import ConvGeometry
+from wav2edge.heads import ClassificationHead, CtcHead, Heads
+from wav2edge_export.budget import Budget
+from wav2edge_export.certificate import certify
+from wav2edge_export.parity import compare_outputs, paired_rate
+from wav2edge_export.signals import parity_grid, voiced
+
+GEOMETRY = ConvGeometry.of((10, 3, 3, 3, 3, 2, 2), (5, 2, 2, 2, 2, 2, 2))
+HEADS = Heads(
+    ctc=CtcHead(output="logits", vocabulary=("a", "b", "|", "_"), blank_id=3),
+    classification=ClassificationHead(output="class_logits", labels=("0", "1")),
+)
+
+
+def model(shift=0.0, heard=(0, 2, 1), best_class=0):
+    """A stand-in for a network: it hears the same tokens in every clip, with its logits moved by ``shift``."""
+
+    def outputs(samples):
+        logits = np.full((GEOMETRY.frames(len(samples)), 4), -5.0) + shift
+        logits[:, 3] = 0.0
+        for frame, token in enumerate(heard[: len(logits)]):
+            logits[frame, token] = 5.0 + shift
+        return {"logits": logits, "class_logits": np.eye(2)[best_class] + shift}
+
+    return outputs
+
+
+@pytest.fixture
+def utterances(tmp_path):
+    rows = []
+    for number in range(12):
+        path = tmp_path / f"{number}.wav"
+        soundfile.write(path, voiced(8000, seed=number), 16_000)
+        text = "a b" if number % 3 else "b b"
+        rows.append(Utterance(path=path, where=f"row {number}", transcription=text, label=str(number % 2)))
+    return rows
+
+
+def judge(variant, budget, utterances=()):
+    grid = list(parity_grid(GEOMETRY, longest_s=1.0))
+    return certify(
+        "int8",
+        budget,
+        original=model(),
+        variant=variant,
+        heads=HEADS,
+        geometry=GEOMETRY,
+        grid=grid,
+        utterances=utterances,
+    )
+
+
+def test_the_grid_reaches_from_one_frame_to_half_a_minute_and_holds_the_hard_signals():
+    cases = {case.name: case.samples for case in parity_grid(GEOMETRY)}
+    lengths = {len(samples) for samples in cases.values()}
+    assert {400, 401, 719, 720, 16_000, 480_000} <= lengths
+    assert not cases["silence"].any()
+    assert np.abs(cases["tiny amplitude"]).max() < 1e-3
+    assert np.mean(np.abs(cases["clipping"]) == 1.0) > 0.01
+    assert all(samples.dtype == np.float32 and np.isfinite(samples).all() for samples in cases.values())
+
+
+def test_a_variant_that_answers_alike_passes_the_strictest_budget(utterances):
+    certificate = judge(model(), Budget(absolute_error=0.0, changed_answers=0.0, wer_increase=0.0), utterances)
+    assert certificate.passed
+    assert certificate.measured()["absolute_error"] == 0.0
+
+
+def test_an_error_of_the_logits_over_budget_is_refused_with_its_figure():
+    certificate = judge(model(shift=0.5), Budget(absolute_error=0.1))
+    assert not certificate.passed
+    assert "absolute error 0.5, 0.1 allowed" in certificate.summary
+
+
+def test_logits_that_are_not_numbers_are_over_every_budget():
+    assert not judge(model(shift=float("nan")), Budget(absolute_error=1e9)).passed
+
+
+def test_outputs_of_another_shape_are_infinitely_far():
+    assert compare_outputs(
+        {"logits": np.zeros((3, 4)), "class_logits": np.zeros(2)},
+        {"logits": np.zeros((2, 4)), "class_logits": np.zeros(2)},
+        HEADS,
+    ).absolute == float("inf")
+
+
+def test_changed_transcripts_and_their_word_errors_are_counted_as_jiwer_counts_them(utterances):
+    certificate = judge(model(heard=(1, 2, 1)), Budget(wer_increase=0.0), utterances)
+    references = [row.transcription for row in utterances]
+    assert certificate.clips.changed_transcripts == len(utterances)
+    assert certificate.clips.changed_classes == 0
+    assert certificate.clips.wer.original == pytest.approx(jiwer.wer(references, ["a b"] * len(references)))
+    assert certificate.clips.wer.variant == pytest.approx(jiwer.wer(references, ["b b"] * len(references)))
+    assert not certificate.passed
+
+
+def test_changed_classes_cost_accuracy(utterances):
+    certificate = judge(model(best_class=1), Budget(accuracy_drop=0.005), utterances[:7])
+    assert certificate.clips.changed_classes == 7
+    assert (certificate.clips.accuracy.original, certificate.clips.accuracy.variant) == (4 / 7, 3 / 7)
+    assert not certificate.passed
+
+
+def test_a_clip_that_cannot_be_read_is_left_out_and_counted(utterances):
+    utterances[0].path.write_bytes(b"")
+    clips = judge(model(), Budget(), utterances).clips
+    assert (clips.clips, clips.left_out) == (11, 1)
+
+
+def test_the_written_certificate_is_strict_json_with_the_verdict(utterances):
+    written = json.loads(json.dumps(judge(model(shift=0.1), Budget(), utterances).to_dict(), allow_nan=False))
+    assert written["passed"] is True
+    assert written["clips"]["wer"]["difference"] == 0.0
+    assert written["grid"]["silence"]["absolute"] == pytest.approx(0.1)
+
+
+def test_the_interval_of_a_paired_difference_covers_as_often_as_it_says():
+    rng = np.random.default_rng(5)
+    covered = 0
+    for repeat in range(100):
+        events = (rng.random((60, 2)) < [0.3, 0.4]).astype(float)
+        low, high = paired_rate(events, np.ones(60), seed=repeat).interval
+        covered += low <= 0.1 <= high
+    assert covered >= 87
+
+
+def test_an_interval_without_any_difference_has_no_width():
+    rate = paired_rate(np.ones((10, 2)), np.full(10, 2.0))
+    assert (rate.original, rate.variant, rate.interval) == (0.5, 0.5, (0.0, 0.0))
