@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import onnx
@@ -16,8 +12,8 @@ from torch import nn
 
 from wav2edge.errors import CheckpointError
 from wav2edge.heads import Heads
-from wav2edge_export.surgery import operate
-from wav2edge_export.surgery.normalization import WaveformNormalization
+from wav2edge_export.quiet import quiet_exporters
+from wav2edge_export.surgery import Operators, ZeroMeanUnitVariance, operate
 from wav2edge_train.checkpoint import Checkpoint
 
 OPSET = 18
@@ -28,11 +24,11 @@ LARGEST_GRAPH_BYTES = 2 * 1024**3
 class ServingModel(nn.Module):
     """What a bundle's graph computes: raw waveforms ``[batch, samples]`` in, one tensor for each head out."""
 
-    def __init__(self, checkpoint: Checkpoint, *, operators: str) -> None:
+    def __init__(self, checkpoint: Checkpoint, *, operators: Operators) -> None:
         super().__init__()
         self.config = checkpoint.model.config
         self.names = checkpoint.heads.outputs
-        self.normalization = WaveformNormalization() if checkpoint.normalize else nn.Identity()
+        self.normalization = ZeroMeanUnitVariance() if checkpoint.normalize else nn.Identity()
         self.model = operate(checkpoint.model, operators=operators).model
 
     def forward(self, input_values: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -69,7 +65,7 @@ def dynamic_axes(heads: Heads) -> dict[str, dict[int, str]]:
     return axes
 
 
-def export_graph(checkpoint: Checkpoint, path: Path, *, operators: str) -> None:
+def export_graph(checkpoint: Checkpoint, path: Path, *, operators: Operators) -> None:
     """Write the fp32 graph of a checkpoint as one self-contained file.
 
     Raises:
@@ -94,16 +90,3 @@ def require_self_contained(path: Path) -> None:
     outside = [tensor.name for tensor in graph.initializer if tensor.data_location == onnx.TensorProto.EXTERNAL]
     if outside:
         raise CheckpointError(f"{path}: {len(outside)} tensors lie outside the file; a bundle's graph is one file")
-
-
-@contextmanager
-def quiet_exporters() -> Iterator[None]:
-    """Keep tracer warnings and the quantiser's advice off the screen: parity is measured, not hoped for."""
-    disabled = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(disabled)

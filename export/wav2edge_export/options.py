@@ -7,8 +7,7 @@ from pathlib import Path
 
 from wav2edge.errors import UsageError
 from wav2edge_export.precision import RECIPES
-
-OPERATORS = ("fused", "standard")
+from wav2edge_export.surgery import RULES, Operators
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +22,7 @@ class ExportOptions:
     checkpoint: str
     output: Path
     precisions: tuple[str, ...] = ("int8",)
-    operators: str = "fused"
+    operators: Operators = "fused"
     data: Path | None = None
     split: str | None = None
     max_clips: int | None = None
@@ -32,7 +31,7 @@ class ExportOptions:
         unknown = [name for name in self.precisions if name not in RECIPES]
         if unknown or not self.precisions or len(set(self.precisions)) != len(self.precisions):
             raise UsageError(f"precisions are {', '.join(RECIPES)}, each once; not {','.join(self.precisions)!r}")
-        if self.operators not in OPERATORS:
-            raise UsageError(f"operators are {' or '.join(OPERATORS)}; not {self.operators!r}")
+        if self.operators not in RULES:
+            raise UsageError(f"operators are {' or '.join(RULES)}; not {self.operators!r}")
         if self.max_clips is not None and self.max_clips < 1:
             raise UsageError("at least one clip is needed to judge on; leave --max-clips out to use all")

@@ -1,0 +1,271 @@
+"""A bundle answers like the checkpoint it came from, and other tools can load it."""
+
+import dataclasses
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import onnx
+import pytest
+import soundfile
+import torch
+from optimum.onnxruntime import ORTModelForAudioClassification, ORTModelForCTC
+from transformers import AutoProcessor, Wav2Vec2ForCTC
+
+import wav2edge
+from tests.export.tiny_checkpoints import KINDS, LABELS, SHAPE, VOCABULARY, save_checkpoint
+from wav2edge.bundle import CERTIFICATE, Bundle
+from wav2edge.cli import main
+from wav2edge.errors import BundleError, ParityError, UsageError
+from wav2edge.verification import verify
+from wav2edge_export import exporting, precision
+from wav2edge_export.budget import Budget
+from wav2edge_export.exporting import export_bundle
+from wav2edge_export.options import ExportOptions
+from wav2edge_export.precision import RECIPES, weight_products
+from wav2edge_export.signals import parity_grid, voiced
+from wav2edge_train.checkpoint import load_checkpoint
+
+EXACT = 1e-4
+
+
+def padded_batch(checkpoint, clips):
+    """What PyTorch gives for clips padded in one batch: normalised one by one, masked as the model wants it."""
+    longest = max(map(len, clips))
+    values = torch.zeros(len(clips), longest)
+    mask = torch.zeros(len(clips), longest, dtype=torch.long)
+    for row, clip in enumerate(clips):
+        values[row, : len(clip)] = torch.from_numpy((clip - clip.mean()) / np.sqrt(clip.var() + 1e-7))
+        mask[row, : len(clip)] = 1
+    with torch.inference_mode():
+        return checkpoint.model(values, attention_mask=mask)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_fp32_graph_of_every_kind_answers_like_pytorch_on_the_whole_grid(kind, bundles, checkpoints):
+    certificate = json.loads((bundles(kind).folder / CERTIFICATE).read_text())["variants"]["fp32"]
+    assert certificate["passed"]
+    assert len(certificate["grid"]) >= 17
+    assert certificate["measured"]["absolute_error"] <= EXACT
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_bundle_of_every_kind_verifies_with_every_hash_and_golden_output(kind, bundles):
+    checks = list(verify(bundles(kind)))
+    assert [check.name for check in checks if not check.passed] == []
+    assert {"golden int8", "golden fp32", "certificate int8", "onnx/model_quantized.onnx"} <= {c.name for c in checks}
+
+
+def test_a_clip_padded_in_a_batch_in_pytorch_and_alone_in_the_bundle_answers_alike(bundles, checkpoints):
+    checkpoint = load_checkpoint(checkpoints("joint"))
+    clips = [voiced(length, seed=length) for length in (16_000, 9_000, 4_321, 719)]
+    batch = padded_batch(checkpoint, clips)
+    engine = wav2edge.load(bundles("joint").folder, variant="fp32")
+    for row, clip in enumerate(clips):
+        alone = engine.outputs(clip)
+        frames = len(alone["logits"])
+        assert np.abs(alone["logits"] - batch.logits[row, :frames].numpy()).max() < EXACT
+        assert np.abs(alone["class_logits"] - batch.class_logits[row].numpy()).max() < EXACT
+
+
+def test_optimum_loads_the_bundle_and_transcribes_as_wav2edge_does(bundles, tmp_path, capsys):
+    folder = bundles("joint").folder
+    processor = AutoProcessor.from_pretrained(folder)
+    for variant, file in (("fp32", "model.onnx"), ("int8", "model_quantized.onnx")):
+        model = ORTModelForCTC.from_pretrained(folder, subfolder="onnx", file_name=file)
+        for seed in range(3):
+            clip = tmp_path / f"{seed}.wav"
+            soundfile.write(clip, voiced(20_000, seed=seed), 16_000, subtype="FLOAT")
+            samples, _ = soundfile.read(clip, dtype="float32")
+            inputs = processor(samples, sampling_rate=16_000, return_tensors="pt")
+            ids = model(input_values=inputs.input_values).logits.argmax(-1)
+            assert main(["run", str(folder), str(clip), "--variant", variant]) == 0
+            text = capsys.readouterr().out.rstrip("\n").split("\t")[0]
+            assert text == processor.batch_decode(ids)[0].replace("[UNK]", "")
+            assert len(text) > 3
+
+
+def test_optimum_loads_a_classification_bundle_and_finds_the_same_class(bundles):
+    bundle = bundles("classification")
+    model = ORTModelForAudioClassification.from_pretrained(bundle.folder, subfolder="onnx", file_name="model.onnx")
+    engine = wav2edge.load(bundle.folder, variant="fp32")
+    clip = voiced(16_000, seed=3)
+    normalised = (clip - clip.mean()) / np.sqrt(clip.var() + 1e-7)
+    logits = model(input_values=torch.from_numpy(normalised)[None]).logits
+    assert LABELS[int(logits.argmax())] == engine(clip, rate_hz=16_000).label
+
+
+def test_a_client_that_normalises_before_the_graph_gets_the_same_answer(bundles):
+    engine = wav2edge.load(bundles("joint").folder, variant="fp32")
+    clip = voiced(16_000, seed=4)
+    twice = ((clip - clip.mean()) / np.sqrt(clip.var() + 1e-7)).astype(np.float32)
+    assert np.abs(engine.outputs(clip)["logits"] - engine.outputs(twice)["logits"]).max() < 1e-3
+
+
+def test_heads_vocabulary_and_labels_come_from_the_checkpoint(bundles):
+    heads = bundles("joint").manifest.heads
+    assert heads.ctc.vocabulary == VOCABULARY
+    assert VOCABULARY[heads.ctc.blank_id] == "[PAD]"
+    assert heads.classification.labels == LABELS
+    assert bundles("classification").manifest.heads.ctc is None
+    assert bundles("ctc").manifest.heads.classification is None
+
+
+def test_every_graph_is_one_self_contained_file_with_the_ecosystems_names(bundles):
+    graph = onnx.load(str(bundles("joint").folder / "onnx/model_quantized.onnx"), load_external_data=False).graph
+    assert [value.name for value in graph.input] == ["input_values"]
+    assert [value.name for value in graph.output] == ["logits", "class_logits"]
+    assert all(tensor.data_location != onnx.TensorProto.EXTERNAL for tensor in graph.initializer)
+
+
+def test_the_int8_graph_quantises_every_product_with_weights_and_no_convolution_is_left(bundles):
+    folder = bundles("joint").folder
+    counts = [node.op_type for node in onnx.load(str(folder / "onnx/model_quantized.onnx")).graph.node]
+    assert counts.count("MatMulInteger") == len(weight_products(folder / "onnx/model.onnx"))
+    assert "Conv" not in counts
+
+
+def test_standard_operators_make_a_graph_of_plain_onnx(checkpoints, tmp_path):
+    options = ExportOptions(
+        checkpoint=str(checkpoints("joint")), output=tmp_path / "b", precisions=("fp32",), operators="standard"
+    )
+    folder = export_bundle(options).bundle.folder
+    graph = onnx.load(str(folder / "onnx/model.onnx"))
+    assert {node.domain for node in graph.graph.node} == {""}
+
+
+def test_a_variant_over_its_budget_is_refused_with_the_figure_and_the_others_are_written(
+    checkpoints, tmp_path, monkeypatch, capsys
+):
+    impossible = dataclasses.replace(RECIPES["int8"], budget=Budget(relative_error=1e-9))
+    monkeypatch.setitem(precision.RECIPES, "int8", impossible)
+    output = tmp_path / "bundle"
+    code = main(["export", str(checkpoints("joint")), "--output", str(output), "--precision", "int8,fp32"])
+    assert code == 1
+    assert "int8 refused, not written: relative error" in capsys.readouterr().err
+    bundle = Bundle.open(output)
+    assert list(bundle.manifest.variants) == [bundle.manifest.default_variant] == ["fp32"]
+    assert not (output / "onnx/model_quantized.onnx").exists()
+
+
+def test_nothing_is_written_when_every_variant_is_over_budget(checkpoints, tmp_path, monkeypatch):
+    monkeypatch.setitem(
+        precision.RECIPES, "int8", dataclasses.replace(RECIPES["int8"], budget=Budget(relative_error=1e-9))
+    )
+    with pytest.raises(ParityError, match=r"1e-09 allowed.*try --precision fp32"):
+        export_bundle(ExportOptions(checkpoint=str(checkpoints("ctc")), output=tmp_path / "bundle"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_products_that_the_quantiser_skips_are_noticed(bundles, tmp_path, monkeypatch):
+    def quantise_nothing(source, target, **options):
+        onnx.save(onnx.load(str(source)), str(target))
+
+    monkeypatch.setattr(precision, "quantize_dynamic", quantise_nothing)
+    with pytest.raises(ParityError, match="0 products were quantised where"):
+        precision.quantize_int8(bundles("ctc").folder / "onnx/model.onnx", tmp_path / "int8.onnx")
+
+
+def test_an_export_killed_half_way_leaves_the_old_bundle_working(checkpoints, tmp_path):
+    output = tmp_path / "bundle"
+    export_bundle(ExportOptions(checkpoint=str(checkpoints("joint")), output=output, precisions=("fp32",)))
+    before = wav2edge.load(output)(voiced(16_000), rate_hz=16_000)
+    command = [sys.executable, "-m", "wav2edge", "export", str(checkpoints("joint")), "--output", str(output)]
+    writer = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    while "certifying" not in writer.stderr.readline():
+        pass
+    time.sleep(0.1)
+    os.kill(writer.pid, signal.SIGKILL)
+    writer.wait()
+    assert [path.name for path in tmp_path.glob(".bundle.tmp-*")] != []
+    assert all(check.passed for check in verify(Bundle.open(output)))
+    assert wav2edge.load(output)(voiced(16_000), rate_hz=16_000) == before
+
+
+def test_real_clips_are_judged_and_their_rates_are_in_the_certificate(checkpoints, tmp_path):
+    rows = ["file_name,transcription,label,split"]
+    for number in range(6):
+        soundfile.write(tmp_path / f"{number}.wav", voiced(12_000, seed=number), 16_000)
+        rows.append(f"{number}.wav,pa ta,{number % 4},test")
+    (tmp_path / "metadata.csv").write_text("\n".join(rows))
+    options = ExportOptions(
+        checkpoint=str(checkpoints("joint")), output=tmp_path / "b", precisions=("fp32",), data=tmp_path, max_clips=5
+    )
+    (certificate,) = export_bundle(options).certificates
+    assert certificate.clips.clips == 5
+    assert certificate.clips.changed_transcripts == certificate.clips.changed_classes == 0
+    assert certificate.clips.wer.original == certificate.clips.wer.variant > 0
+
+
+def test_a_flipped_bit_in_a_graph_is_noticed_at_load(bundles, tmp_path):
+    folder = shutil.copytree(bundles("ctc").folder, tmp_path / "bundle")
+    graph = folder / "onnx/model_quantized.onnx"
+    content = bytearray(graph.read_bytes())
+    content[len(content) // 2] ^= 1
+    graph.write_bytes(content)
+    with pytest.raises(BundleError, match=r"model_quantized\.onnx: damaged"):
+        wav2edge.load(folder)
+
+
+def test_a_checkpoint_without_normalisation_gets_none_in_its_graph(tmp_path):
+    folder = save_checkpoint(tmp_path / "raw", "ctc")
+    settings = json.loads((folder / "preprocessor_config.json").read_text())
+    (folder / "preprocessor_config.json").write_text(json.dumps({**settings, "do_normalize": False}))
+    output = tmp_path / "bundle"
+    export_bundle(ExportOptions(checkpoint=str(folder), output=output, precisions=("fp32",)))
+    model = Wav2Vec2ForCTC.from_pretrained(folder).eval()
+    clip = voiced(8_000, amplitude=0.9)
+    with torch.inference_mode():
+        expected = model(torch.from_numpy(clip)[None]).logits[0].numpy()
+    assert np.abs(wav2edge.load(output).outputs(clip)["logits"] - expected).max() < EXACT
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"precisions": ("int3",)}, "fp32, int8"),
+        ({"precisions": ()}, "each once"),
+        ({"precisions": ("int8", "int8")}, "each once"),
+        ({"operators": "magic"}, "standard or fused"),
+        ({"max_clips": 0}, "at least one clip"),
+    ],
+)
+def test_wrong_options_are_refused_before_anything_is_loaded(changes, message, tmp_path):
+    with pytest.raises(UsageError, match=message):
+        ExportOptions(checkpoint="nowhere", output=tmp_path, **changes)
+
+
+def test_the_grid_of_a_certificate_holds_the_lengths_of_the_design(bundles):
+    lengths = {len(case.samples) for case in parity_grid(bundles("joint").manifest.geometry)}
+    assert {400, 401, 719, 720, 16_000, 16_319, 480_000} <= lengths
+
+
+@pytest.mark.parametrize("missing", ["nowhere", "owner/model"])
+def test_a_checkpoint_that_is_nowhere_is_one_line_and_leaves_nothing(missing, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert main(["export", missing, "--output", str(tmp_path / "bundle")]) == 3
+    lines = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("wav2edge: loading")]
+    assert len(lines) == 1
+    assert missing in lines[0]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_macs_are_those_of_the_layers(checkpoints):
+    checkpoint = load_checkpoint(checkpoints("joint"))
+    macs = exporting.count_macs_per_s(checkpoint.model)
+    frames, width = 49, SHAPE["hidden_size"]
+    attention_and_feed_forward = 2 * frames * (4 * width**2 + 2 * width * 96)
+    assert macs > attention_and_feed_forward
+    strides, kernels, dims = (5, 2, 2, 2, 2, 2, 2), (10, 3, 3, 3, 3, 2, 2), (1, 16, 16, 32, 32, 32, 32, 32)
+    samples, convolutions = 16_000, 0
+    for layer, (kernel, stride) in enumerate(zip(kernels, strides, strict=True)):
+        samples = (samples - kernel) // stride + 1
+        convolutions += samples * kernel * dims[layer] * dims[layer + 1]
+    positional = (frames + 1) * 16 * width * width // 4
+    heads = frames * width * len(VOCABULARY) + width * len(LABELS)
+    assert macs == attention_and_feed_forward + convolutions + positional + heads + frames * 32 * width
