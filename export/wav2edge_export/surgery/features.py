@@ -1,0 +1,131 @@
+"""The convolutional feature encoder as time-major frame stacking and one Linear a layer.
+
+A convolution over stacked frames is a matrix product (im2col; Chellapilla et al., "High Performance Convolutional
+Neural Networks for Document Processing", 2006). With time before channels the transposes around each layer norm
+vanish, and the product is quantised like any other Linear. Replaces ``Wav2Vec2FeatureEncoder`` and
+``HubertFeatureEncoder`` of transformers 4.57 (``models/wav2vec2/modeling_wav2vec2.py``).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from types import NoneType
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor, nn
+from transformers.models.hubert import modeling_hubert as hubert
+from transformers.models.wav2vec2 import modeling_wav2vec2 as wav2vec2
+
+from wav2edge_export.surgery.rules import Rule, plain_convolution_obstacle
+from wav2edge_export.surgery.stacking import linear_of, window_index
+from wav2edge_train.convolutions import TimeMajorFeatureEncoder
+
+FeatureEncoder: TypeAlias = wav2vec2.Wav2Vec2FeatureEncoder | hubert.HubertFeatureEncoder
+
+# The last one differs from transformers' in how it trains only, so its answers are the same.
+ENCODERS = (wav2vec2.Wav2Vec2FeatureEncoder, hubert.HubertFeatureEncoder, TimeMajorFeatureEncoder)
+LAYERS = (
+    wav2vec2.Wav2Vec2LayerNormConvLayer,
+    wav2vec2.Wav2Vec2GroupNormConvLayer,
+    wav2vec2.Wav2Vec2NoLayerNormConvLayer,
+    hubert.HubertLayerNormConvLayer,
+    hubert.HubertGroupNormConvLayer,
+    hubert.HubertNoLayerNormConvLayer,
+)
+
+
+class ChannelNorm(nn.Module):
+    """Group norm with one channel a group, over time-major frames: each channel is normalised over the clip.
+
+    Wu and He, "Group Normalization", 2018. The statistics are taken in two passes, because a channel's mean can be
+    large beside its deviation.
+    """
+
+    def __init__(self, norm: nn.GroupNorm) -> None:
+        super().__init__()
+        self.eps = norm.eps
+        self.weight, self.bias = norm.weight, norm.bias
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Normalise: frames [batch, frames, channels] -> the same shape."""
+        centred = frames - frames.mean(dim=1, keepdim=True)
+        variance = (centred * centred).mean(dim=1, keepdim=True)
+        # The scale is one row a clip, so the long tensor is multiplied once and added to once.
+        return centred * (self.weight * torch.rsqrt(variance + self.eps)) + self.bias
+
+
+NORMS: dict[type, Callable[..., nn.Module]] = {
+    nn.LayerNorm: lambda norm: norm,
+    nn.GroupNorm: ChannelNorm,
+    NoneType: lambda norm: nn.Identity(),
+}
+
+
+class StackedConvolution(nn.Module):
+    """One layer: a strided convolution without padding as frame stacking and a Linear, then norm and activation."""
+
+    def __init__(self, layer: Any) -> None:
+        super().__init__()
+        conv, norm = layer.conv, getattr(layer, "layer_norm", None)
+        (kernel,), (stride,) = conv.kernel_size, conv.stride
+        # Frames that always travel together are one unit: fewer, longer copies, and none at all if kernel == stride.
+        self.unit = math.gcd(kernel, stride)
+        self.kernel_units, self.stride_units = kernel // self.unit, stride // self.unit
+        self.unit_width = self.unit * conv.in_channels
+        self.linear = linear_of(conv.weight.permute(0, 2, 1).reshape(conv.out_channels, -1), conv.bias)
+        self.norm = NORMS[type(norm)](norm)
+        self.activation = layer.activation
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Convolve: frames [batch, frames, channels_in] -> [batch, windows, channels_out]."""
+        return self.activation(self.norm(self.linear(self.windows(frames))))
+
+    def windows(self, frames: Tensor) -> Tensor:
+        """Stack: frames [batch, frames, channels] -> [batch, windows, kernel * channels]."""
+        units = self.units(frames)
+        if self.kernel_units == self.stride_units:  # both are 1: each unit is a window
+            return units
+        index = window_index(units.shape[1], self.kernel_units, self.stride_units)
+        stacked = torch.index_select(units, 1, index)
+        return stacked.reshape(frames.shape[0], -1, self.kernel_units * self.unit_width)
+
+    def units(self, frames: Tensor) -> Tensor:
+        """Regroup: frames [batch, frames, channels] -> [batch, units, unit * channels], trailing frames left out."""
+        if self.unit == 1:
+            return frames
+        whole = frames.shape[1] // self.unit
+        return frames[:, : whole * self.unit].reshape(frames.shape[0], whole, self.unit_width)
+
+
+class StackedFeatureEncoder(nn.Module):
+    """The whole feature encoder, time-major inside."""
+
+    def __init__(self, encoder: FeatureEncoder) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(StackedConvolution(layer) for layer in encoder.conv_layers)
+
+    def forward(self, input_values: Tensor) -> Tensor:
+        """Encode: input_values [batch, samples] -> features [batch, channels, frames].
+
+        The caller transposes at once, so the exporter drops both transposes.
+        """
+        frames = input_values[:, :, None]
+        for layer in self.layers:
+            frames = layer(frames)
+        return frames.transpose(1, 2)
+
+
+def obstacle(encoder: FeatureEncoder) -> str | None:
+    """Why this feature encoder cannot be replaced exactly, or None when it can."""
+    layer: Any
+    for layer in encoder.conv_layers:
+        if type(layer) not in LAYERS:
+            return f"unknown layer {type(layer).__name__}"
+        if reason := plain_convolution_obstacle(layer.conv, padding=0, groups=1):
+            return reason
+    return None
+
+
+RULE = Rule(name="feature encoder", matches=ENCODERS, obstacle=obstacle, replacement=StackedFeatureEncoder)
