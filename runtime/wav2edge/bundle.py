@@ -83,12 +83,16 @@ class Bundle:
             raise BundleError(f"{path}: damaged, its SHA-256 is not the manifest's; copy or export it again")
 
     def unlisted_files(self) -> Iterator[str]:
-        """Files that lie in the folder and that the manifest does not know."""
+        """Files that lie in the folder and that the manifest does not know.
+
+        Hidden ones are passed over: the Hub adds ``.gitattributes`` to a model repository, and ``.cache`` to a copy.
+        """
         known = {*self.manifest.files, MANIFEST}
         for path in sorted(self.folder.rglob("*")):
-            name = path.relative_to(self.folder).as_posix()
-            if path.is_file() and name not in known:
-                yield name
+            name = path.relative_to(self.folder)
+            hidden = any(part.startswith(".") for part in name.parts)
+            if path.is_file() and not hidden and name.as_posix() not in known:
+                yield name.as_posix()
 
     def read_json(self, name: str) -> Any:
         """Content of a listed JSON file, after its hash was checked."""

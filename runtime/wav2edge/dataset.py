@@ -58,15 +58,16 @@ def read_dataset(root: Path) -> list[Utterance]:
         DataError: nothing readable is there, or a row is broken; the message names file and line.
     """
     if root.is_file():
-        return list(_utterances(root, _json_rows(root), root.parent))
-    if not root.is_dir():
+        folder, tables = root.parent, [root]
+    elif root.is_dir():
+        folder, tables = root, [table for each in (root, *sorted(root.iterdir())) for table in _tables_in(each)]
+    else:
         raise DataError(f"{root}: no such data set; give a folder with metadata.csv, or a .jsonl manifest")
-    tables = [path for folder in (root, *sorted(root.iterdir())) if folder.is_dir() for path in _tables_in(folder)]
     if not tables:
         raise DataError(f"{root}: no metadata.csv or metadata.jsonl in it or its split folders; write one (see README)")
-    utterances = [row for path in tables for row in _utterances(path, _READERS[path.suffix](path), root)]
+    utterances = [row for path in tables for row in _utterances(path, _reader(path)(path), folder)]
     if not utterances:
-        raise DataError(f"{tables[0]}: has a header but no rows; add one row a clip")
+        raise DataError(f"{tables[0]}: holds no rows; add one row a clip")
     return utterances
 
 
@@ -123,6 +124,10 @@ _READERS: dict[str, Callable[[Path], Iterator[tuple[int, Mapping[str, Any]]]]] =
 }
 
 
+def _reader(path: Path) -> Callable[[Path], Iterator[tuple[int, Mapping[str, Any]]]]:
+    return _READERS.get(path.suffix.lower(), _json_rows)
+
+
 def _utterances(path: Path, rows: Iterator[tuple[int, Mapping[str, Any]]], root: Path) -> Iterator[Utterance]:
     try:
         for number, row in rows:
@@ -138,7 +143,7 @@ def _utterance(path: Path, number: int, row: Mapping[str, Any], root: Path) -> U
     name = _text(row, "file_name", "audio_filepath")
     if not name:
         raise DataError(f"{where}: no file_name (or audio_filepath); each row names its clip")
-    if float(row.get("offset") or 0) > 0:
+    if (_text(row, "offset") or "").strip("0."):
         raise DataError(f"{where}: a clip with an offset; cut the clip out into a file of its own")
     clip = path.parent / name
     transcription = _text(row, "transcription", "text")
@@ -147,9 +152,9 @@ def _utterance(path: Path, number: int, row: Mapping[str, Any], root: Path) -> U
         path=clip,
         where=where,
         transcription=None if transcription is None else normalize_transcription(transcription),
-        label=_text(row, "label", "command"),
+        label=_text(row, "label", "command") or None,
         split=None if split is None else SPLIT_NAMES.get(split.lower(), split),
-        speaker=_text(row, "speaker", "speaker_id"),
+        speaker=_text(row, "speaker", "speaker_id") or None,
     )
 
 

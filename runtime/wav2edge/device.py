@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +50,13 @@ def import_onnxruntime() -> Any:
         )
     try:
         import onnxruntime
-    except ImportError:
+    except ImportError as error:
+        if error.name != "onnxruntime":
+            reason = " ".join(str(error).split())
+            raise MissingDependencyError(
+                f"ONNX Runtime is installed and cannot be imported ({reason});"
+                " run: pip install --force-reinstall onnxruntime"
+            ) from None
         raise MissingDependencyError(
             "ONNX Runtime is not installed; run: pip install 'wav2edge[cpu]' (or 'wav2edge[gpu]' for CUDA)"
         ) from None
@@ -59,6 +64,8 @@ def import_onnxruntime() -> Any:
 
 
 def _installed(distribution: str) -> bool:
+    from importlib import metadata  # here, so that importing wav2edge stays quick
+
     try:
         metadata.distribution(distribution)
     except metadata.PackageNotFoundError:

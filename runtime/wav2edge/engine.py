@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from os import PathLike
-from typing import Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Literal, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -21,8 +20,13 @@ from wav2edge.geometry import ConvGeometry
 from wav2edge.heads import Heads
 from wav2edge.result import Result
 
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
 Outcome = TypeVar("Outcome")
 
+INPUT = "input_values"
+"""What every graph calls its input: ``[batch, samples] float32``."""
 MAP_WORKERS = 2
 """Clips in flight in ``Engine.map``: one is decoded from its file while another is in the graph."""
 
@@ -49,6 +53,8 @@ class Engine:
         spinning: bool = False,
         verify: bool = True,
     ) -> None:
+        from concurrent.futures import ThreadPoolExecutor  # here and below: it costs the import of wav2edge 12 ms
+
         self.bundle = bundle
         self.variant = bundle.variant(variant)
         graph = bundle.check_size(self.variant.file)
@@ -61,6 +67,7 @@ class Engine:
                 if check is not None:
                     check.result()
         self._pid = os.getpid()
+        self._check_inputs()
         self._check_outputs()
 
     @property
@@ -82,6 +89,7 @@ class Engine:
 
         Raises:
             AudioError: the clip cannot be answered.
+            DeviceError: the device failed, or gave what is not a number; or this is the child of a fork.
         """
         return self._answer(load_clip(source, rate_hz=rate_hz))
 
@@ -90,13 +98,23 @@ class Engine:
 
         Args:
             samples: ``[samples] float32`` at 16 kHz, padded with zeros here if no frame fits.
+
+        Raises:
+            DeviceError: the device failed, or this is the child of a fork.
         """
         if os.getpid() != self._pid:
             raise DeviceError("this engine was loaded before a fork; load it again in the child process")
         short = self.geometry.receptive_field - len(samples)
         padded = np.pad(samples, (0, short)) if short > 0 else samples
         names = list(self.heads.outputs)
-        values = self._session.run(names, {"input_values": padded[None]})
+        try:
+            values = self._session.run(names, {INPUT: padded[None]})
+        except Exception as error:  # its bindings raise a dozen unrelated types
+            reason = " ".join(str(error).split())
+            raise DeviceError(
+                f"{self.device} failed on {len(padded) / self.geometry.rate_hz:.1f} s of audio: {reason};"
+                " try shorter clips, or another --device"
+            ) from None
         return {name: value[0] for name, value in zip(names, values, strict=True)}
 
     @overload
@@ -139,27 +157,46 @@ class Engine:
         warnings = clip.warnings
         if len(clip.samples) < self.geometry.receptive_field:
             warnings = (*warnings, f"only {clip.duration_s * 1e3:.0f} ms long: silence was added")
-        return answer(
-            self.outputs(clip.samples), self.heads, self.geometry, duration_s=clip.duration_s, warnings=warnings
-        )
+        outputs = self.outputs(clip.samples)
+        if not all(np.isfinite(values).all() for values in outputs.values()):
+            raise DeviceError(
+                f"{self.variant.file} gave NaN or infinity on {self.device}; check it with `wav2edge verify`,"
+                " or use another --variant"
+            )
+        return answer(outputs, self.heads, self.geometry, duration_s=clip.duration_s, warnings=warnings)
+
+    def _check_inputs(self) -> None:
+        """The graph must ask for the samples and nothing else."""
+        names = [each.name for each in self._session.get_inputs()]
+        if names != [INPUT]:
+            raise BundleError(
+                f"{self.bundle.folder / self.variant.file}: its inputs are {', '.join(names)} where {INPUT!r} is"
+                " wanted; export the bundle again"
+            )
 
     def _check_outputs(self) -> None:
         """The graph must give what the manifest says, as wide as the manifest says."""
+        graph = self.bundle.folder / self.variant.file
         widths = {output.name: output.shape[-1] for output in self._session.get_outputs()}
         ctc, classification = self.heads.ctc, self.heads.classification
         expected = {ctc.output: len(ctc.vocabulary)} if ctc else {}
         expected |= {classification.output: len(classification.labels)} if classification else {}
         for name, width in expected.items():
-            found = widths.get(name)
-            if name not in widths or (isinstance(found, int) and found != width):
+            if name not in widths:
                 raise BundleError(
-                    f"{self.bundle.folder / self.variant.file}: its output {name!r} is {found} wide where the manifest"
-                    f" says {width}; export the bundle again"
+                    f"{graph}: gives {', '.join(widths)} where the manifest says {name!r}; export the bundle again"
+                )
+            if isinstance(widths[name], int) and widths[name] != width:
+                raise BundleError(
+                    f"{graph}: its output {name!r} is {widths[name]} wide where the manifest says {width};"
+                    " export the bundle again"
                 )
 
 
 def _ordered(attempt: Callable[[AudioSource], Outcome], sources: Iterable[AudioSource]) -> Iterator[Outcome]:
     """Apply ``attempt`` on a few threads, and give the outcomes in the order of the sources."""
+    from concurrent.futures import ThreadPoolExecutor
+
     pending: deque[Future[Outcome]] = deque()
     with ThreadPoolExecutor(MAP_WORKERS, thread_name_prefix="wav2edge") as pool:
         try:

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import Any, TypeVar
 
 from wav2edge.errors import BundleError
-from wav2edge.geometry import ConvGeometry
+from wav2edge.geometry import SAMPLE_RATE_HZ, ConvGeometry
 from wav2edge.heads import ClassificationHead, CtcHead, Heads
 
 FORMAT = "wav2edge-bundle"
@@ -61,6 +61,8 @@ class Manifest:
         for variant in self.variants.values():
             if variant.file not in self.files:
                 raise ValueError(f"the variant {variant.precision} names {variant.file!r}, which is not listed")
+        if self.geometry.rate_hz != SAMPLE_RATE_HZ:
+            raise ValueError(f"'sample_rate_hz' is {self.geometry.rate_hz}, and only {SAMPLE_RATE_HZ} is supported")
         for name in self.files:
             path = PurePosixPath(name)
             if path.is_absolute() or ".." in path.parts or "\\" in name:
@@ -100,7 +102,9 @@ class Manifest:
         if not isinstance(document, dict) or document.get("format") != FORMAT:
             raise BundleError(f"not a {FORMAT}; is this the right folder?")
         version = document.get("format_version")
-        if not isinstance(version, int) or version > FORMAT_VERSION:
+        if not isinstance(version, int) or version < 1:
+            raise BundleError(f"'format_version' is {version!r}, not a version; export the bundle again")
+        if version > FORMAT_VERSION:
             raise BundleError(
                 f"format version {version} is newer than {FORMAT_VERSION}, the newest this wav2edge reads;"
                 " upgrade: pip install -U wav2edge"
@@ -112,7 +116,6 @@ class Manifest:
 
 
 def _from_document(document: Mapping[str, Any]) -> Manifest:
-    files = _take(document, "files", dict)
     return Manifest(
         name=_take(document, "name", str),
         model_type=_take(document, "model_type", str),
@@ -122,9 +125,9 @@ def _from_document(document: Mapping[str, Any]) -> Manifest:
             strides=tuple(_take(document, "conv_strides", list)),
             rate_hz=_take(document, "sample_rate_hz", int),
         ),
-        variants={name: Variant(**variant) for name, variant in _take(document, "variants", dict).items()},
+        variants=_take_records(document, "variants", Variant),
         default_variant=_take(document, "default_variant", str),
-        files={name: FileRecord(**record) for name, record in files.items()},
+        files=_take_records(document, "files", FileRecord),
         parameters=_take(document, "parameters", int),
         macs_per_s=_take(document, "macs_per_s", int),
         made_with=_take(document, "made_with", dict),
@@ -136,6 +139,23 @@ def _take(document: Mapping[str, Any], key: str, kind: type[Kind]) -> Kind:
     if not isinstance(value, kind):
         raise ValueError(f"{key!r} is {'missing' if value is None else f'not a {kind.__name__}'}")
     return value
+
+
+def _take_records(document: Mapping[str, Any], key: str, kind: type[Kind]) -> dict[str, Kind]:
+    records = {}
+    for name, record in _take(document, key, dict).items():
+        try:
+            records[name] = kind(**record)
+        except TypeError:
+            raise ValueError(f"{name!r} in {key!r} lacks a key or has one too many") from None
+    return records
+
+
+def _take_names(document: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    names = tuple(_take(document, key, list))
+    if not all(isinstance(name, str) for name in names):
+        raise ValueError(f"{key!r} holds something other than text")
+    return names
 
 
 def _heads_to_dict(heads: Heads) -> dict[str, Any]:
@@ -160,18 +180,16 @@ def _heads_to_dict(heads: Heads) -> dict[str, Any]:
 def _heads_from_dict(written: Mapping[str, Any]) -> Heads:
     ctc = classification = None
     if "ctc" in written:
-        head = written["ctc"]
+        head = _take(written, "ctc", dict)
         ctc = CtcHead(
             output=_take(head, "output", str),
-            vocabulary=tuple(_take(head, "vocabulary", list)),
+            vocabulary=_take_names(head, "vocabulary"),
             blank_id=_take(head, "blank_id", int),
             word_delimiter=head.get("word_delimiter"),
             silent_ids=frozenset(_take(head, "silent_ids", list)),
             lower_case=_take(head, "lower_case", bool),
         )
     if "classification" in written:
-        head = written["classification"]
-        classification = ClassificationHead(
-            output=_take(head, "output", str), labels=tuple(_take(head, "labels", list))
-        )
+        head = _take(written, "classification", dict)
+        classification = ClassificationHead(output=_take(head, "output", str), labels=_take_names(head, "labels"))
     return Heads(ctc=ctc, classification=classification)

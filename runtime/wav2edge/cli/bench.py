@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from wav2edge.benchmark import BenchmarkPlan, benchmark
-from wav2edge.bundle import Bundle
 from wav2edge.cli.command import Command
-from wav2edge.cli.options import add_engine_options, strict_json
+from wav2edge.cli.options import add_engine_options, engine_from, strict_json, tell
+from wav2edge.errors import UsageError
 from wav2edge.progress import Progress
 
 
@@ -25,21 +24,24 @@ def _add_arguments(parser: ArgumentParser) -> None:
 
 
 def _run(options: Namespace) -> int:
-    bundle = Bundle.open(options.bundle)
+    if options.output is not None and not options.output.parent.is_dir():
+        raise UsageError(f"{options.output}: its folder does not exist; make it first")
+    engine = engine_from(options)  # what cannot be used is said here, before a process is started
     plan = BenchmarkPlan(
         bundle=options.bundle,
         runs=options.runs,
-        device=options.device,
+        device=engine.device,
         threads=options.threads,
-        variant=bundle.variant(options.variant).precision,
+        variant=engine.variant.precision,
         spinning=not options.no_spinning,
     )
+    del engine  # its memory is for the processes that are measured
     with Progress("measuring", plan.steps) as progress:
         report = benchmark(plan, advance=progress.advance)
     document = strict_json(report.to_dict())
     if options.output is not None:
         options.output.write_text(document + "\n", encoding="utf-8")
-        print(f"wav2edge: wrote {options.output}", file=sys.stderr)
+        tell(f"wrote {options.output}")
     print(document if options.json else report.table())
     return 0
 

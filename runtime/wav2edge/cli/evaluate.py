@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import ArgumentParser, Namespace
 from importlib import metadata
 from pathlib import Path
 
 from wav2edge.cli.command import Command
-from wav2edge.cli.options import add_engine_options, strict_json
+from wav2edge.cli.options import add_engine_options, strict_json, tell
 from wav2edge.dataset import read_dataset
 from wav2edge.engine import load
 from wav2edge.errors import MissingDependencyError
@@ -33,7 +32,7 @@ def _run(options: Namespace) -> int:
     with Progress("evaluating", len(utterances)) as progress:
         evaluation = evaluate(recognizer, utterances, advance=progress.advance)
     for failure in evaluation.failures:
-        print(f"wav2edge: {failure}", file=sys.stderr)
+        tell(str(failure))
     print(strict_json(evaluation.report.to_dict()) if options.json else evaluation.report.table())
     return 1 if evaluation.failures else 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 import traceback
@@ -11,6 +12,7 @@ from importlib import metadata
 
 from wav2edge.cli import bench, evaluate, inspect, run, verify
 from wav2edge.cli.command import Command
+from wav2edge.cli.options import tell
 from wav2edge.errors import MissingDependencyError, Wav2EdgeError
 from wav2edge.version import __version__
 
@@ -28,10 +30,12 @@ INTERRUPTED = 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line; ``sys.argv`` without arguments. Returns the exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a file name may hold bytes that are no text
     debug = "--debug" in words
     try:
         command, options = _parse(words)
-        code = command.run(options)
+        code = _run(command, options)
         sys.stdout.flush()
         return code
     except Wav2EdgeError as error:
@@ -49,6 +53,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(error, message, 1, debug)
 
 
+def _run(command: Command, options: argparse.Namespace) -> int:
+    """Run a verb; the other packages import what is heavy only now, and it may be missing."""
+    try:
+        return command.run(options)
+    except ModuleNotFoundError as error:
+        if command.name in BUILTIN or (error.name or "").startswith("wav2edge"):
+            raise
+        raise missing_extra(command.name, error) from error
+
+
 def _parse(words: list[str]) -> tuple[Command, argparse.Namespace]:
     verb = next((word for word in words if not word.startswith("-")), None)
     commands = dict(BUILTIN) if verb in BUILTIN else {**BUILTIN, **_plugins(verb)}
@@ -61,7 +75,7 @@ def _parse(words: list[str]) -> tuple[Command, argparse.Namespace]:
     parser.add_argument("--version", action="version", version=f"wav2edge {__version__}")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     verbs = parser.add_subparsers(dest="verb", metavar="COMMAND", required=True)
-    for command in sorted(commands.values(), key=lambda command: ORDER.index(command.name)):
+    for command in sorted(commands.values(), key=_place):
         verb_parser = verbs.add_parser(
             command.name,
             help=command.summary,
@@ -73,6 +87,11 @@ def _parse(words: list[str]) -> tuple[Command, argparse.Namespace]:
         command.add_arguments(verb_parser)
     options = parser.parse_args(words)
     return commands[options.verb], options
+
+
+def _place(command: Command) -> tuple[int, str]:
+    """Our own verbs in the order of the story, anyone else's after them."""
+    return (ORDER.index(command.name) if command.name in ORDER else len(ORDER), command.name)
 
 
 def _plugins(verb: str | None) -> dict[str, Command]:
@@ -99,7 +118,7 @@ def missing_extra(verb: str, error: ImportError) -> MissingDependencyError:
 def _fail(error: BaseException, message: str, code: int, debug: bool) -> int:
     if debug:
         traceback.print_exception(error, file=sys.stderr)
-    print(f"wav2edge: {message}", file=sys.stderr)
+    tell(message)
     return code
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
@@ -22,6 +23,11 @@ def add_engine_options(parser: ArgumentParser) -> None:
 def engine_from(options: Namespace) -> Engine:
     """The engine that the shared options ask for."""
     return load(options.bundle, device=options.device, threads=options.threads, variant=options.variant)
+
+
+def tell(message: str) -> None:
+    """One line on standard error, whatever line breaks a file name brings along."""
+    print(f"wav2edge: {' '.join(message.splitlines())}", file=sys.stderr)
 
 
 def strict_json(document: Any, *, indent: int | None = 2) -> str:

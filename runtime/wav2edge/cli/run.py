@@ -7,11 +7,12 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+from wav2edge.audio import AudioSource, read_standard_input
 from wav2edge.cli.command import Command
-from wav2edge.cli.options import add_engine_options, engine_from, strict_json
+from wav2edge.cli.options import add_engine_options, engine_from, strict_json, tell
 from wav2edge.engine import Engine
 from wav2edge.errors import Wav2EdgeError
-from wav2edge.inputs import expand_inputs
+from wav2edge.inputs import Input, expand_inputs
 from wav2edge.progress import Progress
 from wav2edge.result import Result
 
@@ -62,27 +63,29 @@ def _run(options: Namespace) -> int:
             progress.clear()
             print(line, flush=len(inputs) > 1)
     if failures and len(inputs) > 1:
-        print(f"wav2edge: {len(failures)} of {len(inputs)} inputs failed, the rest are answered", file=sys.stderr)
+        tell(f"{len(failures)} of {len(inputs)} inputs failed, the rest are answered")
     return 1 if failures else 0
 
 
-def _answers(
-    engine: Engine, inputs: Sequence[str | Wav2EdgeError], progress: Progress, failures: list[str]
-) -> Iterator[Answer]:
+def _answers(engine: Engine, inputs: Sequence[Input], progress: Progress, failures: list[str]) -> Iterator[Answer]:
     """Each input with its answer; what failed is said on standard error at once."""
-    found = engine.map((name for name in inputs if isinstance(name, str)), errors="return")
-    for name in inputs:
-        result = next(found) if isinstance(name, str) else name
-        shown = name if isinstance(name, str) else str(name).partition(":")[0]
+    found = engine.map((_source(each.name) for each in inputs if each.error is None), errors="return")
+    for each in inputs:
+        result = next(found) if each.error is None else each.error
         progress.clear()
         if isinstance(result, Wav2EdgeError):
-            failures.append(shown)
-            print(f"wav2edge: {result}", file=sys.stderr)
+            failures.append(each.name)
+            tell(str(result))
         else:
             for warning in result.warnings:
-                print(f"wav2edge: warning: {shown}: {warning}", file=sys.stderr)
-        yield shown, result
+                tell(f"warning: {each.name}: {warning}")
+        yield each.name, result
         progress.advance()
+
+
+def _source(name: str) -> AudioSource:
+    # Standard input is waited for here, on the main thread: a worker that waits could not be interrupted.
+    return read_standard_input() if name == "-" and sys.stdin is not None else name
 
 
 COMMAND = Command(

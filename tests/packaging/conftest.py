@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.append(str(Path(__file__).parents[1] / "runtime"))  # the tiny bundle is made there
+
+import tiny_bundle
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "slow: takes most of a minute and needs the package index")
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The folder of pyproject.toml."""
+    return Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_bundle.write_bundle(tmp_path_factory.mktemp("bundles") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    import soundfile
+
+    path = tmp_path_factory.mktemp("clips") / "clip.wav"
+    soundfile.write(path, tiny_bundle.noise(16_000), 16_000)
+    return path

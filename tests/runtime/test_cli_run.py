@@ -1,0 +1,222 @@
+"""`wav2edge run` on good and bad clips: what is said, where, and with which exit code."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import tiny_bundle
+
+FORMATS = ("text", "json", "jsonl")
+
+
+@pytest.fixture
+def bad_clip(tmp_path, save, second):
+    """Make a clip that cannot be answered, by the name of its fault."""
+
+    def cut(name: str):
+        path = save(name, second)
+        path.write_bytes(path.read_bytes()[:9_000])
+        return path
+
+    def text():
+        path = tmp_path / "text.wav"
+        path.write_text("this is a list of words, saved under the wrong name\n")
+        return path
+
+    def empty():
+        path = tmp_path / "empty.wav"
+        path.touch()
+        return path
+
+    def folder():
+        path = tmp_path / "folder"
+        path.mkdir()
+        (path / "notes.txt").touch()
+        return path
+
+    def spoiled(value: float):
+        samples = second.copy()
+        samples[1234] = value
+        return save("spoiled.wav", samples, subtype="FLOAT")
+
+    makers = {
+        "missing": lambda: tmp_path / "gone.wav",
+        "folder without audio": folder,
+        "pattern without a match": lambda: tmp_path / "*.ogg",
+        "empty": empty,
+        "text": text,
+        "truncated wav": lambda: cut("cut.wav"),
+        "truncated flac": lambda: cut("cut.flac"),
+        "nan": lambda: spoiled(np.nan),
+        "inf": lambda: spoiled(np.inf),
+        "one sample": lambda: save("one.wav", second[:1]),
+        "silence": lambda: save("silence.wav", np.zeros(16_000)),
+        "no samples": lambda: save("hollow.wav", np.zeros(0)),
+        "rate": lambda: save("slow.wav", second, rate_hz=100),
+        "name too long": lambda: tmp_path / ("x" * 300),
+    }
+    return lambda fault: makers[fault]()
+
+
+FAULTS = {
+    "missing": "no such file; check the path",
+    "folder without audio": "no audio in this folder",
+    "pattern without a match": "matches no file; check the pattern",
+    "empty": "empty file; record or copy it again",
+    "text": "text, not audio",
+    "truncated wav": "truncated, the file ends after 0.28 s",
+    "truncated flac": "cut off, damaged or not audio",
+    "nan": "the first at index 1234, channel 0 (nan); export the clip again",
+    "inf": "the first at index 1234, channel 0 (inf); export the clip again",
+    "one sample": "silent",
+    "silence": "silent, all 16000 samples are 0; check the microphone or the file",
+    "no samples": "holds no samples; record or export the clip again",
+    "rate": "100 Hz is outside 4000 to 768000 Hz; resample the clip first",
+    "name too long": "check the path",
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_bad_clip_alone_is_one_line_and_exit_code_1(cli, bundle, bad_clip, fault):
+    path = bad_clip(fault)
+    outcome = cli("run", bundle, path)
+    assert (outcome.code, outcome.out) == (1, "")
+    assert outcome.complaint.startswith(f"wav2edge: {path}: ")
+    assert FAULTS[fault] in outcome.complaint
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_the_clips_around_a_bad_one_are_still_answered(cli, bundle, bad_clip, clip, engine, fault):
+    path, answer = bad_clip(fault), engine(clip)
+    outcome = cli("run", bundle, clip, path, clip, "--format", "jsonl")
+    assert outcome.code == 1
+    assert FAULTS[fault] in outcome.complaint_about(path)
+    assert outcome.complaints[1:] == ["wav2edge: 1 of 3 inputs failed, the rest are answered"]
+    first, failed, last = outcome.jsonl
+    assert first == last == {"path": str(clip), **answer.to_dict()}
+    assert failed["path"] == str(path)
+    assert FAULTS[fault] in failed["error"]
+    assert set(failed) == {"path", "error"}
+
+
+def test_all_faults_at_once_leave_one_entry_and_one_line_each(cli, bundle, bad_clip, clip):
+    paths = [bad_clip(fault) for fault in FAULTS if fault not in ("nan", "inf")]
+    outcome = cli("run", bundle, *paths, clip, "--format", "json")
+    assert outcome.code == 1
+    assert [entry["path"] for entry in outcome.json] == [*map(str, paths), str(clip)]
+    assert [entry["path"] for entry in outcome.json if "error" not in entry] == [str(clip)]
+    assert len(outcome.complaints) == len(paths) + 1
+    assert all(outcome.complaint_about(path) for path in paths)
+
+
+@pytest.mark.parametrize(
+    ("samples", "rate_hz", "options"),
+    [
+        (399, 16_000, {}),
+        (400, 16_000, {}),
+        (719, 16_000, {}),
+        (8_000, 8_000, {}),
+        (48_000, 48_000, {"subtype": "PCM_24"}),
+    ],
+)
+def test_odd_but_honest_clips_are_answered(cli, bundle, save, samples, rate_hz, options):
+    sound = tiny_bundle.noise(samples)
+    stereo = np.stack([sound, sound], axis=1) if options else sound
+    outcome = cli("run", bundle, save("odd.wav", stereo, rate_hz=rate_hz, **options), "--format", "json")
+    assert outcome.code == 0
+    assert outcome.json["duration_s"] == pytest.approx(samples / rate_hz, abs=1e-4)
+    assert ("silence was added" in outcome.err) == (samples < 400)
+
+
+# How answers are written
+
+
+def test_one_clip_is_answered_with_its_text_and_its_label(cli, bundle, clip, engine):
+    result = engine(clip)
+    outcome = cli("run", bundle, clip)
+    assert (outcome.code, outcome.out, outcome.err) == (0, f"{result.text}\t{result.label}\n", "")
+
+
+def test_many_clips_are_answered_a_line_each_with_their_names(cli, bundle, save, second):
+    paths = [save(f"{name}.wav", second * gain) for name, gain in (("b", 1), ("a", 0.5))]
+    lines = cli("run", bundle, *paths).out.splitlines()
+    assert [line.split("\t")[0] for line in lines] == [*map(str, paths)]
+
+
+def test_a_folder_and_a_pattern_are_answered_clip_by_clip(cli, bundle, save, second, tmp_path):
+    for name in ("in/a.wav", "in/deep/b.flac"):
+        save(name, second)
+    for given in (tmp_path / "in", tmp_path / "in/**/*.[fw]*"):
+        entries = cli("run", bundle, given, "--format", "jsonl").jsonl
+        assert [os.path.relpath(entry["path"], tmp_path) for entry in entries] == ["in/a.wav", "in/deep/b.flac"]
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_every_format_answers_and_says_nothing_else(cli, bundle, clip, engine, form):
+    outcome = cli("run", bundle, clip, clip, "--format", form)
+    assert (outcome.code, outcome.err) == (0, "")
+    assert outcome.out.count(str(clip)) == 2
+    assert engine(clip).text in outcome.out
+
+
+def test_json_of_one_clip_is_one_object_and_of_many_a_list(cli, bundle, clip):
+    one = cli("run", bundle, clip, "--format", "json").json
+    many = cli("run", bundle, clip, clip, "--format", "json").json
+    assert many == [one, one]
+    assert list(one) == ["path", "duration_s", "confidence", "text", "words", "label", "scores", "warnings"]
+
+
+def test_warnings_are_on_standard_error_and_in_the_json(cli, bundle, save, second):
+    path = save("loud.wav", np.clip(30 * second, -1, 1))
+    outcome = cli("run", bundle, path, "--format", "json")
+    (warning,) = outcome.json["warnings"]
+    assert outcome.complaint == f"wav2edge: warning: {path}: {warning}"
+    assert outcome.code == 0
+
+
+def test_a_line_break_in_a_name_does_not_break_the_line(cli, bundle, tmp_path):
+    outcome = cli("run", bundle, tmp_path / "two\nlines.wav")
+    assert "two lines.wav: no such file" in outcome.complaint
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only here may a file name hold any byte")
+def test_a_name_that_is_no_text_is_written_as_json_nevertheless(cli, bundle, save, second, tmp_path):
+    path = os.fsencode(save("clip.wav", second)).replace(b"clip", b"cl\xffp")
+    os.rename(tmp_path / "clip.wav", path)
+    name = os.fsdecode(path)
+    for form in FORMATS:
+        outcome = cli("run", bundle, name, "--format", form)
+        assert (outcome.code, outcome.err) == (0, "")
+    assert cli("run", bundle, name, "--format", "json").json["path"] == name
+
+
+def test_the_variant_that_is_asked_for_answers(cli, bundle, clip):
+    fp32, int8 = (cli("run", bundle, clip, "--format", "json", "--variant", name).json for name in ("fp32", "int8"))
+    assert fp32["scores"] != int8["scores"]
+
+
+# Standard input
+
+
+def test_a_dash_is_standard_input(cli, bundle, clip, engine, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(clip.read_bytes())))
+    outcome = cli("run", bundle, "-", "--format", "json")
+    assert (outcome.code, outcome.json) == (0, {"path": "-", **engine(clip).to_dict()})
+
+
+def test_empty_standard_input_is_one_line(cli, bundle, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO()))
+    outcome = cli("run", bundle, "-")
+    assert (outcome.code, outcome.complaint) == (1, "wav2edge: standard input: empty file; record or copy it again")
+
+
+def test_closed_standard_input_does_not_end_the_other_clips(cli, bundle, clip, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", None)
+    outcome = cli("run", bundle, "-", clip, "--format", "jsonl")
+    assert outcome.code == 1
+    assert ["error" in entry for entry in outcome.jsonl] == [True, False]
