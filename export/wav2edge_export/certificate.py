@@ -42,10 +42,11 @@ class ClipEvidence:
 
 @dataclass(frozen=True, kw_only=True)
 class Certificate:
-    """The evidence for one variant, and the verdict."""
+    """The evidence for one variant, and the verdict; ``in_float`` are the parts that were left in floating point."""
 
     precision: str
     budget: Budget
+    in_float: tuple[str, ...] = ()
     grid: Mapping[str, OutputDifference]
     clips: ClipEvidence | None = None
     violations: tuple[str, ...] = field(init=False)
@@ -109,6 +110,7 @@ def certify(
     geometry: ConvGeometry,
     grid: Sequence[GridCase],
     utterances: Sequence[Utterance] = (),
+    in_float: Sequence[str] = (),
     advance: Callable[[], None] = lambda: None,
 ) -> Certificate:
     """Hold a variant against the original on the grid and, where there are any, on real clips.
@@ -123,7 +125,7 @@ def certify(
             comparisons.append(compare_clip(original, variant, heads, geometry, row))
         advance()
     clips = _evidence(comparisons, len(utterances)) if utterances else None
-    return Certificate(precision=precision, budget=budget, grid=differences, clips=clips)
+    return Certificate(precision=precision, budget=budget, in_float=tuple(in_float), grid=differences, clips=clips)
 
 
 def _evidence(comparisons: Sequence[ClipComparison], asked: int) -> ClipEvidence:

@@ -67,14 +67,23 @@ def export_bundle(options: ExportOptions, *, say: Callable[[str], None] = lambda
     checkpoint = load_checkpoint(options.checkpoint)
     with staged_folder(options.output) as folder:
         say("exporting through Optimum")
-        draft = _write_graphs(checkpoint, options, folder, say)
-        certificates = _certify(checkpoint, draft, options, utterances, say)
-        passed = [certificate for certificate in certificates if certificate.passed]
-        refused = [certificate for certificate in certificates if not certificate.passed]
+        source = folder / RECIPES["fp32"].file
+        operation = export_graph(checkpoint, source, operators=options.operators)
+        for kept in operation.kept:
+            say(f"{kept.path} is exported as it is: {kept.reason}")
+        bench = _Bench(checkpoint=checkpoint, folder=folder, source=source, utterances=utterances, say=say)
+        made = [bench.make(precision, options.operators) for precision in options.precisions]
+        if "fp32" not in options.precisions:
+            source.unlink()
+        passed = [each for each in made if each.certificate.passed]
+        refused = [each.certificate for each in made if not each.certificate.passed]
         if not passed:
             raise ParityError(f"{options.output}: nothing written, {_refusals(refused)}")
-        _commit(checkpoint, _keep(draft, passed), passed)
-    return Export(bundle=Bundle.open(options.output), certificates=tuple(passed), refused=tuple(refused))
+        for certificate in refused:
+            (folder / RECIPES[certificate.precision].file).unlink()
+        _commit(checkpoint, _draft(checkpoint, folder, [each.variant for each in passed]), passed)
+    certificates = tuple(each.certificate for each in passed)
+    return Export(bundle=Bundle.open(options.output), certificates=certificates, refused=tuple(refused))
 
 
 def _judges(options: ExportOptions) -> Sequence[Utterance]:
@@ -84,62 +93,71 @@ def _judges(options: ExportOptions) -> Sequence[Utterance]:
     return choose_split(read_dataset(options.data), options.split)[: options.max_clips]
 
 
-def _write_graphs(checkpoint: Checkpoint, options: ExportOptions, folder: Path, say: Callable[[str], None]) -> Bundle:
-    """Every precision's graph, and a draft of the manifest that describes them."""
-    source = folder / RECIPES["fp32"].file
-    export_graph(checkpoint, source, operators=options.operators)
-    variants = {}
-    for precision in options.precisions:
-        say(f"making {precision}")
+@dataclass(frozen=True, kw_only=True)
+class _Made:
+    """A variant with the verdict on it."""
+
+    variant: Variant
+    certificate: Certificate
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Bench:
+    """Where variants are made from the fp32 graph and held against the original."""
+
+    checkpoint: Checkpoint
+    folder: Path
+    source: Path
+    utterances: Sequence[Utterance]
+    say: Callable[[str], None]
+
+    def make(self, precision: str, operators: str) -> _Made:
+        """Make one precision, leaving ever more of the graph in floating point until it keeps its budget."""
         recipe = RECIPES[precision]
-        recipe.build(source, folder / recipe.file)
-        variants[precision] = Variant(file=recipe.file, precision=precision, operators=options.operators)
-    if "fp32" not in options.precisions:
-        source.unlink()
+        variant = Variant(file=recipe.file, precision=precision, operators=operators)
+        for in_float in recipe.attempts:
+            self.say(f"making {precision}" + "".join(f", {part} in floating point" for part in in_float))
+            recipe.build(self.source, self.folder / recipe.file, in_float)
+            certificate = self._certify(variant, in_float)
+            self.say(f"{precision}: {certificate.summary}")
+            if certificate.passed:
+                break
+        return _Made(variant=variant, certificate=certificate)
+
+    def _certify(self, variant: Variant, in_float: Sequence[str]) -> Certificate:
+        engine = Engine(_draft(self.checkpoint, self.folder, [variant]), verify=False)
+        grid = list(parity_grid(self.checkpoint.geometry))
+        self.say(f"certifying on {len(grid)} synthetic signals and {len(self.utterances)} clips")
+        with Progress(f"certifying {variant.precision}", 1 + len(self.utterances)) as progress:
+            return certify(
+                variant.precision,
+                RECIPES[variant.precision].budget,
+                original=Reference(self.checkpoint).outputs,
+                variant=engine.outputs,
+                heads=self.checkpoint.heads,
+                geometry=self.checkpoint.geometry,
+                grid=grid,
+                utterances=self.utterances,
+                in_float=in_float,
+                advance=progress.advance,
+            )
+
+
+def _draft(checkpoint: Checkpoint, folder: Path, variants: Sequence[Variant]) -> Bundle:
+    """A bundle of these variants whose manifest is not written yet; the first one is its default."""
     manifest = Manifest(
         name=checkpoint.name,
         model_type=checkpoint.model.config.model_type,
         heads=checkpoint.heads,
         geometry=checkpoint.geometry,
-        variants=variants,
-        default_variant=options.precisions[0],
-        files={variant.file: _record(folder / variant.file) for variant in variants.values()},
+        variants={variant.precision: variant for variant in variants},
+        default_variant=variants[0].precision,
+        files={variant.file: _record(folder / variant.file) for variant in variants},
         parameters=count_parameters(checkpoint.model),
         macs_per_s=count_macs_per_s(checkpoint.model),
         made_with=_versions(),
     )
     return Bundle(folder=folder, manifest=manifest)
-
-
-def _certify(
-    checkpoint: Checkpoint,
-    draft: Bundle,
-    options: ExportOptions,
-    utterances: Sequence[Utterance],
-    say: Callable[[str], None],
-) -> list[Certificate]:
-    original = Reference(checkpoint)
-    grid = list(parity_grid(checkpoint.geometry))
-    certificates = []
-    for precision in options.precisions:
-        say(f"certifying {precision} on {len(grid)} synthetic signals and {len(utterances)} clips")
-        engine = Engine(draft, variant=precision, verify=False)
-        with Progress(f"certifying {precision}", 1 + len(utterances)) as progress:
-            certificates.append(
-                certify(
-                    precision,
-                    RECIPES[precision].budget,
-                    original=original.outputs,
-                    variant=engine.outputs,
-                    heads=checkpoint.heads,
-                    geometry=checkpoint.geometry,
-                    grid=grid,
-                    utterances=utterances,
-                    advance=progress.advance,
-                )
-            )
-        say(f"{precision}: {certificates[-1].summary}")
-    return certificates
 
 
 def _refusals(refused: Sequence[Certificate]) -> str:
@@ -150,19 +168,9 @@ def _refusals(refused: Sequence[Certificate]) -> str:
     )
 
 
-def _keep(draft: Bundle, passed: Sequence[Certificate]) -> Bundle:
-    """The draft with the variants that passed; the files of the others are removed."""
-    kept = {certificate.precision: draft.manifest.variants[certificate.precision] for certificate in passed}
-    for precision, variant in draft.manifest.variants.items():
-        if precision not in kept:
-            (draft.folder / variant.file).unlink()
-    files = {variant.file: draft.manifest.files[variant.file] for variant in kept.values()}
-    manifest = replace(draft.manifest, variants=kept, default_variant=next(iter(kept)), files=files)
-    return replace(draft, manifest=manifest)
-
-
-def _commit(checkpoint: Checkpoint, bundle: Bundle, certificates: Sequence[Certificate]) -> None:
+def _commit(checkpoint: Checkpoint, bundle: Bundle, passed: Sequence[_Made]) -> None:
     """Write everything beside the graphs, and the manifest, which makes a bundle of it, last."""
+    certificates = [each.certificate for each in passed]
     folder = bundle.folder
     for name in COPIED_FILES:
         if checkpoint.folder is not None and (checkpoint.folder / name).is_file():

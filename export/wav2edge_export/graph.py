@@ -13,7 +13,7 @@ from torch import nn
 from wav2edge.errors import CheckpointError
 from wav2edge.heads import Heads
 from wav2edge_export.quiet import quiet_exporters
-from wav2edge_export.surgery import Operators, ZeroMeanUnitVariance, operate
+from wav2edge_export.surgery import Operation, Operators, ZeroMeanUnitVariance, operate
 from wav2edge_train.checkpoint import Checkpoint
 
 OPSET = 18
@@ -29,7 +29,8 @@ class ServingModel(nn.Module):
         self.config = checkpoint.model.config
         self.names = checkpoint.heads.outputs
         self.normalization = ZeroMeanUnitVariance() if checkpoint.normalize else nn.Identity()
-        self.model = operate(checkpoint.model, operators=operators).model
+        self.operation = operate(checkpoint.model, operators=operators)
+        self.model = self.operation.model
 
     def forward(self, input_values: torch.Tensor) -> dict[str, torch.Tensor]:
         """Outputs by the names that the heads read."""
@@ -65,8 +66,11 @@ def dynamic_axes(heads: Heads) -> dict[str, dict[int, str]]:
     return axes
 
 
-def export_graph(checkpoint: Checkpoint, path: Path, *, operators: Operators) -> None:
+def export_graph(checkpoint: Checkpoint, path: Path, *, operators: Operators) -> Operation:
     """Write the fp32 graph of a checkpoint as one self-contained file.
+
+    Returns:
+        What the surgery replaced on the way, and what it kept.
 
     Raises:
         CheckpointError: the graph would not fit one file.
@@ -82,6 +86,7 @@ def export_graph(checkpoint: Checkpoint, path: Path, *, operators: Operators) ->
     with quiet_exporters():
         export(serving, _onnx_config(checkpoint), path, opset=OPSET)
     require_self_contained(path)
+    return serving.operation
 
 
 def require_self_contained(path: Path) -> None:

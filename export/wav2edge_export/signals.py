@@ -29,7 +29,7 @@ def voiced(samples: int, *, seed: int = 0, amplitude: float = 0.3) -> FloatSampl
     time_s = np.arange(samples) / SAMPLE_RATE_HZ
     pitch_hz = 120 + 30 * np.sin(2 * np.pi * 0.7 * time_s + rng.uniform(0, 6))
     phase = 2 * np.pi * np.cumsum(pitch_hz) / SAMPLE_RATE_HZ
-    voice = sum(np.sin(order * phase) / order for order in range(1, 12))
+    voice = np.sum([np.sin(order * phase) / order for order in range(1, 12)], axis=0)
     bursts = np.clip(np.sin(2 * np.pi * 3.5 * time_s + rng.uniform(0, 6)) + 0.4, 0, 1)
     sound = voice * bursts + 0.02 * rng.standard_normal(samples)
     return (amplitude * sound / max(1e-9, np.abs(sound).max())).astype(np.float32)

@@ -20,6 +20,7 @@ from transformers.models.wav2vec2 import modeling_wav2vec2 as wav2vec2
 
 from wav2edge_export.surgery.rules import Rule, plain_convolution_obstacle
 from wav2edge_export.surgery.stacking import linear_of, window_index
+from wav2edge_export.surgery.summation import block_mean
 from wav2edge_train.convolutions import TimeMajorFeatureEncoder
 
 FeatureEncoder: TypeAlias = wav2vec2.Wav2Vec2FeatureEncoder | hubert.HubertFeatureEncoder
@@ -50,8 +51,8 @@ class ChannelNorm(nn.Module):
 
     def forward(self, frames: Tensor) -> Tensor:
         """Normalise: frames [batch, frames, channels] -> the same shape."""
-        centred = frames - frames.mean(dim=1, keepdim=True)
-        variance = (centred * centred).mean(dim=1, keepdim=True)
+        centred = frames - block_mean(frames)
+        variance = block_mean(centred * centred)
         # The scale is one row a clip, so the long tensor is multiplied once and added to once.
         return centred * (self.weight * torch.rsqrt(variance + self.eps)) + self.bias
 
