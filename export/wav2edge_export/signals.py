@@ -53,5 +53,5 @@ def parity_grid(geometry: ConvGeometry, *, longest_s: float = LENGTHS_S[-1]) -> 
         "offset": second + np.float32(0.5),
         "white noise": 0.1 * noise,
     }
-    for name, samples in hard.items():
-        yield GridCase(name=name, samples=np.ascontiguousarray(samples, np.float32))
+    for name, signal in hard.items():
+        yield GridCase(name=name, samples=np.ascontiguousarray(signal, np.float32))

@@ -109,16 +109,6 @@ def test_a_manifest_that_names_a_file_outside_is_refused(refused, edit_manifest,
     assert "the file name '../tiny/onnx/model.onnx' leads out of the bundle" in refused(folder)
 
 
-@pytest.mark.parametrize("verb", VERBS)
-def test_a_graph_that_is_a_link_to_the_outside_is_refused(cli, clip, own_bundle, bundle, verb):
-    (own_bundle / "onnx/model.onnx").unlink()
-    (own_bundle / "onnx/model.onnx").symlink_to(bundle / "onnx/model.onnx")
-    outcome = cli(verb, own_bundle, *([clip] if verb == "run" else []))
-    assert outcome.code == 3
-    assert len(outcome.complaints) == 1
-    assert "leads out of the bundle by a link; copy the file itself" in outcome.err + outcome.out
-
-
 def test_a_graph_of_another_width_than_the_manifest_says_is_refused(refused, tmp_path):
     folder = tiny_bundle.write_bundle(tmp_path / "narrow", {"fp32": tiny_bundle.graph(vocabulary=5)})
     assert "its output 'logits' is 5 wide where the manifest says 8; export the bundle again" in refused(folder)
