@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Literal, TypeVar, overload
 import numpy as np
 import numpy.typing as npt
 
-from wav2edge.audio import AudioSource, Clip, load_clip
+from wav2edge.audio import AudioSource
 from wav2edge.bundle import Bundle
-from wav2edge.decoding import answer
 from wav2edge.device import open_session
 from wav2edge.errors import BundleError, DeviceError, Wav2EdgeError
 from wav2edge.geometry import ConvGeometry
 from wav2edge.heads import Heads
+from wav2edge.recognizer import Recognizer
 from wav2edge.result import Result
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ MAP_WORKERS = 2
 """Clips in flight in ``Engine.map``: one is decoded from its file while another is in the graph."""
 
 
-class Engine:
+class Engine(Recognizer):
     """Answers clips with one variant of a bundle. Threads may share it; a forked child may not.
 
     Args:
@@ -80,18 +80,8 @@ class Engine:
         """How samples become frames."""
         return self.bundle.manifest.geometry
 
-    def __call__(self, source: AudioSource, *, rate_hz: int | None = None) -> Result:
-        """Answer one clip.
-
-        Args:
-            source: a path, ``-``, an open binary file, or samples ``[samples]`` or ``[samples, channels]``.
-            rate_hz: sample rate of an array.
-
-        Raises:
-            AudioError: the clip cannot be answered.
-            DeviceError: the device failed, or gave what is not a number; or this is the child of a fork.
-        """
-        return self._answer(load_clip(source, rate_hz=rate_hz))
+    def __str__(self) -> str:
+        return f"{self.variant.file} on {self.device}"
 
     def outputs(self, samples: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[np.float32]]:
         """What the graph gives for one clip: each head's output without its batch axis.
@@ -104,8 +94,7 @@ class Engine:
         """
         if os.getpid() != self._pid:
             raise DeviceError("this engine was loaded before a fork; load it again in the child process")
-        short = self.geometry.receptive_field - len(samples)
-        padded = np.pad(samples, (0, short)) if short > 0 else samples
+        padded = self.pad_to_a_frame(samples)
         names = list(self.heads.outputs)
         try:
             values = self._session.run(names, {INPUT: padded[None]})
@@ -152,18 +141,6 @@ class Engine:
             if isinstance(found, Wav2EdgeError) and errors == "raise":
                 raise found
             yield found
-
-    def _answer(self, clip: Clip) -> Result:
-        warnings = clip.warnings
-        if len(clip.samples) < self.geometry.receptive_field:
-            warnings = (*warnings, f"only {clip.duration_s * 1e3:.0f} ms long: silence was added")
-        outputs = self.outputs(clip.samples)
-        if not all(np.isfinite(values).all() for values in outputs.values()):
-            raise DeviceError(
-                f"{self.variant.file} gave NaN or infinity on {self.device}; check it with `wav2edge verify`,"
-                " or use another --variant"
-            )
-        return answer(outputs, self.heads, self.geometry, duration_s=clip.duration_s, warnings=warnings)
 
     def _check_inputs(self) -> None:
         """The graph must ask for the samples and nothing else."""

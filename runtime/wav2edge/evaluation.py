@@ -5,30 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from wav2edge.dataset import Utterance, read_dataset, select_split
 from wav2edge.errors import AudioError, DataError
 from wav2edge.heads import Heads
+from wav2edge.recognizer import Recognizer
 from wav2edge.report import Report, make_report
 from wav2edge.result import Result
-
-
-class Recognizer(Protocol):
-    """Whatever answers clips."""
-
-    @property
-    def heads(self) -> Heads:
-        """What it answers with."""
-        ...
-
-    def __call__(self, source: Path, /) -> Result:
-        """Answer one clip.
-
-        Raises:
-            AudioError: it cannot be answered.
-        """
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -173,7 +173,7 @@ def test_a_device_that_fails_is_a_device_error_in_one_line(broken_engine):
 
 def test_outputs_that_are_not_numbers_are_an_error_and_no_answer(broken_engine, second):
     message = refusal(lambda: broken_engine(second, rate_hz=16_000), DeviceError)
-    assert message.startswith("onnx/model.onnx gave NaN or infinity on cpu;")
+    assert message.startswith("onnx/model.onnx on cpu gave NaN or infinity;")
 
 
 def test_a_device_that_fails_on_one_clip_does_not_end_the_others(broken_engine):

@@ -11,9 +11,10 @@ from wav2edge.cli.options import add_engine_options, strict_json, tell
 from wav2edge.dataset import read_dataset
 from wav2edge.engine import load
 from wav2edge.errors import MissingDependencyError
-from wav2edge.evaluation import Recognizer, choose_split, evaluate
+from wav2edge.evaluation import choose_split, evaluate
 from wav2edge.manifest import MANIFEST
 from wav2edge.progress import Progress
+from wav2edge.recognizer import Recognizer
 
 RECOGNIZERS = "wav2edge.recognizers"
 
