@@ -1,0 +1,117 @@
+"""Where training starts from: a checkpoint of somebody else's, or a preset with seeded random weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from transformers import AutoConfig, Wav2Vec2Config, Wav2Vec2FeatureExtractor
+
+from wav2edge.errors import CheckpointError, UsageError
+from wav2edge.geometry import ConvGeometry
+from wav2edge_train.clips import Targets
+from wav2edge_train.model import HEAD_NAMES, Wav2Vec2ForJointCTC
+from wav2edge_train.options import TrainingOptions
+from wav2edge_train.presets import PRESETS
+from wav2edge_train.quiet import first_line
+from wav2edge_train.vocabulary import make_feature_extractor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Base:
+    """An architecture, how its waveforms are prepared, and where its weights are; ``weights`` None means random."""
+
+    name: str
+    config: Wav2Vec2Config
+    extractor: Wav2Vec2FeatureExtractor
+    weights: str | None = None
+
+    @property
+    def geometry(self) -> ConvGeometry:
+        """Kernels and strides of the feature encoder."""
+        return ConvGeometry.of(self.config.conv_kernel, self.config.conv_stride)
+
+
+def preset_base(name: str) -> Base:
+    """The base that a preset describes.
+
+    Raises:
+        UsageError: there is no such preset.
+    """
+    if name not in PRESETS:
+        raise UsageError(f"no preset {name!r}; choose {', '.join(PRESETS)}")
+    config = Wav2Vec2Config(**PRESETS[name].architecture)
+    return Base(name=name, config=config, extractor=make_feature_extractor(layer_norm=True))
+
+
+def checkpoint_base(source: str) -> Base:
+    """The base that a wav2vec2 checkpoint is, from a local folder or the Hub.
+
+    Raises:
+        CheckpointError: there is none, or it is of another kind of model.
+    """
+    try:
+        config = AutoConfig.from_pretrained(source)
+    except (OSError, ValueError) as error:
+        raise CheckpointError(
+            f"{source}: no checkpoint there ({first_line(error)}); check folder or Hub name"
+        ) from None
+    if not isinstance(config, Wav2Vec2Config):
+        raise CheckpointError(f"{source}: a {config.model_type} model; training starts from wav2vec2 checkpoints only")
+    try:
+        extractor = Wav2Vec2FeatureExtractor.from_pretrained(source)
+    except (OSError, ValueError):
+        extractor = make_feature_extractor(layer_norm=config.feat_extract_norm == "layer")
+    return Base(name=source, config=config, extractor=extractor, weights=source)
+
+
+def build_model(base: Base, targets: Targets, options: TrainingOptions, shortest_frames: int) -> Wav2Vec2ForJointCTC:
+    """The model to train, with heads for the targets.
+
+    Args:
+        base: where to start from.
+        targets: what the heads are taught.
+        options: the weights of the losses, and whether the feature encoder is frozen.
+        shortest_frames: frames of the shortest clip; masks of SpecAugment must fit in it.
+
+    Raises:
+        CheckpointError: the weights of the base cannot be read.
+    """
+    config = joint_config(base.config, targets, options, shortest_frames)
+    if base.weights is None:
+        model = Wav2Vec2ForJointCTC(config)
+    else:
+        try:
+            model = Wav2Vec2ForJointCTC.from_pretrained(base.weights, config=config, ignore_mismatched_sizes=True)
+        except Exception as error:  # safetensors, pickle and the Hub each raise their own kind
+            raise CheckpointError(f"{base.name}: its weights cannot be read ({first_line(error)})") from None
+    if options.freeze_feature_encoder:
+        model.freeze_feature_encoder()
+    return model
+
+
+def joint_config(
+    base: Wav2Vec2Config, targets: Targets, options: TrainingOptions, shortest_frames: int
+) -> Wav2Vec2Config:
+    """The base's config with our heads, and with regularisers that short clips survive."""
+    present = dict(zip(HEAD_NAMES, (targets.vocabulary, targets.labels), strict=True))
+    fields = base.to_dict() | {
+        "architectures": [Wav2Vec2ForJointCTC.__name__],
+        "joint_heads": [name for name, target in present.items() if target is not None],
+        "ctc_weight": options.ctc_weight,
+        "class_weight": options.class_weight,
+        "ctc_loss_reduction": "mean",  # with "sum" a batch's loss is in the hundreds and drowns the classes
+        "ctc_zero_infinity": True,
+        "layerdrop": 0.0,
+        "mask_time_length": max(1, min(base.mask_time_length, shortest_frames // 2)),  # a longer mask raises
+        "mask_time_min_masks": 0,
+        "bos_token_id": None,
+        "eos_token_id": None,
+    }
+    if targets.vocabulary is not None:
+        fields |= {"vocab_size": len(targets.vocabulary.tokens), "pad_token_id": targets.vocabulary.blank_id}
+    if targets.labels is not None:
+        fields |= {
+            "id2label": dict(enumerate(targets.labels)),
+            "label2id": {label: i for i, label in enumerate(targets.labels)},
+        }
+    return Wav2Vec2Config.from_dict(fields)

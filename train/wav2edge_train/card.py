@@ -1,0 +1,174 @@
+"""The model card, in the form of the reference card: figures, hyper-parameters, and a row an evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+from wav2edge.report import Report
+from wav2edge_train.options import TrainingOptions
+
+LEADING_COLUMNS = ("Training Loss", "Epoch", "Step", "Validation Loss")
+FRAMEWORKS = {"Transformers": "transformers", "Pytorch": "torch", "Tokenizers": "tokenizers"}
+
+HEADER = """---
+license: {license}
+tags:
+- generated_from_trainer
+metrics:
+{metrics}
+model-index:
+- name: {name}
+  results: []
+---
+
+# {name}
+
+{origin}
+It achieves the following results on the evaluation set:
+{figures}
+
+## Training and evaluation data
+
+{data}
+
+## Training procedure
+
+### Training hyperparameters
+
+The following hyperparameters were used during training:
+{hyperparameters}
+
+### Training results
+
+{results}
+
+### Framework versions
+
+{frameworks}
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingRow:
+    """One evaluation on the way: ``epoch`` counts passes over the data, ``step`` counts updates.
+
+    ``figures`` are those of ``Report.metrics()``, with the validation loss as ``loss``.
+    """
+
+    training_loss: float | None
+    epoch: float
+    step: int
+    figures: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """All that a model card tells."""
+
+    name: str
+    base: str
+    pretrained: bool
+    data: str
+    clips: Mapping[str, int]
+    options: TrainingOptions
+    precision: str
+    rows: Sequence[TrainingRow]
+    final: Report
+
+    def text(self) -> str:
+        """The card as Markdown, with the metadata block that the Hub reads."""
+        figures = self.final.metrics()
+        return HEADER.format(
+            license="apache-2.0",
+            name=self.name,
+            metrics="\n".join(f"- {name}" for name in ("accuracy", "wer") if name in figures),
+            origin=self._origin(),
+            figures=figure_lines(self.final),
+            data=f"{self.data}: " + ", ".join(f"{count} clips for {use}" for use, count in self.clips.items()) + ".",
+            hyperparameters=_bullets(hyperparameters(self.options, self.precision)),
+            results=training_table(self.rows),
+            frameworks="\n".join(f"- {name} {version(package)}" for name, package in FRAMEWORKS.items()),
+        )
+
+    def _origin(self) -> str:
+        if not self.pretrained:
+            return f"This model was trained from random weights (wav2edge's preset `{self.base}`)."
+        link = f"[{self.base}](https://huggingface.co/{self.base})" if self.base.count("/") == 1 else f"`{self.base}`"
+        return f"This model is a fine-tuned version of {link}."
+
+
+def title(key: str) -> str:
+    """The card's name of a figure: ``macro avg_f1-score`` is written ``Macro avg F1-score``."""
+    return " ".join(part.capitalize() for part in key.split("_"))
+
+
+def rounded(value: Any) -> str:
+    """A figure as the card writes it: four decimals where it has more, whole as it is where it has fewer."""
+    if isinstance(value, float):
+        decimals = str(value).partition(".")[2]
+        if len(decimals) > 4:
+            return f"{value:.4f}"
+    return str(value)
+
+
+def figure_lines(report: Report) -> str:
+    """The report's figures, one a line."""
+    return _bullets({title(key): rounded(value) for key, value in report.metrics().items()})
+
+
+def hyperparameters(options: TrainingOptions, precision: str) -> dict[str, Any]:
+    """The choices under the card's names, in its order."""
+    named: dict[str, Any] = {
+        "learning_rate": options.learning_rate,
+        "train_batch_size": options.batch_size,
+        "eval_batch_size": options.batch_size,
+        "seed": options.seed,
+    }
+    if options.accumulation > 1:
+        named["gradient_accumulation_steps"] = options.accumulation
+        named["total_train_batch_size"] = options.batch_size * options.accumulation
+    named["optimizer"] = "Adam with betas=(0.9,0.999) and epsilon=1e-08"
+    named["lr_scheduler_type"] = options.schedule
+    named["lr_scheduler_warmup_steps"] = options.warmup_steps
+    if options.max_steps is None:
+        named["num_epochs"] = f"{options.epochs:g}"
+    else:
+        named["training_steps"] = options.max_steps
+    if precision != "fp32":
+        named["mixed_precision_training"] = "Native AMP"
+    return named | {
+        "weight_decay": options.weight_decay,
+        "class_weight": options.class_weight,
+        "ctc_weight": options.ctc_weight,
+        "augmentation": options.augmentation,
+        "hearing_steps": options.hearing_steps,
+    }
+
+
+def training_table(rows: Sequence[TrainingRow]) -> str:
+    """The table of evaluations, with the card's columns in its order, as aligned Markdown."""
+    if not rows:
+        return "No evaluation ran."
+    table = [_cells(row) for row in rows]
+    columns = list(table[0])
+    widths = {name: max(len(name), *(len(cells[name]) for cells in table)) for name in columns}
+    lines = [
+        "| " + " | ".join(name.ljust(widths[name]) for name in columns) + " |",
+        "|" + "|".join(":" + "-" * widths[name] + ":" for name in columns) + "|",
+    ]
+    lines += ["| " + " | ".join(cells[name].ljust(widths[name]) for name in columns) + " |" for cells in table]
+    return "\n".join(lines)
+
+
+def _cells(row: TrainingRow) -> dict[str, str]:
+    figures = dict(row.figures)
+    loss = "No log" if row.training_loss is None else rounded(row.training_loss)
+    leading = (loss, rounded(round(row.epoch, 2)), str(row.step), rounded(figures.pop("loss", "")))
+    return dict(zip(LEADING_COLUMNS, leading, strict=True)) | {title(k): rounded(v) for k, v in figures.items()}
+
+
+def _bullets(figures: Mapping[str, Any]) -> str:
+    return "\n".join(f"- {name}: {value}" for name, value in figures.items())

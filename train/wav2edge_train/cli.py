@@ -1,0 +1,104 @@
+"""``wav2edge train``: fine-tune a checkpoint or train a preset, and print the full report."""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import ArgumentParser, BooleanOptionalAction, Namespace
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from wav2edge.cli.command import Command
+from wav2edge_train.augmentation import AUGMENTATIONS
+from wav2edge_train.options import HEAD_CHOICES, KEEP, PRECISIONS, SCHEDULES, TrainingOptions
+from wav2edge_train.presets import PRESETS
+
+# PyTorch and transformers take seconds to import, so they are imported when training starts, not for --help.
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """An option of the command line that is a field of ``TrainingOptions``, by the same name."""
+
+    field: str
+    help: str
+    parse: type | None = None
+    metavar: str | None = None
+    choices: tuple[str, ...] | None = None
+
+    def add_to(self, parser: Any) -> None:
+        """Add it with its default in the help; None stands for what was not said."""
+        flag = "--" + self.field.replace("_", "-")
+        default = TrainingOptions.__dataclass_fields__[self.field].default
+        text = self.help if default is None else f"{self.help} (default: {default}, or the preset's)"
+        if self.parse is bool:
+            parser.add_argument(flag, action=BooleanOptionalAction, default=None, help=text)
+        else:
+            parser.add_argument(flag, type=self.parse, metavar=self.metavar, choices=self.choices, help=text)
+
+
+CHOICES = (
+    Choice(field="epochs", parse=float, metavar="N", help="passes over the training clips"),
+    Choice(field="max_steps", parse=int, metavar="N", help="updates, instead of epochs"),
+    Choice(field="learning_rate", parse=float, metavar="RATE", help="highest learning rate"),
+    Choice(field="batch_size", parse=int, metavar="CLIPS", help="clips that go through the model at once"),
+    Choice(field="accumulation", parse=int, metavar="N", help="batches that make one update"),
+    Choice(field="hearing_steps", parse=int, metavar="N", help="updates in which random weights learn to hear first"),
+    Choice(field="warmup_steps", parse=int, metavar="N", help="updates until the highest learning rate"),
+    Choice(field="schedule", choices=SCHEDULES, help="how the learning rate falls after that"),
+    Choice(field="weight_decay", parse=float, metavar="X", help="decoupled weight decay"),
+    Choice(field="class_weight", parse=float, metavar="X", help="weight of the classification loss"),
+    Choice(field="ctc_weight", parse=float, metavar="X", help="weight of the CTC loss"),
+    Choice(field="heads", choices=tuple(HEAD_CHOICES), help="what to learn; auto: what the data has answers for"),
+    Choice(field="augmentation", choices=tuple(AUGMENTATIONS), help="how far training clips are varied"),
+    Choice(field="freeze_feature_encoder", parse=bool, help="keep the convolutions as they are"),
+    Choice(field="precision", choices=PRECISIONS, help="arithmetic; auto: fp32 on a CPU, mixed on a GPU"),
+    Choice(field="eval_steps", parse=int, metavar="N", help="updates between two evaluations"),
+    Choice(field="keep", choices=KEEP, help="which checkpoint becomes the result"),
+    Choice(field="seed", parse=int, metavar="N", help="seed of everything random"),
+)
+
+
+def _add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("data", metavar="DATA", type=Path, help="audiofolder with metadata.csv, or a .jsonl manifest")
+    start = parser.add_mutually_exclusive_group(required=True)
+    start.add_argument("--base", metavar="CHECKPOINT", help="wav2vec2 checkpoint to fine-tune: a folder or a Hub name")
+    presets = "; ".join(f"{name}: {preset.summary}" for name, preset in PRESETS.items())
+    start.add_argument("--preset", choices=tuple(PRESETS), help=f"train from random weights; {presets}")
+    parser.add_argument("--output", metavar="DIR", type=Path, required=True, help="folder of the new checkpoint")
+    parser.add_argument("--resume", action="store_true", help="go on from the last saved step in --output")
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    how = parser.add_argument_group("how to train")
+    for choice in CHOICES:
+        choice.add_to(how)
+
+
+def _run(arguments: Namespace) -> int:
+    preset = PRESETS[arguments.preset].training if arguments.preset else {}
+    options = TrainingOptions.of(preset, {choice.field: getattr(arguments, choice.field) for choice in CHOICES})
+
+    from wav2edge_train.bases import checkpoint_base, preset_base
+    from wav2edge_train.training import train
+
+    base = preset_base(arguments.preset) if arguments.preset else checkpoint_base(arguments.base)
+    outcome = train(arguments.data, arguments.output, base=base, options=options, resume=arguments.resume)
+    print(f"checkpoint, report.json and README.md are in {outcome.folder}", file=sys.stderr)
+    if arguments.json:
+        print(json.dumps(outcome.report.to_dict(), indent=2, ensure_ascii=False, allow_nan=False))
+    else:
+        print(outcome.report.table())
+    return 0
+
+
+COMMAND = Command(
+    name="train",
+    summary="fine-tune a wav2vec2 checkpoint, or train a small one from scratch, to transcribe and to classify",
+    add_arguments=_add_arguments,
+    run=_run,
+    examples="""\
+  wav2edge train data/ --base facebook/wav2vec2-large-xlsr-53 --output checkpoint
+  wav2edge train data/ --preset small --output checkpoint
+  wav2edge train data/ --preset small --output checkpoint --resume
+  wav2edge train manifest.jsonl --base checkpoint/ --heads ctc --epochs 20 --learning-rate 1e-4 --output second""",
+)

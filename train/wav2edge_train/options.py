@@ -1,0 +1,81 @@
+"""How to train: every choice in one checked value, whose defaults are those of the reference run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from wav2edge.errors import UsageError
+from wav2edge_train.augmentation import AUGMENTATIONS
+
+PRECISIONS = ("auto", "fp32", "fp16", "bf16")
+SCHEDULES = ("linear", "cosine", "constant_with_warmup")
+KEEP = ("best", "last")
+HEAD_CHOICES: dict[str, tuple[str, ...]] = {
+    "auto": (),
+    "both": ("ctc", "classification"),
+    "ctc": ("ctc",),
+    "classification": ("classification",),
+}
+"""What ``--heads`` may say, and the heads it stands for; ``auto`` takes what the data has answers for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingOptions:
+    """The defaults are those of the reference run on XLSR-53; presets bring their own.
+
+    ``epochs`` is left aside when ``max_steps`` is given. ``batch_size`` clips go through the model at once, and
+    ``accumulation`` of these batches make one update. ``eval_steps`` are updates between two evaluations.
+    ``hearing_steps`` are updates of the head start in ``wav2edge_train.hearing``, for random weights only.
+    """
+
+    learning_rate: float = 3e-4
+    batch_size: int = 8
+    accumulation: int = 2
+    epochs: float = 70.0
+    max_steps: int | None = None
+    hearing_steps: int = 0
+    warmup_steps: int = 200
+    schedule: str = "linear"
+    weight_decay: float = 0.0
+    seed: int = 42
+    precision: str = "auto"
+    heads: str = "auto"
+    class_weight: float = 1.0
+    ctc_weight: float = 1.0
+    freeze_feature_encoder: bool = True
+    augmentation: str = "none"
+    eval_steps: int = 100
+    keep: str = "best"
+
+    def __post_init__(self) -> None:
+        for name, known in _CHOICES.items():
+            if getattr(self, name) not in known:
+                raise UsageError(f"{name} {getattr(self, name)!r} is unknown; choose {', '.join(known)}")
+        for name in ("learning_rate", "batch_size", "accumulation", "epochs", "eval_steps"):
+            if not getattr(self, name) > 0:
+                raise UsageError(f"{name} is {getattr(self, name)}; it must be above 0")
+        for name in ("hearing_steps", "warmup_steps", "weight_decay", "seed", "class_weight", "ctc_weight"):
+            if not getattr(self, name) >= 0:
+                raise UsageError(f"{name} is {getattr(self, name)}; it must be 0 or above")
+        if self.max_steps is not None and self.max_steps < 1:
+            raise UsageError(f"max_steps is {self.max_steps}; it must be above 0")
+        if self.class_weight == self.ctc_weight == 0:
+            raise UsageError("class_weight and ctc_weight are both 0; nothing would be learnt")
+
+    @classmethod
+    def of(cls, *defaults: Mapping[str, Any]) -> TrainingOptions:
+        """Options from mappings, the later one wins; a value of None says nothing."""
+        known = {field.name for field in fields(cls)}
+        given = {name: value for layer in defaults for name, value in layer.items() if value is not None}
+        return cls(**{name: value for name, value in given.items() if name in known})
+
+
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "precision": PRECISIONS,
+    "schedule": SCHEDULES,
+    "heads": tuple(HEAD_CHOICES),
+    "augmentation": tuple(AUGMENTATIONS),
+    "keep": KEEP,
+}

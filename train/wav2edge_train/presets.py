@@ -1,0 +1,94 @@
+"""Models small enough to train from scratch, and how each is trained best."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+LAYER_NORM = {"feat_extract_norm": "layer", "conv_bias": True, "do_stable_layer_norm": True}
+"""The variant of XLSR-53: layer norm in every convolution, and before each transformer block."""
+
+QUIET = {"layerdrop": 0.0, "activation_dropout": 0.0, "attention_dropout": 0.0}
+"""Regularisers that small models do better without."""
+
+
+FROM_SCRATCH = {"accumulation": 1, "freeze_feature_encoder": False}
+"""What training from random weights has to do otherwise than fine-tuning."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    """``architecture`` holds fields of a ``Wav2Vec2Config``, ``training`` holds fields of ``TrainingOptions``.
+
+    Kernels and strides are always wav2vec2's own, so every tool that counts 16,000 samples as 49 frames stays right.
+    The first convolutions run at thousands of frames a second and dominate the cost, so they are narrow.
+    """
+
+    summary: str
+    architecture: Mapping[str, Any]
+    training: Mapping[str, Any] = field(default_factory=dict)
+
+
+PRESETS: dict[str, Preset] = {
+    "tiny": Preset(
+        summary="0.5 million parameters; learns a few syllables in two minutes on two cores",
+        architecture=LAYER_NORM
+        | QUIET
+        | {
+            "conv_dim": (16, 24, 32, 48, 64, 64, 64),
+            "hidden_size": 96,
+            "num_hidden_layers": 3,
+            "num_attention_heads": 4,
+            "intermediate_size": 512,
+            "num_conv_pos_embeddings": 32,
+            "num_conv_pos_embedding_groups": 8,
+            "hidden_dropout": 0.05,
+            "feat_proj_dropout": 0.0,
+            "final_dropout": 0.05,
+            "apply_spec_augment": False,
+        },
+        training=FROM_SCRATCH
+        | {
+            "hearing_steps": 300,
+            "learning_rate": 1e-3,
+            "batch_size": 4,
+            "epochs": 20,
+            "warmup_steps": 100,
+            "eval_steps": 388,
+            "augmentation": "light",
+        },
+    ),
+    "small": Preset(
+        summary="1.2 million parameters; learns a dozen words from a thousand clips in a quarter of an hour",
+        architecture=LAYER_NORM
+        | QUIET
+        | {
+            "conv_dim": (16, 32, 64, 96, 128, 128, 128),
+            "hidden_size": 144,
+            "num_hidden_layers": 4,
+            "num_attention_heads": 4,
+            "intermediate_size": 576,
+            "num_conv_pos_embeddings": 32,
+            "num_conv_pos_embedding_groups": 8,
+            "hidden_dropout": 0.05,
+            "feat_proj_dropout": 0.0,
+            "final_dropout": 0.1,
+            "apply_spec_augment": True,
+            "mask_time_prob": 0.05,
+            "mask_time_length": 5,
+        },
+        training=FROM_SCRATCH
+        | {
+            "hearing_steps": 400,
+            "learning_rate": 1e-3,
+            "batch_size": 8,
+            "epochs": 36,
+            "warmup_steps": 300,
+            "schedule": "cosine",
+            "weight_decay": 0.05,
+            "eval_steps": 900,
+            "augmentation": "full",
+        },
+    ),
+}

@@ -1,0 +1,267 @@
+"""Fine-tuning as one story: data, vocabulary and labels, model, Trainer, evaluation, checkpoint, report, card."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import TrainingArguments, set_seed
+from transformers.trainer_utils import get_last_checkpoint
+
+from wav2edge.dataset import Utterance, label_order, read_dataset, select_split
+from wav2edge.errors import DataError, TrainingError
+from wav2edge.progress import track
+from wav2edge.report import Report
+from wav2edge_train.augmentation import AUGMENTATIONS
+from wav2edge_train.bases import Base, build_model
+from wav2edge_train.card import Card, TrainingRow
+from wav2edge_train.clips import ClipDataset, Collator, Example, Targets, leave_out_too_short, prepare_examples
+from wav2edge_train.hearing import learn_to_hear
+from wav2edge_train.model import HEAD_NAMES, Wav2Vec2ForJointCTC
+from wav2edge_train.options import HEAD_CHOICES, TrainingOptions
+from wav2edge_train.precision import resolve_precision
+from wav2edge_train.quiet import quiet_transformers
+from wav2edge_train.trainer import Examiner, JointTrainer, Narrator
+from wav2edge_train.vocabulary import build_vocabulary, save_processor
+
+CHECKPOINTS = "checkpoints"
+"""Folder in the output where a run keeps what it needs to be resumed."""
+
+Say = Callable[[str], None]
+
+
+def say_on_stderr(line: str) -> None:
+    """Say one line of talk."""
+    print(line, file=sys.stderr, flush=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingOutcome:
+    """A finished run: where the checkpoint is, its report on the validation split, and the way there."""
+
+    folder: Path
+    report: Report
+    rows: tuple[TrainingRow, ...]
+
+
+def train(
+    data: Path,
+    output: Path,
+    *,
+    base: Base,
+    options: TrainingOptions,
+    resume: bool = False,
+    say: Say = say_on_stderr,
+) -> TrainingOutcome:
+    """Fine-tune ``base`` on the split ``train`` of a data set, and evaluate it on the split ``validation``.
+
+    Args:
+        data: a folder with ``metadata.csv`` or a JSON-lines manifest, see ``wav2edge.dataset``.
+        output: folder of the checkpoint, its report and its card.
+        base: where to start from.
+        options: how to train.
+        resume: go on from the last saved step of an earlier run in ``output``.
+        say: receives the talk, line by line.
+
+    Raises:
+        DataError: the data set cannot be trained on; the message names the row.
+        TrainingError: the output holds another run, or there is nothing to resume.
+        UsageError: this machine cannot train in the precision asked for.
+    """
+    precision = resolve_precision(options.precision)
+    last_step = find_last_step(output, resume=resume)
+    set_seed(options.seed)
+    corpus = prepare_corpus(data, base, options, say)
+
+    with quiet_transformers():
+        model = build_model(base, corpus.targets, options, corpus.shortest_frames)
+        examiner = Examiner(corpus.targets, corpus.transcriptions)
+        trainer = JointTrainer(
+            model=model,
+            args=training_arguments(output / CHECKPOINTS, base, corpus.targets, options, precision),
+            train_dataset=corpus.training,
+            eval_dataset=corpus.validation,
+            data_collator=Collator(extractor=base.extractor),
+            compute_metrics=examiner,
+            callbacks=[Narrator(say, examiner)],
+        )
+        say(_opening(base, model, corpus, precision))
+        if base.weights is None and last_step is None:
+            learn_to_hear(model, corpus.training, steps=options.hearing_steps, seed=options.seed)
+        trainer.train(resume_from_checkpoint=last_step)
+        prediction = trainer.predict(corpus.validation, metric_key_prefix="final")
+        model.save_pretrained(output)
+
+    save_processor(output, base.extractor, corpus.targets.vocabulary)
+    report = examiner.examine(prediction, loss=(prediction.metrics or {})["final_loss"])
+    outcome = TrainingOutcome(folder=output, report=report, rows=training_rows(trainer.state.log_history))
+    write_report_and_card(outcome, data.name, base, corpus, options, precision)
+    return outcome
+
+
+def find_last_step(output: Path, *, resume: bool) -> str | None:
+    """The folder of the last saved step when resuming; None for a fresh run.
+
+    Raises:
+        TrainingError: there is nothing to resume, or a fresh run would overwrite another.
+    """
+    folder = output / CHECKPOINTS
+    last_step = get_last_checkpoint(str(folder)) if folder.is_dir() else None
+    if resume and last_step is None:
+        raise TrainingError(f"{output}: no saved step to resume from; run again without --resume")
+    if not resume and last_step is not None:
+        raise TrainingError(f"{output}: already holds a run; add --resume to go on with it, or give another --output")
+    return last_step
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Corpus:
+    """The two splits, ready for batches; ``transcriptions`` are those of the validation clips, as they were written."""
+
+    targets: Targets
+    training: ClipDataset
+    validation: ClipDataset
+    transcriptions: tuple[str, ...]
+
+    @property
+    def shortest_frames(self) -> int:
+        """Frames of the shortest clip of both."""
+        return min(self.training.shortest_frames, self.validation.shortest_frames)
+
+
+def prepare_corpus(data: Path, base: Base, options: TrainingOptions, say: Say) -> Corpus:
+    """Read and check both splits; vocabulary and labels come from the training split alone.
+
+    Raises:
+        DataError: the data set cannot be trained on; the message names the row.
+    """
+    utterances = read_dataset(data)
+    rows = {name: select_split(utterances, name) for name in ("train", "validation")}
+    targets = choose_targets(rows["train"], options)
+    examples = {name: load_examples(split, name, targets, base) for name, split in rows.items()}
+    kept = leave_out_too_short(examples["train"], base.geometry, say)
+    augmentation = AUGMENTATIONS[options.augmentation]
+    return Corpus(
+        targets=targets,
+        training=ClipDataset(kept, base.geometry, augmentation=augmentation, seed=options.seed),
+        validation=ClipDataset(examples["validation"], base.geometry),
+        transcriptions=tuple(row.transcription or "" for row in rows["validation"]),
+    )
+
+
+def choose_targets(training: Sequence[Utterance], options: TrainingOptions) -> Targets:
+    """Vocabulary and labels of the training split, for the heads that are asked for or that the data can teach.
+
+    Raises:
+        DataError: the data set teaches neither head.
+    """
+    taught = {
+        "ctc": any(row.transcription for row in training),
+        "classification": any(row.label for row in training),
+    }
+    wanted = HEAD_CHOICES[options.heads] or tuple(name for name in HEAD_NAMES if taught[name])
+    missing = [name for name in wanted if not taught[name]]
+    if not wanted or missing:
+        column = {"ctc": "transcription", "classification": "label"}.get("".join(missing[:1]), "transcription or label")
+        raise DataError(f"{training[0].where}: no row of the training split has a {column}; add that column")
+    return Targets(
+        vocabulary=build_vocabulary(training) if "ctc" in wanted else None,
+        labels=label_order(row.label for row in training if row.label) if "classification" in wanted else None,
+    )
+
+
+def load_examples(rows: Sequence[Utterance], split: str, targets: Targets, base: Base) -> list[Example]:
+    """The clips of a split in memory, with a bar while they are read."""
+    return list(track(prepare_examples(rows, targets, base.geometry), f"reading {split}", len(rows)))
+
+
+def training_arguments(
+    folder: Path, base: Base, targets: Targets, options: TrainingOptions, precision: str
+) -> TrainingArguments:
+    """Our options in the Trainer's words: Adam (0.9, 0.999, 1e-8), evaluated, logged and saved at the same steps."""
+    padding_is_harmless = base.config.feat_extract_norm == "layer"
+    return TrainingArguments(
+        output_dir=str(folder),
+        learning_rate=options.learning_rate,
+        per_device_train_batch_size=options.batch_size,
+        per_device_eval_batch_size=options.batch_size if padding_is_harmless else 1,
+        gradient_accumulation_steps=options.accumulation,
+        num_train_epochs=options.epochs,
+        max_steps=options.max_steps or -1,
+        warmup_steps=options.warmup_steps,
+        lr_scheduler_type=options.schedule,
+        weight_decay=options.weight_decay,
+        optim="adamw_torch",
+        seed=options.seed,
+        fp16=precision == "fp16",
+        bf16=precision == "bf16",
+        eval_strategy="steps",
+        eval_steps=options.eval_steps,
+        logging_steps=options.eval_steps,
+        save_steps=options.eval_steps,
+        save_total_limit=1,
+        load_best_model_at_end=options.keep == "best",
+        metric_for_best_model="score" if options.keep == "best" else None,
+        greater_is_better=True,
+        label_names=[name for name, target in _LABEL_INPUTS.items() if getattr(targets, target) is not None],
+        remove_unused_columns=False,
+        dataloader_pin_memory=torch.cuda.is_available(),
+        disable_tqdm=True,
+        report_to="none",
+    )
+
+
+_LABEL_INPUTS = {"labels": "vocabulary", "class_labels": "labels"}
+"""Inputs of the model that hold truths, and the target each belongs to."""
+
+
+def training_rows(history: Sequence[Mapping[str, Any]]) -> tuple[TrainingRow, ...]:
+    """The evaluations in the Trainer's log, each with the training loss logged before it."""
+    rows: list[TrainingRow] = []
+    training_loss = None
+    for entry in history:
+        training_loss = entry.get("loss", training_loss)
+        if "eval_loss" not in entry:
+            continue
+        figures = {key.removeprefix("eval_"): value for key, value in entry.items() if key.startswith("eval_")}
+        figures = {key: value for key, value in figures.items() if key not in _BOOKKEEPING}
+        rows.append(TrainingRow(training_loss=training_loss, epoch=entry["epoch"], step=entry["step"], figures=figures))
+    return tuple(rows)
+
+
+_BOOKKEEPING = {"runtime", "samples_per_second", "steps_per_second", "score", "model_preparation_time"}
+"""What the Trainer logs beside the report's figures."""
+
+
+def write_report_and_card(
+    outcome: TrainingOutcome, data: str, base: Base, corpus: Corpus, options: TrainingOptions, precision: str
+) -> None:
+    """Write ``report.json`` and ``README.md`` beside the checkpoint."""
+    card = Card(
+        name=outcome.folder.resolve().name,
+        base=base.name,
+        pretrained=base.weights is not None,
+        data=data,
+        clips={"training": len(corpus.training), "evaluation": len(corpus.validation)},
+        options=options,
+        precision=precision,
+        rows=outcome.rows,
+        final=outcome.report,
+    )
+    (outcome.folder / "README.md").write_text(card.text(), encoding="utf-8")
+    report = json.dumps(outcome.report.to_dict(), indent=1, ensure_ascii=False, allow_nan=False)
+    (outcome.folder / "report.json").write_text(report, encoding="utf-8")
+
+
+def _opening(base: Base, model: Wav2Vec2ForJointCTC, corpus: Corpus, precision: str) -> str:
+    millions = sum(parameter.numel() for parameter in model.parameters()) / 1e6
+    return (
+        f"{base.name}: {millions:.2f} million parameters, heads {' and '.join(model.config.joint_heads)};"
+        f" {len(corpus.training)} clips to train on, {len(corpus.validation)} to evaluate on;"
+        f" {precision} on {model.device.type}"
+    )
