@@ -95,16 +95,15 @@ def _place(command: Command) -> tuple[int, str]:
 
 
 def _plugins(verb: str | None) -> dict[str, Command]:
-    """The verbs of the other packages; the one that is asked for must load, the others may be missing."""
+    """The verbs of the other packages: the one that is asked for, which must load, or else all that do load."""
+    entries = {entry.name: entry for entry in metadata.entry_points(group=PLUGINS)}
     found: dict[str, Command] = {}
-    for entry in metadata.entry_points(group=PLUGINS):
-        if verb not in (None, entry.name):
-            continue
+    for name in [verb] if verb in entries else entries:
         try:
-            found[entry.name] = entry.load()
+            found[name] = entries[name].load()
         except ImportError as error:
-            if verb == entry.name:
-                raise missing_extra(entry.name, error) from None
+            if verb == name:
+                raise missing_extra(name, error) from None
     return found
 
 
