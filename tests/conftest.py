@@ -2,5 +2,5 @@
 
 import os
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # see wav2edge_train/__init__.py
+os.environ.setdefault("GOMP_SPINCOUNT", "3000")  # see wav2edge_train/__init__.py
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
