@@ -119,6 +119,8 @@ def _folder_of(source: str | Path) -> Path:
 
 
 def _read_config(source: str | Path, folder: Path) -> PretrainedConfig:
+    if not (folder / "config.json").is_file():
+        raise CheckpointError(f"{source}: no config.json in it; give the folder that save_pretrained wrote")
     try:
         config = AutoConfig.from_pretrained(folder)
     except (OSError, ValueError, KeyError) as error:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import textwrap
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from logging import CRITICAL
 
 from transformers.utils import logging
+
+LONGEST = 200
+"""Characters of somebody else's message that are passed on."""
 
 
 @contextmanager
@@ -27,6 +31,6 @@ def quiet_transformers() -> Iterator[None]:
 
 
 def first_line(error: Exception) -> str:
-    """The first line of an error's message, without its full stop."""
+    """The first line of an error's message, without its full stop, and no longer than a terminal's line or two."""
     lines = str(error).strip().splitlines()
-    return lines[0].rstrip(". ") if lines else type(error).__name__
+    return textwrap.shorten(lines[0], LONGEST).rstrip(". ") if lines else type(error).__name__

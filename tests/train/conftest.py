@@ -1,0 +1,138 @@
+"""A corpus of whistled letters and a model small enough to train in seconds."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import soundfile
+import torch
+from transformers import Wav2Vec2Config
+
+from wav2edge_train.bases import Base
+from wav2edge_train.clips import Targets
+from wav2edge_train.options import TrainingOptions
+from wav2edge_train.training import TrainingOutcome, train
+from wav2edge_train.vocabulary import Vocabulary, make_feature_extractor
+
+RATE_HZ = 16_000
+LETTER_HZ = {"a": 500.0, "b": 1_500.0, "c": 3_000.0, " ": 0.0}
+WORDS = ("ab", "ba", "c ab", "b c", "a a", "ca")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def two_threads() -> Iterator[None]:
+    """Tiny models lose time when every core joins in."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+def whistle(text: str, *, letter_s: float = 0.12, seed: int = 0) -> npt.NDArray[np.float32]:
+    """Each letter is a tone of its own, on a little noise."""
+    times_s = np.arange(int(letter_s * RATE_HZ)) / RATE_HZ
+    tones = np.concatenate([np.sin(2 * np.pi * LETTER_HZ[letter] * times_s) for letter in text])
+    noise = np.random.default_rng(seed).standard_normal(len(tones))
+    return np.asarray(0.3 * tones + 0.01 * noise, np.float32)
+
+
+Rows = Sequence[tuple[str, str, str]]
+
+
+def write_corpus(folder: Path, rows: Rows, **how: float) -> Path:
+    """A data set of whistled clips; rows are (split, transcription, label)."""
+    with (folder / "metadata.csv").open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(["file_name", "transcription", "label", "split"])
+        for number, (split, text, label) in enumerate(rows):
+            soundfile.write(folder / f"{number}.wav", whistle(text or "a", seed=number, **how), RATE_HZ)
+            table.writerow([f"{number}.wav", text, label, split])
+    return folder
+
+
+@pytest.fixture
+def make_corpus(tmp_path: Path) -> Callable[..., Path]:
+    """A data set in a folder of the test's own."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    return lambda rows, **how: write_corpus(folder, rows, **how)
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve clips to train on and six to validate on; the label tells whether there is a space."""
+    rows = [(split, word, str(int(" " in word))) for split in ("train", "train", "validation") for word in WORDS]
+    return write_corpus(tmp_path_factory.mktemp("corpus"), rows)
+
+
+def small_config(**fields: object) -> Wav2Vec2Config:
+    """A wav2vec2 with seven thin convolutions and one thin block."""
+    thin = {
+        "conv_dim": (8, 8, 8, 8, 8, 8, 8),
+        "hidden_size": 16,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "intermediate_size": 32,
+        "num_conv_pos_embeddings": 8,
+        "num_conv_pos_embedding_groups": 2,
+        "feat_extract_norm": "layer",
+        "conv_bias": True,
+        "do_stable_layer_norm": True,
+        "layerdrop": 0.0,
+        "mask_time_prob": 0.1,
+        "pad_token_id": 5,
+        "vocab_size": 6,
+        "num_labels": 3,
+    }
+    return Wav2Vec2Config(**{**thin, **fields})
+
+
+@pytest.fixture
+def config() -> Callable[..., Wav2Vec2Config]:
+    """Makes small configs."""
+    return small_config
+
+
+@pytest.fixture
+def base() -> Base:
+    """Somewhere to start training from."""
+    return Base(name="thin", config=small_config(), extractor=make_feature_extractor(layer_norm=True))
+
+
+@pytest.fixture
+def targets() -> Targets:
+    """What the corpus teaches."""
+    return Targets(vocabulary=Vocabulary(tokens=("|", "a", "b", "c", "[UNK]", "[PAD]")), labels=("0", "1"))
+
+
+def quick_options(**fields: object) -> TrainingOptions:
+    """A handful of updates."""
+    quick = {
+        "max_steps": 4,
+        "eval_steps": 2,
+        "batch_size": 4,
+        "accumulation": 1,
+        "warmup_steps": 0,
+        "freeze_feature_encoder": False,
+    }
+    return TrainingOptions.of(quick, fields)
+
+
+@pytest.fixture
+def options() -> Callable[..., TrainingOptions]:
+    """Makes options for a handful of updates."""
+    return quick_options
+
+
+@pytest.fixture(scope="session")
+def run(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[TrainingOutcome, list[str]]:
+    """One finished run, and what it said."""
+    said: list[str] = []
+    base = Base(name="thin", config=small_config(), extractor=make_feature_extractor(layer_norm=True))
+    folder = tmp_path_factory.mktemp("runs") / "whistles"
+    return train(corpus, folder, base=base, options=quick_options(), say=said.append), said

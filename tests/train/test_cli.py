@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from argparse import ArgumentParser
+from pathlib import Path
+
+import pytest
+
+from wav2edge.errors import CheckpointError, DataError
+from wav2edge_train.cli import CHOICES, COMMAND
+from wav2edge_train.options import TrainingOptions
+from wav2edge_train.presets import PRESETS
+
+QUICK = ["--max-steps", "1", "--eval-steps", "1", "--batch-size", "4", "--warmup-steps", "0", "--hearing-steps", "1"]
+
+
+@pytest.fixture
+def parser() -> ArgumentParser:
+    parser = ArgumentParser()
+    COMMAND.add_arguments(parser)
+    return parser
+
+
+def test_help_does_not_import_pytorch() -> None:
+    script = "import sys, wav2edge_train.cli; print(any(name in sys.modules for name in ('torch', 'transformers')))"
+    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "False"
+
+
+def test_every_option_of_training_is_on_the_command_line(parser: ArgumentParser) -> None:
+    assert {choice.field for choice in CHOICES} == set(TrainingOptions.__dataclass_fields__)
+    text = " ".join(parser.format_help().split())
+    for choice in CHOICES:
+        assert f"--{choice.field.replace('_', '-')} " in text
+        assert choice.help in text
+
+
+def test_every_example_is_a_command_that_parses(parser: ArgumentParser) -> None:
+    for line in COMMAND.examples.splitlines():
+        words = line.split()
+        assert words[:2] == ["wav2edge", "train"]
+        assert parser.parse_args(words[2:]).output is not None
+
+
+def test_what_is_not_said_stays_with_the_preset_or_the_reference_run(parser: ArgumentParser) -> None:
+    said = vars(parser.parse_args(["data", "--preset", "small", "--output", "x", "--epochs", "3"]))
+    preset = PRESETS["small"].training
+    options = TrainingOptions.of(preset, {choice.field: said[choice.field] for choice in CHOICES})
+    assert options.epochs == 3
+    assert options.learning_rate == preset["learning_rate"]
+    assert TrainingOptions.of({}) == TrainingOptions(
+        learning_rate=3e-4, batch_size=8, accumulation=2, epochs=70, seed=42
+    )
+
+
+def test_the_answer_is_strict_json_on_stdout_and_the_talk_is_on_stderr(
+    parser: ArgumentParser, corpus: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    words = [str(corpus), "--preset", "tiny", "--output", str(tmp_path / "run"), "--json", *QUICK]
+    assert COMMAND.run(parser.parse_args(words)) == 0
+    out, err = capfd.readouterr()
+    report = json.loads(out, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+    assert report == json.loads((tmp_path / "run" / "report.json").read_text())
+    assert "step 1 of 1" in err
+    assert "Traceback" not in err
+    assert "it/s" not in err
+
+
+def test_wrong_data_and_bases_are_typed_errors(parser: ArgumentParser, corpus: Path, tmp_path: Path) -> None:
+    output = ["--output", str(tmp_path / "run")]
+    with pytest.raises(DataError, match="no such data set"):
+        COMMAND.run(parser.parse_args([str(tmp_path / "nowhere"), "--preset", "tiny", *output]))
+    with pytest.raises(CheckpointError, match="no checkpoint there"):
+        COMMAND.run(parser.parse_args([str(corpus), "--base", str(tmp_path / "nowhere"), *output]))
+    with pytest.raises(SystemExit):
+        parser.parse_args([str(corpus), "--preset", "tiny", "--base", "x", *output])

@@ -1,0 +1,252 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import AutoProcessor, EvalPrediction, Wav2Vec2ForCTC
+
+from wav2edge.dataset import read_dataset, select_split
+from wav2edge.errors import DataError, TrainingError, UsageError
+from wav2edge_train.bases import Base, build_model
+from wav2edge_train.clips import ClipDataset, Collator, Example, Targets
+from wav2edge_train.options import TrainingOptions
+from wav2edge_train.precision import resolve_precision
+from wav2edge_train.quiet import quiet_transformers
+from wav2edge_train.reference import load_reference
+from wav2edge_train.trainer import JointTrainer, report_of
+from wav2edge_train.training import CHECKPOINTS, TrainingOutcome, train, training_arguments
+
+OptionsMaker = Callable[..., TrainingOptions]
+NO_DROPOUT = {"hidden_dropout": 0.0, "attention_dropout": 0.0, "activation_dropout": 0.0, "final_dropout": 0.0}
+NO_DROPOUT |= {"feat_proj_dropout": 0.0, "apply_spec_augment": False}
+
+
+def test_a_run_leaves_a_checkpoint_a_report_and_a_card(run: tuple[TrainingOutcome, list[str]]) -> None:
+    outcome, _ = run
+    report = json.loads((outcome.folder / "report.json").read_text())
+    assert report == json.loads(json.dumps(outcome.report.to_dict()))
+    assert report["clips"] == 6
+    card = (outcome.folder / "README.md").read_text()
+    assert f"- Accuracy: {round(report['accuracy'], 4):g}" in card
+    assert [row.step for row in outcome.rows] == [2, 4]
+
+
+def test_each_evaluation_says_both_losses_and_the_full_report(run: tuple[TrainingOutcome, list[str]]) -> None:
+    _, said = run
+    opening, first_line, first_report, second_line, second_report = said
+    assert "12 clips to train on, 6 to evaluate on" in opening
+    for line, step in ((first_line, 2), (second_line, 4)):
+        assert f"step {step} of 4: loss" in line
+        assert "ctc loss" in line
+        assert "class loss" in line
+    for report in (first_report, second_report):
+        for part in ("precision", "macro avg", "weighted avg", "accuracy", "WER", "true \\ heard", "loss"):
+            assert part in report
+
+
+def test_the_report_is_what_the_checkpoint_answers_clip_by_clip(
+    run: tuple[TrainingOutcome, list[str]], corpus: Path
+) -> None:
+    outcome, _ = run
+    reference = load_reference(outcome.folder)
+    rows = select_split(read_dataset(corpus), "validation")
+    answers = [reference(row.path) for row in rows]
+    hits = sum(found.label == row.label for row, found in zip(rows, answers, strict=True))
+    assert outcome.report.classification is not None
+    assert outcome.report.classification.accuracy == pytest.approx(hits / len(rows))
+
+
+def test_transformers_opens_what_was_saved(run: tuple[TrainingOutcome, list[str]], corpus: Path) -> None:
+    folder = run[0].folder
+    processor = AutoProcessor.from_pretrained(folder)
+    with quiet_transformers():
+        model = Wav2Vec2ForCTC.from_pretrained(folder)
+    assert len(processor.tokenizer) == model.lm_head.out_features == 6
+    assert processor.tokenizer.pad_token_id == model.config.pad_token_id == 5
+    assert model.config.id2label == {0: "0", 1: "1"}
+
+
+def trainer_for(base: Base, targets: Targets, options: TrainingOptions, folder: Path) -> JointTrainer:
+    for name, value in NO_DROPOUT.items():
+        setattr(base.config, name, value)
+    torch.manual_seed(0)
+    rng = np.random.default_rng(0)
+    examples = [
+        Example(
+            samples=rng.standard_normal(6_000).astype(np.float32), where="", token_ids=(1, 2, n % 3), class_id=n % 2
+        )
+        for n in range(4)
+    ]
+    return JointTrainer(
+        model=build_model(base, targets, options, shortest_frames=18),
+        args=training_arguments(folder, base, targets, options, "fp32"),
+        train_dataset=ClipDataset(examples, base.geometry),
+        eval_dataset=ClipDataset(examples, base.geometry),
+        data_collator=Collator(extractor=base.extractor),
+    )
+
+
+def test_accumulated_batches_are_averaged_and_not_added(
+    base: Base, targets: Targets, options: OptionsMaker, tmp_path: Path
+) -> None:
+    logs: list[dict[str, Any]] = []
+    for batch_size, accumulation in ((4, 1), (2, 2)):
+        chosen = options(batch_size=batch_size, accumulation=accumulation, max_steps=1, eval_steps=1, keep="last")
+        with quiet_transformers():
+            trainer = trainer_for(base, targets, chosen, tmp_path / str(accumulation))
+            trainer.train()
+        assert trainer.model_accepts_loss_kwargs is False
+        logs.append(next(entry for entry in trainer.state.log_history if "loss" in entry))
+    for name in ("loss", "ctc_loss", "class_loss", "grad_norm"):
+        assert logs[1][name] == pytest.approx(logs[0][name], rel=1e-3), name
+    assert logs[0]["loss"] == pytest.approx(logs[0]["ctc_loss"] + logs[0]["class_loss"], abs=2e-4)
+
+
+def final_weights(folder: Path) -> dict[str, torch.Tensor]:
+    return load_file(folder / "model.safetensors")
+
+
+def test_a_resumed_run_ends_with_the_weights_of_an_unbroken_one(
+    corpus: Path, base: Base, options: OptionsMaker, tmp_path: Path
+) -> None:
+    chosen = options(max_steps=8, eval_steps=2, keep="last", augmentation="light")  # three updates an epoch
+    whole = train(corpus, tmp_path / "whole", base=base, options=chosen, say=lambda line: None)
+
+    def pull_the_plug(line: str) -> None:
+        if "step 6" in line:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(corpus, tmp_path / "broken", base=base, options=chosen, say=pull_the_plug)
+    saved = sorted(path.name for path in (tmp_path / "broken" / CHECKPOINTS).iterdir())
+    assert saved[-1] == "checkpoint-4"
+    resumed = train(corpus, tmp_path / "broken", base=base, options=chosen, resume=True, say=lambda line: None)
+
+    assert resumed.rows == whole.rows
+    expected, found = final_weights(tmp_path / "whole"), final_weights(tmp_path / "broken")
+    for name, weights in expected.items():
+        assert torch.equal(found[name], weights), name
+
+
+def test_a_second_run_must_say_resume_and_resuming_needs_a_first(
+    run: tuple[TrainingOutcome, list[str]], corpus: Path, base: Base, options: OptionsMaker, tmp_path: Path
+) -> None:
+    with pytest.raises(TrainingError, match="already holds a run; add --resume"):
+        train(corpus, run[0].folder, base=base, options=options())
+    with pytest.raises(TrainingError, match="no saved step to resume from"):
+        train(corpus, tmp_path / "nothing", base=base, options=options(), resume=True)
+
+
+def test_clips_too_short_for_their_transcription_are_left_out_of_training(
+    make_corpus: Callable[..., Path], base: Base, options: OptionsMaker, tmp_path: Path
+) -> None:
+    rows = [("train", "ab", "0"), ("train", "cccccccccccc", "1"), ("train", "ba", "1"), ("validation", "ab", "0")]
+    said: list[str] = []
+    folder = make_corpus(rows, letter_s=0.03)
+    outcome = train(folder, tmp_path / "run", base=base, options=options(max_steps=1), say=said.append)
+    assert "metadata.csv:3: left out, 0.36 s give 17 frames and the transcription needs 23" in said[0]
+    assert "2 clips to train on, 1 to evaluate on" in said[1]
+    assert outcome.report.loss is not None
+    assert np.isfinite(outcome.report.loss)
+
+
+@pytest.mark.parametrize(("heads", "has", "lacks"), [("ctc", "wer", "accuracy"), ("classification", "accuracy", "wer")])
+def test_one_head_alone_can_be_trained(
+    corpus: Path, base: Base, options: OptionsMaker, tmp_path: Path, heads: str, has: str, lacks: str
+) -> None:
+    chosen = options(heads=heads, max_steps=1)
+    outcome = train(corpus, tmp_path / "run", base=base, options=chosen, say=lambda line: None)
+    figures = outcome.report.metrics()
+    assert has in figures
+    assert lacks not in figures
+    assert load_reference(tmp_path / "run").heads.names == (heads,)
+
+
+def test_a_head_without_a_column_to_learn_from_is_refused(
+    make_corpus: Callable[..., Path], base: Base, options: OptionsMaker, tmp_path: Path
+) -> None:
+    folder = make_corpus([("train", "ab", ""), ("validation", "ab", "")])
+    with pytest.raises(DataError, match="no row of the training split has a label"):
+        train(folder, tmp_path / "run", base=base, options=options(heads="both"))
+
+
+def test_padded_frames_are_blanks_and_not_token_zero(
+    base: Base, targets: Targets, options: OptionsMaker, tmp_path: Path
+) -> None:
+    with quiet_transformers():
+        trainer = trainer_for(base, targets, options(), tmp_path)
+        with torch.no_grad():
+            trainer.model.lm_head.weight.zero_()
+            trainer.model.lm_head.bias.copy_(torch.tensor([9.0, 0, 0, 0, 0, 0]))  # every real frame is token 0
+        batch = trainer.data_collator(
+            [
+                {"samples": np.random.default_rng(n).standard_normal(samples), "token_ids": (1,), "class_id": 0}
+                for n, samples in enumerate((720, 1_680))
+            ]
+        )
+        _, (ids, classes), _ = trainer.prediction_step(trainer.model, batch, prediction_loss_only=False)
+    assert ids.tolist() == [[0, 0, 5, 5, 5], [0, 0, 0, 0, 0]]
+    assert classes.shape == (2,)
+
+
+def test_the_padding_of_joined_batches_is_not_heard(targets: Targets) -> None:
+    ids = np.array([[1, 1, 5, 2, -100, -100], [3, 5, 3, 0, 1, 1]])
+    prediction = EvalPrediction(
+        predictions=(ids, np.array([0, 1])), label_ids=(np.full((2, 3), -100), np.array([0, 1]))
+    )
+    report = report_of(prediction, targets, ["ab", "cc a"], loss=0.5)
+    assert report.word_errors is not None
+    assert (report.word_errors.edits, report.word_errors.words) == (0, 3)
+    assert report.metrics()["accuracy"] == 1.0
+
+
+def test_an_exploded_loss_ends_the_run_in_one_line(
+    base: Base, targets: Targets, options: OptionsMaker, tmp_path: Path
+) -> None:
+    with quiet_transformers():
+        trainer = trainer_for(base, targets, options(), tmp_path)
+        with torch.no_grad():
+            trainer.model.classifier.bias.fill_(float("nan"))
+        with pytest.raises(TrainingError, match="the loss is not finite any more; lower --learning-rate"):
+            trainer.evaluate()
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "complaint"),
+    [
+        ("learning_rate", 0.0, "learning_rate is 0.0; it must be above 0"),
+        ("batch_size", 0, "batch_size is 0"),
+        ("max_steps", 0, "max_steps is 0"),
+        ("warmup_steps", -1, "warmup_steps is -1"),
+        ("precision", "fp8", "precision 'fp8' is unknown; choose auto, fp32, fp16, bf16"),
+        ("heads", "tail", "heads 'tail' is unknown"),
+        ("augmentation", "wild", "augmentation 'wild' is unknown"),
+    ],
+)
+def test_an_impossible_option_is_refused(field: str, value: Any, complaint: str) -> None:
+    with pytest.raises(UsageError, match=complaint):
+        TrainingOptions(**{field: value})
+
+
+def test_two_weights_of_zero_are_refused() -> None:
+    with pytest.raises(UsageError, match="nothing would be learnt"):
+        TrainingOptions(class_weight=0.0, ctc_weight=0.0)
+
+
+def test_the_precision_fits_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert resolve_precision("auto") == "fp32"
+    with pytest.raises(UsageError, match="needs a CUDA GPU"):
+        resolve_precision("fp16")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    for bf16, expected in ((True, "bf16"), (False, "fp16")):
+        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda bf16=bf16: bf16)
+        assert resolve_precision("auto") == expected
+    with pytest.raises(UsageError, match="Ampere"):
+        resolve_precision("bf16")
