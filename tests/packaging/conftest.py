@@ -1,13 +1,10 @@
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
 
-sys.path.append(str(Path(__file__).parents[1] / "runtime"))  # the tiny bundle is made there
-
-import tiny_bundle
+from tests.runtime import tiny_bundle
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -13,11 +13,8 @@ import numpy as np
 import pytest
 import soundfile
 
-sys.path.append(str(Path(__file__).parent))
-
-import tiny_bundle
-
 import wav2edge
+from tests.runtime import tiny_bundle
 from wav2edge.cli import main
 
 

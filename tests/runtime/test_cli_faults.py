@@ -6,8 +6,8 @@ import json
 import sys
 
 import pytest
-import tiny_bundle
 
+from tests.runtime import tiny_bundle
 from wav2edge.cli.main import BUILTIN
 
 VERBS = ("run", "verify")

@@ -9,7 +9,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import tiny_bundle
+
+from tests.runtime import tiny_bundle
 
 FORMATS = ("text", "json", "jsonl")
 

@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import onnxruntime
 import pytest
-import tiny_bundle
 
 import wav2edge
+from tests.runtime import tiny_bundle
 from wav2edge import AudioError, BundleError, DeviceError, Result
 
 LENGTHS = (400, 401, 719, 720, 3_000, 16_000, 16_319, 31_999)

@@ -3,8 +3,8 @@ from __future__ import annotations
 import json
 
 import pytest
-import tiny_bundle
 
+from tests.runtime import tiny_bundle
 from wav2edge import BundleError
 from wav2edge.bundle import Bundle
 from wav2edge.verification import Check, verify

@@ -1,0 +1,32 @@
+"""A record holds the very commands that made it, and nothing of the machine's own paths."""
+
+import json
+
+import pytest
+
+from benchmarks.road import Road
+from tests.runtime.tiny_bundle import write_bundle
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    return write_bundle(tmp_path_factory.mktemp("bundles") / "tiny")
+
+
+def test_a_road_runs_the_command_and_records_it_under_the_name_it_was_given(bundle, tmp_path):
+    road = Road({bundle: "BUNDLE"})
+    facts = road.report("inspect", bundle, "--json")
+    assert facts["heads"] == ["ctc", "classification"]
+    road.write(tmp_path / "deep" / "record.json", {"facts": facts})
+    record = json.loads((tmp_path / "deep" / "record.json").read_text())
+    assert [step["command"] for step in record["steps"]] == ["wav2edge inspect BUNDLE --json"]
+    assert record["steps"][0]["seconds"] > 0
+    assert record["environment"]["physical_cores"] >= 1
+    assert str(bundle) not in json.dumps(record["steps"])
+
+
+def test_a_command_that_fails_ends_the_record(bundle, tmp_path):
+    road = Road()
+    with pytest.raises(Exception, match="exit status 3"):
+        road.run("inspect", tmp_path / "nowhere")
+    assert road.steps == []
