@@ -28,7 +28,7 @@ def bundle_card(manifest: Manifest, certificates: Sequence[Certificate], *, trai
         f"## Variants\n\n{_variants(manifest, certificates)}",
     ]
     if training_report is not None:
-        sections.append(f"## Evaluation of the checkpoint\n\n{_training_figures(training_report)}")
+        sections.append(f"## Evaluation of the checkpoint, on the split that chose it\n\n{_training_figures(training_report)}")
     return "\n\n".join(sections) + "\n"
 
 

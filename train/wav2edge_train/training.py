@@ -26,6 +26,7 @@ from wav2edge_train.model import HEAD_NAMES, Wav2Vec2ForJointCTC
 from wav2edge_train.options import HEAD_CHOICES, TrainingOptions
 from wav2edge_train.precision import resolve_precision
 from wav2edge_train.quiet import quiet_transformers
+from wav2edge_train.threads import threads_for
 from wav2edge_train.trainer import Examiner, JointTrainer, Narrator
 from wav2edge_train.vocabulary import build_vocabulary, save_processor
 
@@ -91,10 +92,11 @@ def train(
             callbacks=[Narrator(say, examiner)],
         )
         say(_opening(base, model, corpus, precision))
-        if base.weights is None and last_step is None:
-            learn_to_hear(model, corpus.training, steps=options.hearing_steps, seed=options.seed)
-        trainer.train(resume_from_checkpoint=last_step)
-        prediction = trainer.predict(corpus.validation, metric_key_prefix="final")
+        with threads_for(model):
+            if base.weights is None and last_step is None:
+                learn_to_hear(model, corpus.training, steps=options.hearing_steps, seed=options.seed)
+            trainer.train(resume_from_checkpoint=last_step)
+            prediction = trainer.predict(corpus.validation, metric_key_prefix="final")
         model.save_pretrained(output)
 
     save_processor(output, base.extractor, corpus.targets.vocabulary)
