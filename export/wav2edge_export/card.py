@@ -28,7 +28,8 @@ def bundle_card(manifest: Manifest, certificates: Sequence[Certificate], *, trai
         f"## Variants\n\n{_variants(manifest, certificates)}",
     ]
     if training_report is not None:
-        sections.append(f"## Evaluation of the checkpoint, on the split that chose it\n\n{_training_figures(training_report)}")
+        title = "## Evaluation of the checkpoint, on the split that chose it"
+        sections.append(f"{title}\n\n{_training_figures(training_report)}")
     return "\n\n".join(sections) + "\n"
 
 

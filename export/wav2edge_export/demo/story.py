@@ -90,7 +90,7 @@ def run_demo(folder: Path, *, seed: int) -> None:
         print(_answers_table(evaluation))
     with _stage(5, "The report of the reference card, beside the card's own figures"):
         print(beside_reference(evaluation.report))
-        _say("The card's model is 700 times larger and heard recorded speech: its figures show the form, not a rival.")
+        _say("The card's model is 600 times larger and heard recorded speech: its figures show the form, not a rival.")
     _close(demo, evaluation, time.monotonic() - started_s)
 
 
