@@ -23,6 +23,7 @@ from wav2edge_export.certificate import Certificate, certify
 from wav2edge_export.golden import golden_document
 from wav2edge_export.graph import export_graph
 from wav2edge_export.options import ExportOptions
+from wav2edge_export.parity import Remembered
 from wav2edge_export.precision import RECIPES
 from wav2edge_export.signals import parity_grid
 from wav2edge_export.staging import staged_folder
@@ -71,7 +72,15 @@ def export_bundle(options: ExportOptions, *, say: Callable[[str], None] = lambda
         operation = export_graph(checkpoint, source, operators=options.operators)
         for kept in operation.kept:
             say(f"{kept.path} is exported as it is: {kept.reason}")
-        bench = _Bench(checkpoint=checkpoint, folder=folder, source=source, utterances=utterances, say=say)
+        bench = _Bench(
+            checkpoint=checkpoint,
+            original=Remembered(Reference(checkpoint).outputs),
+            macs_per_s=count_macs_per_s(checkpoint.model),
+            folder=folder,
+            source=source,
+            utterances=utterances,
+            say=say,
+        )
         made = [bench.make(precision, options.operators) for precision in options.precisions]
         if "fp32" not in options.precisions:
             source.unlink()
@@ -81,7 +90,7 @@ def export_bundle(options: ExportOptions, *, say: Callable[[str], None] = lambda
             raise ParityError(f"{options.output}: nothing written, {_refusals(refused)}")
         for certificate in refused:
             (folder / RECIPES[certificate.precision].file).unlink()
-        _commit(checkpoint, _draft(checkpoint, folder, [each.variant for each in passed]), passed)
+        _commit(checkpoint, bench.draft([each.variant for each in passed]), passed)
     certificates = tuple(each.certificate for each in passed)
     return Export(bundle=Bundle.open(options.output), certificates=certificates, refused=tuple(refused))
 
@@ -106,6 +115,8 @@ class _Bench:
     """Where variants are made from the fp32 graph and held against the original."""
 
     checkpoint: Checkpoint
+    original: Remembered
+    macs_per_s: int
     folder: Path
     source: Path
     utterances: Sequence[Utterance]
@@ -125,14 +136,14 @@ class _Bench:
         return _Made(variant=variant, certificate=certificate)
 
     def _certify(self, variant: Variant, in_float: Sequence[str]) -> Certificate:
-        engine = Engine(_draft(self.checkpoint, self.folder, [variant]), verify=False)
+        engine = Engine(self.draft([variant]), verify=False)
         grid = list(parity_grid(self.checkpoint.geometry))
         self.say(f"certifying on {len(grid)} synthetic signals and {len(self.utterances)} clips")
         with Progress(f"certifying {variant.precision}", 1 + len(self.utterances)) as progress:
             return certify(
                 variant.precision,
                 RECIPES[variant.precision].budget,
-                original=Reference(self.checkpoint).outputs,
+                original=self.original,
                 variant=engine.outputs,
                 heads=self.checkpoint.heads,
                 geometry=self.checkpoint.geometry,
@@ -142,22 +153,21 @@ class _Bench:
                 advance=progress.advance,
             )
 
-
-def _draft(checkpoint: Checkpoint, folder: Path, variants: Sequence[Variant]) -> Bundle:
-    """A bundle of these variants whose manifest is not written yet; the first one is its default."""
-    manifest = Manifest(
-        name=checkpoint.name,
-        model_type=checkpoint.model.config.model_type,
-        heads=checkpoint.heads,
-        geometry=checkpoint.geometry,
-        variants={variant.precision: variant for variant in variants},
-        default_variant=variants[0].precision,
-        files={variant.file: _record(folder / variant.file) for variant in variants},
-        parameters=count_parameters(checkpoint.model),
-        macs_per_s=count_macs_per_s(checkpoint.model),
-        made_with=_versions(),
-    )
-    return Bundle(folder=folder, manifest=manifest)
+    def draft(self, variants: Sequence[Variant]) -> Bundle:
+        """A bundle of these variants whose manifest is not written yet; the first one is its default."""
+        manifest = Manifest(
+            name=self.checkpoint.name,
+            model_type=self.checkpoint.model.config.model_type,
+            heads=self.checkpoint.heads,
+            geometry=self.checkpoint.geometry,
+            variants={variant.precision: variant for variant in variants},
+            default_variant=variants[0].precision,
+            files={variant.file: _record(self.folder / variant.file) for variant in variants},
+            parameters=count_parameters(self.checkpoint.model),
+            macs_per_s=self.macs_per_s,
+            made_with=_versions(),
+        )
+        return Bundle(folder=self.folder, manifest=manifest)
 
 
 def _refusals(refused: Sequence[Certificate]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -22,6 +23,21 @@ Model = Callable[[npt.NDArray[np.float32]], Outputs]
 """Samples ``[samples] float32`` in, each head's output without its batch axis out."""
 
 RESAMPLES = 2_000
+
+
+class Remembered:
+    """A model that computes the answer to each input once: every variant is held against the same original."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._answers: dict[bytes, Outputs] = {}
+
+    def __call__(self, samples: npt.NDArray[np.float32]) -> Outputs:
+        """Samples ``[samples] float32`` in, each head's output without its batch axis out."""
+        key = hashlib.sha256(samples.tobytes()).digest()
+        if key not in self._answers:
+            self._answers[key] = self._model(samples)
+        return self._answers[key]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from wav2edge.geometry import ConvGeometry
 from wav2edge.heads import ClassificationHead, CtcHead, Heads
 from wav2edge_export.budget import Budget
 from wav2edge_export.certificate import certify
-from wav2edge_export.parity import compare_outputs, paired_rate
+from wav2edge_export.parity import Remembered, compare_outputs, paired_rate
 from wav2edge_export.signals import parity_grid, voiced
 
 GEOMETRY = ConvGeometry.of((10, 3, 3, 3, 3, 2, 2), (5, 2, 2, 2, 2, 2, 2))
@@ -137,3 +137,18 @@ def test_the_interval_of_a_paired_difference_covers_as_often_as_it_says():
 def test_an_interval_without_any_difference_has_no_width():
     rate = paired_rate(np.ones((10, 2)), np.full(10, 2.0))
     assert (rate.original, rate.variant, rate.interval) == (0.5, 0.5, (0.0, 0.0))
+
+
+def test_the_original_answers_each_input_once_however_many_variants_are_held_against_it():
+    asked = []
+
+    def original(samples):
+        asked.append(len(samples))
+        return {"logits": samples * 2}
+
+    remembered = Remembered(original)
+    one, other = voiced(500, seed=1), voiced(500, seed=2)
+    for _ in range(3):
+        assert (remembered(one)["logits"] == one * 2).all()
+        assert (remembered(other)["logits"] == other * 2).all()
+    assert asked == [500, 500]
