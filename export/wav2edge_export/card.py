@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from wav2edge.manifest import Manifest
-from wav2edge_export.certificate import Certificate
+from wav2edge.parity.certificate import Certificate
 
 PIPELINES = {"ctc": "automatic-speech-recognition", "classification": "audio-classification"}
 

@@ -16,16 +16,16 @@ from wav2edge.engine import Engine
 from wav2edge.errors import ParityError
 from wav2edge.evaluation import choose_split
 from wav2edge.manifest import MANIFEST, FileRecord, Manifest, Variant
+from wav2edge.parity.certificate import Certificate, certify
+from wav2edge.parity.comparison import Remembered
+from wav2edge.parity.signals import parity_grid
 from wav2edge.progress import Progress
 from wav2edge.version import __version__
 from wav2edge_export.card import bundle_card
-from wav2edge_export.certificate import Certificate, certify
 from wav2edge_export.golden import golden_document
 from wav2edge_export.graph import export_graph
 from wav2edge_export.options import ExportOptions
-from wav2edge_export.parity import Remembered
 from wav2edge_export.precision import RECIPES
-from wav2edge_export.signals import parity_grid
 from wav2edge_export.staging import staged_folder
 from wav2edge_export.weight import count_macs_per_s, count_parameters
 from wav2edge_train.checkpoint import Checkpoint, load_checkpoint

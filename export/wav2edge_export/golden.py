@@ -9,8 +9,8 @@ import numpy as np
 
 from wav2edge.engine import Engine
 from wav2edge.geometry import SAMPLE_RATE_HZ
+from wav2edge.parity.signals import voiced
 from wav2edge_export.precision import RECIPES
-from wav2edge_export.signals import voiced
 
 GOLDEN_SAMPLES = SAMPLE_RATE_HZ // 2
 DECIMALS = 6

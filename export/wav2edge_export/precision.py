@@ -10,7 +10,7 @@ import onnx
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
 from wav2edge.errors import ParityError
-from wav2edge_export.budget import Budget
+from wav2edge.parity.budget import Budget
 from wav2edge_export.quiet import quiet_exporters
 
 WEIGHT_OPERATOR = "MatMul"

@@ -22,13 +22,13 @@ from tests.export.tiny_checkpoints import KINDS, LABELS, SHAPE, VOCABULARY, save
 from wav2edge.bundle import CERTIFICATE, Bundle
 from wav2edge.cli import main
 from wav2edge.errors import BundleError, ParityError, UsageError
+from wav2edge.parity.budget import Budget
+from wav2edge.parity.signals import parity_grid, voiced
 from wav2edge.verification import verify
 from wav2edge_export import exporting, precision
-from wav2edge_export.budget import Budget
 from wav2edge_export.exporting import export_bundle
 from wav2edge_export.options import ExportOptions
 from wav2edge_export.precision import RECIPES, weight_products
-from wav2edge_export.signals import parity_grid, voiced
 from wav2edge_train.checkpoint import load_checkpoint
 
 EXACT = 1e-4

@@ -32,7 +32,7 @@ def voiced(samples: int, *, seed: int = 0, amplitude: float = 0.3) -> FloatSampl
     voice = np.sum([np.sin(order * phase) / order for order in range(1, 12)], axis=0)
     bursts = np.clip(np.sin(2 * np.pi * 3.5 * time_s + rng.uniform(0, 6)) + 0.4, 0, 1)
     sound = voice * bursts + 0.02 * rng.standard_normal(samples)
-    return (amplitude * sound / max(1e-9, np.abs(sound).max())).astype(np.float32)
+    return np.asarray(amplitude * sound / max(1e-9, np.abs(sound).max()), np.float32)
 
 
 def parity_grid(geometry: ConvGeometry, *, longest_s: float = LENGTHS_S[-1]) -> Iterator[GridCase]:

@@ -10,10 +10,10 @@ import soundfile
 from wav2edge.dataset import Utterance
 from wav2edge.geometry import ConvGeometry
 from wav2edge.heads import ClassificationHead, CtcHead, Heads
-from wav2edge_export.budget import Budget
-from wav2edge_export.certificate import certify
-from wav2edge_export.parity import Remembered, compare_outputs, paired_rate
-from wav2edge_export.signals import parity_grid, voiced
+from wav2edge.parity.budget import Budget
+from wav2edge.parity.certificate import certify
+from wav2edge.parity.comparison import Remembered, compare_outputs, paired_rate
+from wav2edge.parity.signals import parity_grid, voiced
 
 GEOMETRY = ConvGeometry.of((10, 3, 3, 3, 3, 2, 2), (5, 2, 2, 2, 2, 2, 2))
 HEADS = Heads(

@@ -14,9 +14,9 @@ from wav2edge.dataset import Utterance
 from wav2edge.decoding import answer
 from wav2edge.geometry import ConvGeometry
 from wav2edge.heads import Heads
+from wav2edge.parity.signals import GridCase
 from wav2edge.result import Result
 from wav2edge.wer import edit_distance
-from wav2edge_export.signals import GridCase
 
 Outputs = Mapping[str, npt.NDArray[np.floating]]
 Model = Callable[[npt.NDArray[np.float32]], Outputs]

@@ -13,8 +13,8 @@ from wav2edge.dataset import Utterance
 from wav2edge.errors import AudioError
 from wav2edge.geometry import ConvGeometry
 from wav2edge.heads import Heads
-from wav2edge_export.budget import Budget
-from wav2edge_export.parity import (
+from wav2edge.parity.budget import Budget
+from wav2edge.parity.comparison import (
     ClipComparison,
     Model,
     OutputDifference,
@@ -23,7 +23,7 @@ from wav2edge_export.parity import (
     compare_on_grid,
     paired_rate,
 )
-from wav2edge_export.signals import GridCase
+from wav2edge.parity.signals import GridCase
 
 
 @dataclass(frozen=True, kw_only=True)
