@@ -9,6 +9,7 @@ from typing import Any
 
 from wav2edge.manifest import Manifest
 from wav2edge.parity.certificate import Certificate
+from wav2edge_export.choices import PRECISIONS
 
 PIPELINES = {"ctc": "automatic-speech-recognition", "classification": "audio-classification"}
 
@@ -52,11 +53,14 @@ def _what(manifest: Manifest) -> str:
 
 
 def _variants(manifest: Manifest, certificates: Sequence[Certificate]) -> str:
-    lines = ["| variant | file | size MB | against the PyTorch checkpoint |", "|---|---|---:|---|"]
+    lines = ["| variant | file | size MB | for | against the PyTorch checkpoint |", "|---|---|---:|---|---|"]
     for certificate in certificates:
-        file = manifest.variants[certificate.precision].file
-        size_mb = manifest.files[file].size_bytes / 1e6
-        lines.append(f"| {certificate.precision} | `{file}` | {size_mb:.2f} | {certificate.summary} |")
+        variant = manifest.variants[certificate.precision]
+        size_mb = manifest.files[variant.file].size_bytes / 1e6
+        lines.append(
+            f"| {variant.precision} | `{variant.file}` | {size_mb:.2f} | {PRECISIONS[variant.precision]}"
+            f"{f'; target {variant.target}' if variant.target else ''} | {certificate.summary} |"
+        )
     return "\n".join(lines)
 
 

@@ -7,13 +7,26 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from wav2edge.cli.command import Command
+from wav2edge.processor import NATIVE, TARGETS
+from wav2edge_export.choices import PRECISIONS
 
 
 def _add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("checkpoint", metavar="CHECKPOINT", help="a transformers checkpoint: local folder or Hub name")
     parser.add_argument("--output", type=Path, required=True, metavar="BUNDLE", help="folder to write")
     parser.add_argument(
-        "--precision", default="int8", metavar="LIST", help="fp32, int8, or both with a comma; the first is the default"
+        "--precision",
+        default="int8",
+        metavar="LIST",
+        help="one or more with commas, the first is the bundle's default: "
+        + "; ".join(f"{name}: {summary}" for name, summary in PRECISIONS.items()),
+    )
+    parser.add_argument(
+        "--target",
+        default=NATIVE,
+        metavar="KIND",
+        help="; ".join(f"{name}: {target.summary}" for name, target in TARGETS.items())
+        + f"; {NATIVE} (default): what this processor is",
     )
     parser.add_argument(
         "--operators",
@@ -36,6 +49,7 @@ def _run(options: Namespace) -> int:
             output=options.output,
             precisions=tuple(options.precision.split(",")),
             operators=options.operators,
+            target=options.target,
             data=options.data,
             split=options.split,
             max_clips=options.max_clips,
@@ -62,5 +76,6 @@ COMMAND = Command(
     examples="""\
   wav2edge export checkpoint/ --output bundle
   wav2edge export checkpoint/ --output bundle --precision int8,fp32 --data data/
+  wav2edge export checkpoint/ --output bundle --precision int8,int4 --target avx2
   wav2edge export facebook/wav2vec2-base-960h --output bundle --operators standard""",
 )

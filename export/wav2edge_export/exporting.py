@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
@@ -19,6 +19,7 @@ from wav2edge.manifest import MANIFEST, FileRecord, Manifest, Variant
 from wav2edge.parity.certificate import Certificate, certify
 from wav2edge.parity.comparison import Remembered
 from wav2edge.parity.signals import parity_grid
+from wav2edge.processor import NATIVE, TARGETS, native_target
 from wav2edge.progress import Progress
 from wav2edge.version import __version__
 from wav2edge_export.card import bundle_card
@@ -26,6 +27,7 @@ from wav2edge_export.golden import golden_document
 from wav2edge_export.graph import export_graph
 from wav2edge_export.options import ExportOptions
 from wav2edge_export.precision import RECIPES
+from wav2edge_export.quantization import Level
 from wav2edge_export.staging import staged_folder
 from wav2edge_export.weight import count_macs_per_s, count_parameters
 from wav2edge_train.checkpoint import Checkpoint, load_checkpoint
@@ -79,9 +81,11 @@ def export_bundle(options: ExportOptions, *, say: Callable[[str], None] = lambda
             folder=folder,
             source=source,
             utterances=utterances,
+            operators=options.operators,
+            target=_target(options, say),
             say=say,
         )
-        made = [bench.make(precision, options.operators) for precision in options.precisions]
+        made = [bench.make(precision) for precision in options.precisions]
         if "fp32" not in options.precisions:
             source.unlink()
         passed = [each for each in made if each.certificate.passed]
@@ -102,6 +106,19 @@ def _judges(options: ExportOptions) -> Sequence[Utterance]:
     return choose_split(read_dataset(options.data), options.split)[: options.max_clips]
 
 
+def _target(options: ExportOptions, say: Callable[[str], None]) -> str:
+    """The kind of processor that 8-bit products are made for, said with its reason."""
+    native, reason = native_target()
+    target = native if options.target == NATIVE else options.target
+    recipes = [RECIPES[name] for name in options.precisions]
+    if any(recipe.is_targeted(parts) for recipe in recipes for parts in recipe.attempts):
+        chosen = reason if options.target == NATIVE else "as asked"
+        say(f"8-bit products are made for {target} ({TARGETS[target].summary}): {chosen}")
+        if (target, native) == ("vnni", "avx2"):
+            say(f"the certificate is made here, where they saturate ({reason}): it may refuse what is exact elsewhere")
+    return target
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Made:
     """A variant with the verdict on it."""
@@ -120,22 +137,36 @@ class _Bench:
     folder: Path
     source: Path
     utterances: Sequence[Utterance]
+    operators: str
+    target: str
     say: Callable[[str], None]
 
-    def make(self, precision: str, operators: str) -> _Made:
-        """Make one precision, leaving ever more of the graph in floating point until it keeps its budget."""
+    def make(self, precision: str) -> _Made:
+        """Make one precision, leaving ever more of the graph at a higher one until it keeps its budget."""
         recipe = RECIPES[precision]
-        variant = Variant(file=recipe.file, precision=precision, operators=operators)
-        for in_float in recipe.attempts:
-            self.say(f"making {precision}" + "".join(f", {part} in floating point" for part in in_float))
-            recipe.build(self.source, self.folder / recipe.file, in_float)
-            certificate = self._certify(variant, in_float)
+        for parts in recipe.attempts:
+            self.say(f"making {precision}" + "".join(f", {part} in {level}" for part, level in parts.items()))
+            recipe.build(
+                self.source, self.folder / recipe.file, parts=parts, weight_bits=TARGETS[self.target].weight_bits
+            )
+            variant = self._variant(precision, targeted=recipe.is_targeted(parts))
+            certificate = self._certify(variant, parts)
             self.say(f"{precision}: {certificate.summary}")
             if certificate.passed:
                 break
+        if recipe.note:
+            self.say(f"{precision}: {recipe.note}")
         return _Made(variant=variant, certificate=certificate)
 
-    def _certify(self, variant: Variant, in_float: Sequence[str]) -> Certificate:
+    def _variant(self, precision: str, *, targeted: bool) -> Variant:
+        return Variant(
+            file=RECIPES[precision].file,
+            precision=precision,
+            operators=self.operators,
+            target=self.target if targeted else None,
+        )
+
+    def _certify(self, variant: Variant, parts: Mapping[str, Level]) -> Certificate:
         engine = Engine(self.draft([variant]), verify=False)
         grid = list(parity_grid(self.checkpoint.geometry))
         self.say(f"certifying on {len(grid)} synthetic signals and {len(self.utterances)} clips")
@@ -149,7 +180,8 @@ class _Bench:
                 geometry=self.checkpoint.geometry,
                 grid=grid,
                 utterances=self.utterances,
-                in_float=in_float,
+                in_float=[part for part, level in parts.items() if level == "float"],
+                in_int8=[part for part, level in parts.items() if level == "int8"],
                 advance=progress.advance,
             )
 

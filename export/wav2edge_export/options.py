@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wav2edge.errors import UsageError
+from wav2edge.processor import NATIVE, TARGETS
 from wav2edge_export.precision import RECIPES
 from wav2edge_export.surgery import RULES, Operators
 
@@ -15,7 +16,8 @@ class ExportOptions:
     """Options of one export.
 
     ``precisions`` name recipes; the first one becomes the bundle's default. ``operators`` is ``fused`` (attention as
-    one operator of ONNX Runtime) or ``standard`` (plain ONNX, for execution providers that lack it). ``data`` is a
+    one operator of ONNX Runtime) or ``standard`` (plain ONNX, for execution providers that lack it). ``target`` is the
+    kind of processor that 8-bit products are made for, or ``native`` for the one this runs on. ``data`` is a
     data set whose ``split`` the certificate is judged on, ``max_clips`` of it at most.
     """
 
@@ -23,6 +25,7 @@ class ExportOptions:
     output: Path
     precisions: tuple[str, ...] = ("int8",)
     operators: Operators = "fused"
+    target: str = NATIVE
     data: Path | None = None
     split: str | None = None
     max_clips: int | None = None
@@ -33,5 +36,7 @@ class ExportOptions:
             raise UsageError(f"precisions are {', '.join(RECIPES)}, each once; not {','.join(self.precisions)!r}")
         if self.operators not in RULES:
             raise UsageError(f"operators are {' or '.join(RULES)}; not {self.operators!r}")
+        if self.target not in (*TARGETS, NATIVE):
+            raise UsageError(f"targets are {', '.join((*TARGETS, NATIVE))}; not {self.target!r}")
         if self.max_clips is not None and self.max_clips < 1:
             raise UsageError("at least one clip is needed to judge on; leave --max-clips out to use all")

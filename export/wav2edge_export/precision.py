@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Protocol
 
-import onnx
-from onnxruntime.quantization import QuantType, quantize_dynamic
-
-from wav2edge.errors import ParityError
 from wav2edge.parity.budget import Budget
-from wav2edge_export.quiet import quiet_exporters
+from wav2edge_export.half import convert_to_half
+from wav2edge_export.quantization import Level, assign, quantize_products, weight_products
 
-WEIGHT_OPERATOR = "MatMul"
-"""Gemm is left alone: it is the classifier, one product a clip."""
-FEWEST_TERMS = 16
-QUANTIZED_OPERATOR = "MatMulInteger"
+
+class Build(Protocol):
+    """Makes a variant from the fp32 graph; ``parts`` of it, as its nodes' names hold them, at a level of their own."""
+
+    def __call__(self, source: Path, target: Path, *, parts: Mapping[str, Level], weight_bits: int) -> None:
+        """Write the variant to ``target``; ``weight_bits`` are those of 8-bit products."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,66 +25,47 @@ class Recipe:
     """How one precision is made from the fp32 graph.
 
     ``suffix`` follows the file names of transformers.js; ``golden_tolerance`` is how far, relative to the largest
-    output, another processor may be from the golden outputs. ``attempts`` are the parts of the graph to leave in
-    floating point, as its nodes' names hold them: one after the other is tried until the budget is kept.
+    output, another processor may be from the golden outputs. ``attempts`` are the parts of the graph to leave at a
+    higher level than ``base``: one after the other is tried until the budget is kept. ``note`` is said when it is made.
     """
 
     suffix: str
-    build: Callable[[Path, Path, Sequence[str]], None]
+    build: Build
     budget: Budget
     golden_tolerance: float
-    attempts: Sequence[Sequence[str]] = ((),)
+    base: Level = "float"
+    attempts: Sequence[Mapping[str, Level]] = ({},)
+    note: str | None = None
 
     @property
     def file(self) -> str:
         """Where the graph stands in a bundle."""
         return f"onnx/model{self.suffix}.onnx"
 
+    def is_targeted(self, parts: Mapping[str, Level]) -> bool:
+        """It holds 8-bit products, which are made for a kind of processor."""
+        return "int8" in (self.base, *parts.values())
 
-def keep_fp32(source: Path, target: Path, in_float: Sequence[str] = ()) -> None:
+
+def keep_fp32(source: Path, target: Path, *, parts: Mapping[str, Level], weight_bits: int) -> None:
     """The exported graph is the fp32 variant."""
     if source != target:
         target.write_bytes(source.read_bytes())
 
 
-def quantize_int8(source: Path, target: Path, in_float: Sequence[str] = ()) -> None:
-    """8-bit weights, symmetric and per channel; 8-bit activations, scaled anew for each clip.
-
-    Products of a few terms stay in floating point: that is the first convolution, which weighs nothing, and whose
-    input is the waveform, where eight bits for the loudest sample leave two or three for the quiet ones.
-
-    Raises:
-        ParityError: ONNX Runtime left a product in floating point that was to be quantised.
-    """
-    intended = [name for name in weight_products(source) if not any(part in name for part in in_float)]
-    with quiet_exporters():
-        quantize_dynamic(
-            source,
-            target,
-            op_types_to_quantize=[WEIGHT_OPERATOR],
-            nodes_to_quantize=intended,
-            weight_type=QuantType.QInt8,
-            per_channel=True,
-        )
-    nodes = onnx.load(str(target), load_external_data=False).graph.node
-    quantized = sum(node.op_type == QUANTIZED_OPERATOR for node in nodes)
-    if quantized != len(intended):
-        raise ParityError(
-            f"int8: {quantized} products were quantised where {len(intended)} were intended;"
-            " this version of ONNX Runtime's quantiser skips some: install the one in constraints.txt"
-        )
+def make_half(source: Path, target: Path, *, parts: Mapping[str, Level], weight_bits: int) -> None:
+    """The graph in half precision, but for what half precision cannot hold."""
+    convert_to_half(source, target)
 
 
-def weight_products(path: Path) -> list[str]:
-    """Names of a graph's matrix products with constant weights and enough terms to be worth eight bits."""
-    graph = onnx.load(str(path), load_external_data=False).graph
-    terms = {tensor.name: tensor.dims[0] for tensor in graph.initializer if len(tensor.dims) == 2}
-    return [
-        node.name
-        for node in graph.node
-        if node.op_type == WEIGHT_OPERATOR and terms.get(node.input[1], 0) >= FEWEST_TERMS
-    ]
+def _quantize(base: Level, source: Path, target: Path, *, parts: Mapping[str, Level], weight_bits: int) -> None:
+    """Every weight product at the base level, those of ``parts`` at theirs."""
+    quantize_products(source, target, assign(weight_products(source), base, parts), weight_bits=weight_bits)
 
+
+ENCODER = "/feature_extractor/"
+"""Group-norm encoders (wav2vec2-base) spread a clip's loud and quiet frames so far apart that eight bits for both lose
+the quiet ones; layer-norm encoders (XLSR) bring every frame to one scale."""
 
 RECIPES = {
     "fp32": Recipe(
@@ -94,12 +76,27 @@ RECIPES = {
     ),
     "int8": Recipe(
         suffix="_quantized",
-        build=quantize_int8,
-        budget=Budget(relative_error=0.25, wer_increase=0.005, accuracy_drop=0.005),
+        base="int8",
+        build=partial(_quantize, "int8"),
+        budget=Budget(relative_error=0.25, wer_increase=0.003, accuracy_drop=0.003, forgiven=1),
         golden_tolerance=0.1,
-        # Group-norm encoders (wav2vec2-base) spread a clip's loud and quiet frames so far apart that eight bits for
-        # both lose the quiet ones; layer-norm encoders (XLSR) bring every frame to one scale.
-        attempts=((), ("/feature_extractor/",)),
+        attempts=({}, {ENCODER: "float"}),
+    ),
+    "int4": Recipe(
+        suffix="_q4",
+        base="int4",
+        build=partial(_quantize, "int4"),
+        budget=Budget(relative_error=0.5, wer_increase=0.003, accuracy_drop=0.003, forgiven=1),
+        golden_tolerance=0.1,
+        # The encoder is 1.3 % of XLSR-53's weights, and loses more in 4 bits than all the rest together.
+        attempts=({ENCODER: "int8"}, {ENCODER: "float"}),
+    ),
+    "fp16": Recipe(
+        suffix="_fp16",
+        build=make_half,
+        budget=Budget(relative_error=0.02, wer_increase=0.003, accuracy_drop=0.003, forgiven=1),
+        golden_tolerance=0.02,
+        note="its speed is for GPUs: on a CPU, ONNX Runtime computes its products in fp32",
     ),
 }
 """Every precision this project can make."""

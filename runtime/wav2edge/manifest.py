@@ -29,11 +29,15 @@ class FileRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class Variant:
-    """One graph of the model: its file, its precision, and the operators it is made of."""
+    """One graph of the model: its file, its precision, and the operators it is made of.
+
+    ``target`` is the kind of processor its 8-bit products are made for; None where it has none.
+    """
 
     file: str
     precision: str
     operators: str
+    target: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +83,7 @@ class Manifest:
             "conv_kernels": list(self.geometry.kernels),
             "conv_strides": list(self.geometry.strides),
             "heads": _heads_to_dict(self.heads),
-            "variants": {name: vars(variant) for name, variant in self.variants.items()},
+            "variants": {name: _variant_to_dict(variant) for name, variant in self.variants.items()},
             "default_variant": self.default_variant,
             "parameters": self.parameters,
             "macs_per_s": self.macs_per_s,
@@ -156,6 +160,10 @@ def _take_names(document: Mapping[str, Any], key: str) -> tuple[str, ...]:
     if not all(isinstance(name, str) for name in names):
         raise ValueError(f"{key!r} holds something other than text")
     return names
+
+
+def _variant_to_dict(variant: Variant) -> dict[str, Any]:
+    return {name: value for name, value in vars(variant).items() if value is not None}
 
 
 def _heads_to_dict(heads: Heads) -> dict[str, Any]:

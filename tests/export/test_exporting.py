@@ -25,10 +25,11 @@ from wav2edge.errors import BundleError, ParityError, UsageError
 from wav2edge.parity.budget import Budget
 from wav2edge.parity.signals import parity_grid, voiced
 from wav2edge.verification import verify
-from wav2edge_export import exporting, precision
+from wav2edge_export import exporting, precision, quantization
 from wav2edge_export.exporting import export_bundle
 from wav2edge_export.options import ExportOptions
-from wav2edge_export.precision import RECIPES, weight_products
+from wav2edge_export.precision import RECIPES
+from wav2edge_export.quantization import weight_products
 from wav2edge_train.checkpoint import load_checkpoint
 
 EXACT = 1e-4
@@ -166,9 +167,11 @@ def test_products_that_the_quantiser_skips_are_noticed(bundles, tmp_path, monkey
     def quantise_nothing(source, target, **options):
         onnx.save(onnx.load(str(source)), str(target))
 
-    monkeypatch.setattr(precision, "quantize_dynamic", quantise_nothing)
+    monkeypatch.setattr(quantization, "quantize_dynamic", quantise_nothing)
     with pytest.raises(ParityError, match="0 products were quantised where"):
-        precision.quantize_int8(bundles("ctc").folder / "onnx/model.onnx", tmp_path / "int8.onnx")
+        RECIPES["int8"].build(
+            bundles("ctc").folder / "onnx/model.onnx", tmp_path / "int8.onnx", parts={}, weight_bits=8
+        )
 
 
 def test_an_export_killed_half_way_leaves_the_old_bundle_working(checkpoints, tmp_path):
@@ -232,6 +235,7 @@ def test_a_checkpoint_without_normalisation_gets_none_in_its_graph(tmp_path):
         ({"precisions": ()}, "each once"),
         ({"precisions": ("int8", "int8")}, "each once"),
         ({"operators": "magic"}, "standard or fused"),
+        ({"target": "z80"}, "vnni, avx2, native"),
         ({"max_clips": 0}, "at least one clip"),
     ],
 )

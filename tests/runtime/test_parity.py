@@ -111,6 +111,30 @@ def test_changed_classes_cost_accuracy(utterances):
     assert not certificate.passed
 
 
+@pytest.mark.parametrize(
+    ("lost", "forgiven", "passes"), [(0, 0, True), (1, 0, False), (1, 1, True), (2, 1, False), (2, 2, True)]
+)
+def test_one_answer_of_few_clips_may_be_forgiven(lost, forgiven, passes):
+    budget = Budget(accuracy_drop=0.003, forgiven=forgiven)
+    violations = budget.violations({"accuracy_drop": lost / 240}, {"accuracy_drop": 1 / 240})
+    assert (violations == []) == passes
+
+
+def test_among_many_clips_the_budget_is_what_counts_and_not_the_answers_forgiven():
+    budget = Budget(wer_increase=0.003, forgiven=1)
+    assert budget.violations({"wer_increase": 0.003}, {"wer_increase": 1e-4}) == []
+    assert budget.violations({"wer_increase": 0.0031}, {"wer_increase": 1e-4}) == ["wer increase 0.0031, 0.003 allowed"]
+
+
+def test_the_certificate_knows_what_one_word_and_one_clip_are_of_its_rates(utterances):
+    fair = Budget(wer_increase=0.0, accuracy_drop=0.0, forgiven=12)  # twelve clips, twenty-four words
+    assert judge(model(best_class=1), fair, utterances).passed
+    assert judge(model(heard=(1, 2, 1)), fair, utterances).passed
+    assert not judge(model(heard=(3, 2, 3)), fair, utterances).passed
+    summary = judge(model(heard=(1, 2, 1)), fair, utterances).summary
+    assert "WER 0.1667 -> 0.3333 (by -0.0833 to +0.4167 at 95 %)" in summary
+
+
 def test_a_clip_that_cannot_be_read_is_left_out_and_counted(utterances):
     utterances[0].path.write_bytes(b"")
     clips = judge(model(), Budget(), utterances).clips

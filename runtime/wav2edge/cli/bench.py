@@ -7,7 +7,7 @@ from pathlib import Path
 
 from wav2edge.benchmark import BenchmarkPlan, benchmark
 from wav2edge.cli.command import Command
-from wav2edge.cli.options import add_engine_options, engine_from, strict_json, tell
+from wav2edge.cli.options import add_engine_options, engine_from, strict_json, tell, tell_misfits
 from wav2edge.errors import UsageError
 from wav2edge.progress import Progress
 
@@ -27,6 +27,7 @@ def _run(options: Namespace) -> int:
     if options.output is not None and not options.output.parent.is_dir():
         raise UsageError(f"{options.output}: its folder does not exist; make it first")
     engine = engine_from(options)  # what cannot be used is said here, before a process is started
+    tell_misfits([engine.variant], engine.device)
     plan = BenchmarkPlan(
         bundle=options.bundle,
         runs=options.runs,

@@ -7,7 +7,7 @@ from typing import Any
 
 from wav2edge.bundle import Bundle
 from wav2edge.cli.command import Command
-from wav2edge.cli.options import strict_json
+from wav2edge.cli.options import strict_json, tell_misfits
 
 SPEED_CLASSES = ((0.3e9, "tiny"), (2e9, "small"), (10e9, "medium"))
 """Multiply-accumulates for a second of audio below which a model is called so; wav2vec2-base is medium."""
@@ -37,6 +37,7 @@ def _describe(bundle: Bundle) -> dict[str, Any]:
             name: {
                 "file": variant.file,
                 "operators": variant.operators,
+                "target": variant.target,
                 "size_bytes": manifest.files[variant.file].size_bytes,
             }
             for name, variant in manifest.variants.items()
@@ -59,8 +60,9 @@ def _lines(facts: dict[str, Any]) -> list[str]:
         f"frames      one each {facts['frame_ms']:g} ms; clips from {facts['shortest_clip_ms']:g} ms",
     ]
     for name, variant in facts["variants"].items():
+        target = f"  for {variant['target']}" if variant["target"] else ""
         default = "  (default)" if name == facts["default_variant"] else ""
-        lines.append(f"variant     {name:5} {variant['size_bytes'] / 1e6:8.2f} MB  {variant['file']}{default}")
+        lines.append(f"variant     {name:5} {variant['size_bytes'] / 1e6:8.2f} MB  {variant['file']}{target}{default}")
     lines.append("made with   " + ", ".join(f"{name} {version}" for name, version in facts["made_with"].items()))
     return lines
 
@@ -71,8 +73,10 @@ def _add_arguments(parser: ArgumentParser) -> None:
 
 
 def _run(options: Namespace) -> int:
-    facts = _describe(Bundle.open(options.bundle))
+    bundle = Bundle.open(options.bundle)
+    facts = _describe(bundle)
     print(strict_json(facts) if options.json else "\n".join(_lines(facts)))
+    tell_misfits(bundle.manifest.variants.values())
     return 0
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterable
 from typing import Any
 
 from wav2edge.device import DEVICES
 from wav2edge.engine import Engine, load
+from wav2edge.manifest import Variant
+from wav2edge.processor import misfit
 
 
 def add_engine_options(parser: ArgumentParser) -> None:
@@ -28,6 +31,13 @@ def engine_from(options: Namespace) -> Engine:
 def tell(message: str) -> None:
     """One line on standard error, whatever line breaks a file name brings along."""
     print(f"wav2edge: {' '.join(message.splitlines())}", file=sys.stderr)
+
+
+def tell_misfits(variants: Iterable[Variant], device: str = "cpu") -> None:
+    """One line on standard error for each graph whose 8-bit products this processor gets wrong."""
+    for variant in variants:
+        if message := misfit(variant, device):
+            tell(message)
 
 
 def strict_json(document: Any, *, indent: int | None = 2) -> str:

@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 
 from wav2edge.bundle import Bundle
 from wav2edge.cli.command import Command
-from wav2edge.cli.options import strict_json
+from wav2edge.cli.options import strict_json, tell_misfits
 from wav2edge.device import DEVICES
 from wav2edge.errors import BundleError
 from wav2edge.verification import verify
@@ -20,13 +20,15 @@ def _add_arguments(parser: ArgumentParser) -> None:
 
 
 def _run(options: Namespace) -> int:
-    checks = list(verify(Bundle.open(options.bundle), device=options.device, threads=options.threads))
+    bundle = Bundle.open(options.bundle)
+    checks = list(verify(bundle, device=options.device, threads=options.threads))
     if options.json:
         print(strict_json([vars(check) for check in checks]))
     else:
         width = max(len(check.name) for check in checks)
         for check in checks:
             print(f"{'ok  ' if check.passed else 'FAIL'}  {check.name:{width}}  {check.detail}")
+    tell_misfits(bundle.manifest.variants.values(), options.device)
     failed = [check.name for check in checks if not check.passed]
     if failed:
         raise BundleError(f"{options.bundle}: {len(failed)} of {len(checks)} checks failed: {', '.join(failed)}")

@@ -42,17 +42,22 @@ class ClipEvidence:
 
 @dataclass(frozen=True, kw_only=True)
 class Certificate:
-    """The evidence for one variant, and the verdict; ``in_float`` are the parts that were left in floating point."""
+    """The evidence for one variant, and the verdict.
+
+    ``in_float`` and ``in_int8`` are the parts that were left there; ``note`` says how a variant was chosen.
+    """
 
     precision: str
     budget: Budget
     in_float: tuple[str, ...] = ()
+    in_int8: tuple[str, ...] = ()
+    note: str | None = None
     grid: Mapping[str, OutputDifference]
     clips: ClipEvidence | None = None
     violations: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "violations", tuple(self.budget.violations(self.measured())))
+        object.__setattr__(self, "violations", tuple(self.budget.violations(self.measured(), self._steps())))
 
     @property
     def passed(self) -> bool:
@@ -74,6 +79,11 @@ class Certificate:
                 figures["accuracy_drop"] = -self.clips.accuracy.difference
         return figures
 
+    def _steps(self) -> dict[str, float]:
+        """What one word or one clip is of the rates that a budget judges."""
+        rates = {} if self.clips is None else {"wer_increase": self.clips.wer, "accuracy_drop": self.clips.accuracy}
+        return {name: 1 / rate.total for name, rate in rates.items() if rate is not None}
+
     @property
     def summary(self) -> str:
         """One line for a person."""
@@ -85,7 +95,7 @@ class Certificate:
                 f" changed in {self.clips.clips} clips"
             )
             rates = {"WER": self.clips.wer, "accuracy": self.clips.accuracy}
-            parts += [f"{name} {rate.original:.4f} -> {rate.variant:.4f}" for name, rate in rates.items() if rate]
+            parts += [f"{name} {rate}" for name, rate in rates.items() if rate]
         if self.violations:
             parts.append("over budget: " + "; ".join(self.violations))
         return ", ".join(parts)
@@ -111,6 +121,8 @@ def certify(
     grid: Sequence[GridCase],
     utterances: Sequence[Utterance] = (),
     in_float: Sequence[str] = (),
+    in_int8: Sequence[str] = (),
+    note: str | None = None,
     advance: Callable[[], None] = lambda: None,
 ) -> Certificate:
     """Hold a variant against the original on the grid and, where there are any, on real clips.
@@ -125,7 +137,15 @@ def certify(
             comparisons.append(compare_clip(original, variant, heads, geometry, row))
         advance()
     clips = _evidence(comparisons, len(utterances)) if utterances else None
-    return Certificate(precision=precision, budget=budget, in_float=tuple(in_float), grid=differences, clips=clips)
+    return Certificate(
+        precision=precision,
+        budget=budget,
+        in_float=tuple(in_float),
+        in_int8=tuple(in_int8),
+        note=note,
+        grid=differences,
+        clips=clips,
+    )
 
 
 def _evidence(comparisons: Sequence[ClipComparison], asked: int) -> ClipEvidence:

@@ -121,7 +121,7 @@ def _edits(reference: Sequence[str], result: Result) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class PairedRate:
-    """A rate of the original and of the variant over the same clips.
+    """A rate of the original and of the variant over the same clips; ``total`` words or clips.
 
     ``interval`` is the central 95 % of the difference, variant minus original, when the clips are drawn anew with
     replacement (Efron, "Bootstrap Methods", Annals of Statistics 7(1), 1979; the percentile interval).
@@ -130,11 +130,16 @@ class PairedRate:
     original: float
     variant: float
     interval: tuple[float, float]
+    total: float
 
     @property
     def difference(self) -> float:
         """Variant minus original."""
         return self.variant - self.original
+
+    def __str__(self) -> str:
+        low, high = self.interval
+        return f"{self.original:.4f} -> {self.variant:.4f} (by {low:+.4f} to {high:+.4f} at 95 %)"
 
 
 def paired_rate(counts: npt.NDArray[np.floating], weights: npt.NDArray[np.floating], *, seed: int = 0) -> PairedRate:
@@ -153,4 +158,5 @@ def paired_rate(counts: npt.NDArray[np.floating], weights: npt.NDArray[np.floati
         original=float(counts[:, 0].sum() / total),
         variant=float(counts[:, 1].sum() / total),
         interval=(float(low), float(high)),
+        total=total,
     )

@@ -1,0 +1,85 @@
+"""Which int8 graphs a processor gets right, and how a person is told of the others."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+
+from wav2edge import processor
+from wav2edge.manifest import Manifest, Variant
+from wav2edge.processor import TARGETS, misfit, native_target
+
+LARGEST_ACTIVATION = 255
+LARGEST_SUM = 32_767
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """Pretend to be another processor."""
+
+    def pretend(name: str, *features: str) -> None:
+        monkeypatch.setattr(processor.platform, "machine", lambda: name)
+        monkeypatch.setattr(processor, "cpuinfo", lambda *keys: " ".join(("fpu", *features)))
+
+    return pretend
+
+
+def test_two_products_fit_sixteen_bits_with_the_weights_made_for_avx2_and_not_with_eight_bits():
+    largest = {name: 2 ** (target.weight_bits - 1) for name, target in TARGETS.items()}
+    assert 2 * LARGEST_ACTIVATION * largest["avx2"] <= LARGEST_SUM < 2 * LARGEST_ACTIVATION * (largest["vnni"] - 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "features", "target"),
+    [
+        ("x86_64", ("avx2",), "avx2"),
+        ("x86_64", ("avx2", "avx512f"), "avx2"),
+        ("x86_64", ("avx2", "avx512f", "avx512_vnni"), "vnni"),
+        ("AMD64", ("avx2", "avx_vnni"), "vnni"),
+        ("x86_64", ("avx2", "amx_int8"), "vnni"),
+        ("x86_64", (), "avx2"),
+        ("aarch64", ("asimddp",), "vnni"),
+        ("arm64", (), "vnni"),
+    ],
+)
+def test_a_processor_gets_the_weights_it_multiplies_exactly(machine, name, features, target):
+    machine(name, *features)
+    assert native_target()[0] == target
+
+
+def variant(target: str | None) -> Variant:
+    return Variant(file="onnx/model_quantized.onnx", precision="int8", operators="fused", target=target)
+
+
+def test_eight_bit_weights_are_reported_only_where_their_products_saturate(machine):
+    machine("x86_64", "avx2")
+    assert "--target avx2" in misfit(variant("vnni"))
+    assert misfit(variant("avx2")) is misfit(variant(None)) is misfit(variant("vnni"), "cuda") is None
+    machine("x86_64", "avx2", "avx_vnni")
+    assert misfit(variant("vnni")) is None
+    machine("x86_64")  # a system that lists no features: nothing is known, so nothing is said
+    assert misfit(variant("vnni")) is None
+
+
+@pytest.mark.parametrize("words", [("inspect",), ("verify",), ("bench", "--runs", "1", "--variant", "int8")])
+def test_who_looks_at_a_bundle_is_told_that_it_does_not_fit_and_who_runs_it_is_not(cli, own_bundle, machine, words):
+    path = own_bundle / "manifest.json"
+    manifest = Manifest.from_json(path.read_text())
+    int8 = dataclasses.replace(manifest.variants["int8"], target="vnni")
+    path.write_text(dataclasses.replace(manifest, variants={**manifest.variants, "int8": int8}).to_json())
+    machine("x86_64", "avx2")
+    outcome = cli(words[0], own_bundle, *words[1:])
+    assert outcome.code == 0
+    assert outcome.err.count("sums saturate and answers drift; export it with --target avx2") == 1
+
+
+def test_the_target_survives_in_the_manifest_and_inspect_shows_it(cli, own_bundle):
+    path = own_bundle / "manifest.json"
+    document = json.loads(path.read_text())
+    assert "target" not in document["variants"]["fp32"]
+    document["variants"]["int8"]["target"] = "avx2"
+    path.write_text(json.dumps(document))
+    assert cli("inspect", own_bundle, "--json").json["variants"]["int8"]["target"] == "avx2"
+    assert "model_quantized.onnx  for avx2" in cli("inspect", own_bundle).out
