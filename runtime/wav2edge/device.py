@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wav2edge.errors import BundleError, DeviceError, MissingDependencyError, UsageError
+from wav2edge.mapping import map_graph
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -136,6 +137,13 @@ def _session_options(runtime: Any, threads: int, spinning: bool) -> Any:
     return options
 
 
+def _mapped(graph: Path, options: Any) -> bytes:
+    """The graph whose weights ONNX Runtime maps from its file; the options learn where that is."""
+    mapped = map_graph(graph)
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(mapped.folder))
+    return mapped.model
+
+
 def _open_on(runtime: Any, graph: Path, device: str, options: Any) -> InferenceSession:
     provider = PROVIDERS[device]
     if provider not in runtime.get_available_providers():
@@ -146,8 +154,9 @@ def _open_on(runtime: Any, graph: Path, device: str, options: Any) -> InferenceS
         )
     providers = list(dict.fromkeys([provider, PROVIDERS["cpu"]]))
     try:
+        model = _mapped(graph, options) if device == "cpu" else str(graph)
         # ONNX Runtime's own fallback goes to another device and says so on standard output: it is switched off.
-        session = runtime.InferenceSession(str(graph), options, providers=providers, enable_fallback=0)
+        session = runtime.InferenceSession(model, options, providers=providers, enable_fallback=0)
     except Exception as error:  # its bindings raise a dozen unrelated types
         reason = " ".join(str(error).split())
         if device == "cpu":
