@@ -18,6 +18,7 @@ from wav2edge.evaluation import choose_split
 from wav2edge.manifest import MANIFEST, FileRecord, Manifest, Variant
 from wav2edge.parity.certificate import Certificate, certify
 from wav2edge.parity.comparison import Remembered
+from wav2edge.parity.originals import Originals, ask_original
 from wav2edge.parity.signals import parity_grid
 from wav2edge.processor import NATIVE, TARGETS, native_target
 from wav2edge.progress import Progress
@@ -94,7 +95,7 @@ def export_bundle(options: ExportOptions, *, say: Callable[[str], None] = lambda
             raise ParityError(f"{options.output}: nothing written, {_refusals(refused)}")
         for certificate in refused:
             (folder / RECIPES[certificate.precision].file).unlink()
-        _commit(checkpoint, bench.draft([each.variant for each in passed]), passed)
+        _commit(checkpoint, bench.draft([each.variant for each in passed]), passed, bench.originals())
     certificates = tuple(each.certificate for each in passed)
     return Export(bundle=Bundle.open(options.output), certificates=certificates, refused=tuple(refused))
 
@@ -185,6 +186,11 @@ class _Bench:
                 advance=progress.advance,
             )
 
+    def originals(self) -> Originals:
+        """What a device needs to repeat the certificates; the original has answered all of it before."""
+        heads, geometry = self.checkpoint.heads, self.checkpoint.geometry
+        return ask_original(self.original, heads, geometry, grid=parity_grid(geometry), utterances=self.utterances)
+
     def draft(self, variants: Sequence[Variant]) -> Bundle:
         """A bundle of these variants whose manifest is not written yet; the first one is its default."""
         manifest = Manifest(
@@ -210,7 +216,7 @@ def _refusals(refused: Sequence[Certificate]) -> str:
     )
 
 
-def _commit(checkpoint: Checkpoint, bundle: Bundle, passed: Sequence[_Made]) -> None:
+def _commit(checkpoint: Checkpoint, bundle: Bundle, passed: Sequence[_Made], originals: Originals) -> None:
     """Write everything beside the graphs, and the manifest, which makes a bundle of it, last."""
     certificates = [each.certificate for each in passed]
     folder = bundle.folder
@@ -220,6 +226,7 @@ def _commit(checkpoint: Checkpoint, bundle: Bundle, passed: Sequence[_Made]) -> 
     engines = {precision: Engine(bundle, variant=precision, verify=False) for precision in bundle.manifest.variants}
     _write_json(folder / GOLDEN, golden_document(engines))
     _write_json(folder / CERTIFICATE, {"variants": {each.precision: each.to_dict() for each in certificates}})
+    originals.write(folder)
     report = None if checkpoint.folder is None else checkpoint.folder / "report.json"
     card = bundle_card(bundle.manifest, certificates, training_report=report if report and report.is_file() else None)
     (folder / "README.md").write_text(card, encoding="utf-8")

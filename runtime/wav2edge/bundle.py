@@ -15,6 +15,8 @@ from wav2edge.manifest import MANIFEST, Manifest, Variant
 
 CERTIFICATE = "certificate.json"
 GOLDEN = "golden.json"
+ORIGINAL = "original.json"
+ORIGINAL_OUTPUTS = "original.npz"
 
 
 def sha256_of(path: Path) -> str:
@@ -92,9 +94,17 @@ class Bundle:
             if path.is_file() and not hidden and name.as_posix() not in known:
                 yield name.as_posix()
 
-    def read_json(self, name: str) -> Any:
-        """Content of a listed JSON file, after its hash was checked."""
+    def checked(self, name: str) -> Path:
+        """Path of a listed file, after its hash was checked.
+
+        Raises:
+            BundleError: the bundle has no such file, or it is damaged.
+        """
         if name not in self.manifest.files:
             raise BundleError(f"{self.folder}: has no {name}; export it again")
         self.check_hash(name)
-        return json.loads((self.folder / name).read_bytes())
+        return self.folder / name
+
+    def read_json(self, name: str) -> Any:
+        """Content of a listed JSON file, after its hash was checked."""
+        return json.loads(self.checked(name).read_bytes())

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -11,19 +11,42 @@ import numpy as np
 from wav2edge.bundle import CERTIFICATE, GOLDEN, Bundle
 from wav2edge.engine import Engine
 from wav2edge.errors import BundleError
+from wav2edge.parity.budget import Budget, is_over
+from wav2edge.parity.certificate import Certificate, json_ready
+from wav2edge.parity.repetition import Repetition
 
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """One thing that was looked at."""
+    """One thing that was looked at; ``figures`` are JSON-ready, where there is more to it than a line can say."""
 
     name: str
     passed: bool
     detail: str
+    figures: Mapping[str, Any] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The check as JSON-ready values."""
+        return {name: value for name, value in vars(self).items() if value is not None}
 
 
-def verify(bundle: Bundle, *, device: str = "cpu", threads: int | None = None) -> Iterator[Check]:
-    """Look at every listed file, at every variant's certificate, and at its golden outputs on this device."""
+def verify(
+    bundle: Bundle,
+    *,
+    device: str = "cpu",
+    threads: int | None = None,
+    repetition: Repetition | None = None,
+    advance: Callable[[], None] = lambda: None,
+) -> Iterator[Check]:
+    """Look at every listed file, at every variant's certificate, and at its golden outputs on this device.
+
+    Args:
+        bundle: what is looked at.
+        device: where the graphs run.
+        threads: of one answer; the physical cores without a number.
+        repetition: what of the certificates is repeated with each variant.
+        advance: called after each answer of the repetition.
+    """
     hashes = list(_hash_checks(bundle))
     yield from hashes
     if not all(check.passed for check in hashes):
@@ -31,7 +54,10 @@ def verify(bundle: Bundle, *, device: str = "cpu", threads: int | None = None) -
     certificates = bundle.read_json(CERTIFICATE)["variants"]
     for name in bundle.manifest.variants:
         yield _certificate_check(name, certificates.get(name))
-        yield golden_check(Engine(bundle, device=device, threads=threads, variant=name, verify=False))
+        engine = Engine(bundle, device=device, threads=threads, variant=name, verify=False)
+        yield golden_check(engine)
+        if repetition is not None and name in certificates:
+            yield from _repeat(repetition, engine, certificates[name], advance)
 
 
 def golden_check(engine: Engine) -> Check:
@@ -76,3 +102,70 @@ def _certificate_check(name: str, certificate: dict[str, Any] | None) -> Check:
     if certificate is None:
         return Check(name=f"certificate {name}", passed=False, detail="none; export the bundle again")
     return Check(name=f"certificate {name}", passed=bool(certificate["passed"]), detail=certificate["summary"])
+
+
+def _repeat(
+    repetition: Repetition, engine: Engine, there: Mapping[str, Any], advance: Callable[[], None]
+) -> Iterator[Check]:
+    """What the repeated certificate of one variant says, and each of its figures beside the recorded one."""
+    here = repetition.certify(engine, _budget(engine.bundle, there), advance=advance)
+    precision = engine.variant.precision
+    if here.grid:
+        yield Check(
+            name=f"{precision} signals",
+            passed=True,
+            detail=f"{len(here.grid)} answered on {engine.device}",
+            figures={name: json_ready(asdict(difference)) for name, difference in here.grid.items()},
+        )
+    if here.clips is not None:
+        yield Check(
+            name=f"{precision} clips",
+            passed=here.clips.clips > 0,
+            detail=f"{here.clips.summary} ({here.clips.left_out} could not be read,"
+            f" {repetition.unknown} more are not known to the certificate)",
+            figures=json_ready(asdict(here.clips)),
+        )
+    yield from _figures(here, there)
+
+
+def _budget(bundle: Bundle, certificate: Mapping[str, Any]) -> Budget:
+    try:
+        return Budget(**certificate["budget"])
+    except (KeyError, TypeError):
+        raise BundleError(
+            f"{bundle.folder}: its certificate has no budget that this wav2edge can read;"
+            " upgrade: pip install -U wav2edge, or export the bundle again"
+        ) from None
+
+
+def _figures(here: Certificate, there: Mapping[str, Any]) -> Iterator[Check]:
+    recorded = _recorded(there, here.grid)
+    for name, value in here.measured().items():
+        limit = here.allowed().get(name)
+        figures = {
+            "here": value,
+            "here_interval": here.intervals().get(name),
+            "there": recorded.get(name),
+            "there_interval": there.get("intervals", {}).get(name),
+            "allowed": limit,
+        }
+        yield Check(
+            name=f"{here.precision} {name.replace('_', ' ')}",
+            passed=limit is None or not is_over(value, limit),
+            detail=f"{_shown(figures, 'here')} here, {_shown(figures, 'there')} there,"
+            f" {'not judged' if limit is None else f'{limit:.3g} allowed'}",
+            figures=json_ready(figures),
+        )
+
+
+def _recorded(certificate: Mapping[str, Any], signals: Iterable[str]) -> dict[str, float]:
+    """The certificate's figures, those of the signals over the same signals as here."""
+    grid = [certificate["grid"][name] for name in signals if name in certificate["grid"]]
+    errors = {f"{kind}_error": max(case[kind] for case in grid) for kind in ("absolute", "relative") if grid}
+    return {**certificate["measured"], **errors}
+
+
+def _shown(figures: Mapping[str, Any], place: str) -> str:
+    value, interval = figures[place], figures[f"{place}_interval"]
+    bounds = "" if interval is None else f" [{' to '.join(f'{end:.4f}' for end in interval)}]"
+    return "not measured" if value is None else f"{value:.4g}{bounds}"

@@ -21,8 +21,11 @@ import wav2edge
 from tests.export.tiny_checkpoints import KINDS, LABELS, SHAPE, VOCABULARY, save_checkpoint
 from wav2edge.bundle import CERTIFICATE, Bundle
 from wav2edge.cli import main
+from wav2edge.dataset import read_dataset
 from wav2edge.errors import BundleError, ParityError, UsageError
 from wav2edge.parity.budget import Budget
+from wav2edge.parity.originals import Originals
+from wav2edge.parity.repetition import plan_repetition
 from wav2edge.parity.signals import parity_grid, voiced
 from wav2edge.verification import verify
 from wav2edge_export import exporting, precision, quantization
@@ -31,6 +34,7 @@ from wav2edge_export.options import ExportOptions
 from wav2edge_export.precision import RECIPES
 from wav2edge_export.quantization import weight_products
 from wav2edge_train.checkpoint import load_checkpoint
+from wav2edge_train.reference import load_reference
 
 EXACT = 1e-4
 
@@ -190,19 +194,58 @@ def test_an_export_killed_half_way_leaves_the_old_bundle_working(checkpoints, tm
     assert wav2edge.load(output)(voiced(16_000), rate_hz=16_000) == before
 
 
-def test_real_clips_are_judged_and_their_rates_are_in_the_certificate(checkpoints, tmp_path):
+def write_data(folder, *, clips):
+    """A test split of this many clips of a voice."""
+    folder.mkdir()
     rows = ["file_name,transcription,label,split"]
-    for number in range(6):
-        soundfile.write(tmp_path / f"{number}.wav", voiced(12_000, seed=number), 16_000)
+    for number in range(clips):
+        soundfile.write(folder / f"{number}.wav", voiced(12_000, seed=number), 16_000)
         rows.append(f"{number}.wav,pa ta,{number % 4},test")
-    (tmp_path / "metadata.csv").write_text("\n".join(rows))
+    (folder / "metadata.csv").write_text("\n".join(rows))
+    return folder
+
+
+def test_real_clips_are_judged_and_their_rates_are_in_the_certificate(checkpoints, tmp_path):
+    data = write_data(tmp_path / "data", clips=6)
     options = ExportOptions(
-        checkpoint=str(checkpoints("joint")), output=tmp_path / "b", precisions=("fp32",), data=tmp_path, max_clips=5
+        checkpoint=str(checkpoints("joint")), output=tmp_path / "b", precisions=("fp32",), data=data, max_clips=5
     )
     (certificate,) = export_bundle(options).certificates
     assert certificate.clips.clips == 5
     assert certificate.clips.changed_transcripts == certificate.clips.changed_classes == 0
     assert certificate.clips.wer.original == certificate.clips.wer.variant > 0
+
+
+def test_an_exported_certificate_repeats_without_pytorch_as_it_was_measured_with_it(checkpoints, tmp_path):
+    data = write_data(tmp_path / "data", clips=6)
+    options = ExportOptions(
+        checkpoint=str(checkpoints("joint")),
+        output=tmp_path / "b",
+        precisions=("fp32",),
+        data=data,
+        max_clips=5,
+    )
+    bundle = export_bundle(options).bundle
+    repetition = plan_repetition(bundle, signals=True, utterances=read_dataset(data))
+    checks = {check.name: check for check in verify(bundle, repetition=repetition)}
+    assert all(check.passed for check in checks.values())
+    figures = checks["fp32 absolute error"].figures
+    assert 0 < figures["here"] <= figures["allowed"]
+    assert figures["here"] == pytest.approx(figures["there"], rel=0.2)
+    assert (checks["fp32 clips"].figures["clips"], repetition.unknown) == (5, 1)
+    assert checks["fp32 clips"].figures["wer"]["original"] > 0
+
+
+def test_the_recorded_outputs_are_those_of_pytorch_and_no_clip_is_stored(bundles, checkpoints):
+    bundle = bundles("joint")
+    reference = load_reference(checkpoints("joint"))
+    recorded = Originals.read(bundle)
+    for case in parity_grid(bundle.manifest.geometry, longest_s=1.0):
+        outputs = recorded.cases[case.name].outputs
+        assert (outputs["logits"] == reference.outputs(case.samples)["logits"]).all()
+        assert outputs["class_logits"].dtype == np.float32
+    assert len(recorded.cases) == 18
+    assert sum(outputs.nbytes for case in recorded.cases.values() for outputs in case.outputs.values()) < 100_000
 
 
 def test_a_flipped_bit_in_a_graph_is_noticed_at_load(bundles, tmp_path):

@@ -1,10 +1,12 @@
 """The verdict on a variant follows from what was measured, and from nothing else."""
 
+import hashlib
 import json
 
 import jiwer
 import numpy as np
 import pytest
+import scipy.stats
 import soundfile
 
 from wav2edge.dataset import Utterance
@@ -12,10 +14,13 @@ from wav2edge.geometry import ConvGeometry
 from wav2edge.heads import ClassificationHead, CtcHead, Heads
 from wav2edge.parity.budget import Budget
 from wav2edge.parity.certificate import certify
-from wav2edge.parity.comparison import Remembered, compare_outputs, paired_rate
+from wav2edge.parity.comparison import Answer, Remembered, compare_outputs
+from wav2edge.parity.intervals import paired_rate, share_interval
+from wav2edge.parity.originals import ask_original
 from wav2edge.parity.signals import parity_grid, voiced
 
 GEOMETRY = ConvGeometry.of((10, 3, 3, 3, 3, 2, 2), (5, 2, 2, 2, 2, 2, 2))
+DIGEST_OF_THE_GRID = "2b45f34e0e2a9f2c68643dad7b7e58c0452ad391b9dea976fc3fb07f814c2d27"
 HEADS = Heads(
     ctc=CtcHead(output="logits", vocabulary=("a", "b", "|", "_"), blank_id=3),
     classification=ClassificationHead(output="class_logits", labels=("0", "1")),
@@ -68,6 +73,11 @@ def test_the_grid_reaches_from_one_frame_to_half_a_minute_and_holds_the_hard_sig
     assert np.abs(cases["tiny amplitude"]).max() < 1e-3
     assert np.mean(np.abs(cases["clipping"]) == 1.0) > 0.01
     assert all(samples.dtype == np.float32 and np.isfinite(samples).all() for samples in cases.values())
+
+
+def test_the_signals_are_the_same_to_the_last_bit_on_every_processor_and_with_every_numpy():
+    digests = "".join(case.sha256 for case in parity_grid(GEOMETRY))
+    assert hashlib.sha256(digests.encode()).hexdigest() == DIGEST_OF_THE_GRID
 
 
 def test_a_variant_that_answers_alike_passes_the_strictest_budget(utterances):
@@ -146,6 +156,52 @@ def test_the_written_certificate_is_strict_json_with_the_verdict(utterances):
     assert written["passed"] is True
     assert written["clips"]["wer"]["difference"] == 0.0
     assert written["grid"]["silence"]["absolute"] == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(("events", "trials"), [(0, 97), (1, 97), (5, 10), (300, 300)])
+def test_the_interval_of_a_share_is_that_of_scipy(events, trials):
+    expected = scipy.stats.binomtest(events, trials).proportion_ci(method="wilson")
+    assert share_interval(events, trials) == pytest.approx((expected.low, expected.high), abs=1e-6)
+
+
+def test_the_summary_and_the_written_certificate_show_the_intervals(utterances):
+    certificate = judge(model(heard=(1, 2, 1)), Budget(), utterances)
+    low, high = certificate.clips.wer.interval
+    assert f"WER 0.1667 -> 0.3333 (by {low:+.4f} to {high:+.4f} at 95 %)" in certificate.summary
+    assert "12 of 12 transcripts changed (75.8% to 100.0% at 95 %)" in certificate.summary
+    assert "0 of 12 classes changed (0.0% to 24.2% at 95 %)" in certificate.summary
+    intervals = certificate.to_dict()["intervals"]
+    assert intervals["wer_increase"] == [low, high]
+    assert intervals["changed_answers"][1] == 1.0
+
+
+def test_a_fall_of_accuracy_has_the_interval_of_a_fall(utterances):
+    certificate = judge(model(best_class=1), Budget(), utterances[:7])
+    low, high = certificate.clips.accuracy.interval
+    assert certificate.intervals()["accuracy_drop"] == (-high, -low)
+    assert -high <= certificate.measured()["accuracy_drop"] <= -low
+
+
+def test_what_is_no_number_is_written_as_null():
+    written = judge(model(shift=float("nan")), Budget()).to_dict()
+    assert written["grid"]["silence"]["absolute"] is None
+    json.dumps(written, allow_nan=False)
+
+
+def test_the_original_is_recorded_once_a_signal_and_once_a_clip(utterances):
+    utterances[0].path.write_bytes(b"")
+    originals = ask_original(model(), HEADS, GEOMETRY, grid=parity_grid(GEOMETRY, longest_s=1.0), utterances=utterances)
+    assert set(originals.clips.values()) == {Answer(text="a b", label="0")}
+    assert set(originals.clips) == {hashlib.sha256(row.path.read_bytes()).hexdigest() for row in utterances[1:]}
+    assert originals.cases["silence"].outputs["logits"].shape == (49, 4)
+    assert originals.cases["silence"].outputs["logits"].dtype == np.float32
+
+
+def test_the_longest_signals_are_left_out_where_a_vocabulary_is_very_large(monkeypatch):
+    monkeypatch.setattr("wav2edge.parity.originals.LARGEST_OUTPUTS_BYTES", 20_000)
+    cases = ask_original(model(), HEADS, GEOMETRY, grid=parity_grid(GEOMETRY), utterances=()).cases
+    assert {"400 samples", "white noise"} < set(cases)
+    assert "480000 samples" not in cases
 
 
 def test_the_interval_of_a_paired_difference_covers_as_often_as_it_says():

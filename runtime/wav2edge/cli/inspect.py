@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
-from wav2edge.bundle import Bundle
+from wav2edge.bundle import CERTIFICATE, Bundle
 from wav2edge.cli.command import Command
 from wav2edge.cli.options import strict_json, tell_misfits
 
@@ -21,6 +21,7 @@ def speed_class(macs_per_s: int) -> str:
 
 def _describe(bundle: Bundle) -> dict[str, Any]:
     manifest, heads = bundle.manifest, bundle.manifest.heads
+    certificates = bundle.read_json(CERTIFICATE)["variants"] if CERTIFICATE in manifest.files else {}
     return {
         "name": manifest.name,
         "model_type": manifest.model_type,
@@ -39,11 +40,19 @@ def _describe(bundle: Bundle) -> dict[str, Any]:
                 "operators": variant.operators,
                 "target": variant.target,
                 "size_bytes": manifest.files[variant.file].size_bytes,
+                "certificate": _verdict(certificates.get(name)),
             }
             for name, variant in manifest.variants.items()
         },
         "made_with": dict(manifest.made_with),
     }
+
+
+def _verdict(certificate: dict[str, Any] | None) -> dict[str, Any] | None:
+    """What of a certificate is worth a look: the verdict, and the figures that a budget judges."""
+    if certificate is None:
+        return None
+    return {name: certificate[name] for name in ("passed", "summary", "measured", "intervals") if name in certificate}
 
 
 def _lines(facts: dict[str, Any]) -> list[str]:
@@ -63,6 +72,8 @@ def _lines(facts: dict[str, Any]) -> list[str]:
         target = f"  for {variant['target']}" if variant["target"] else ""
         default = "  (default)" if name == facts["default_variant"] else ""
         lines.append(f"variant     {name:5} {variant['size_bytes'] / 1e6:8.2f} MB  {variant['file']}{target}{default}")
+        if variant["certificate"] is not None:
+            lines.append(f"            {name:5} certified: {variant['certificate']['summary']}")
     lines.append("made with   " + ", ".join(f"{name} {version}" for name, version in facts["made_with"].items()))
     return lines
 

@@ -3,36 +3,83 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from wav2edge.bundle import Bundle
 from wav2edge.cli.command import Command
 from wav2edge.cli.options import strict_json, tell_misfits
+from wav2edge.dataset import read_dataset
 from wav2edge.device import DEVICES
-from wav2edge.errors import BundleError
-from wav2edge.verification import verify
+from wav2edge.errors import BundleError, UsageError
+from wav2edge.evaluation import choose_split
+from wav2edge.progress import Progress
+
+if TYPE_CHECKING:
+    from wav2edge.parity.repetition import Repetition
+    from wav2edge.verification import Check
 
 
 def _add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("bundle", metavar="BUNDLE", help="folder that `wav2edge export` wrote")
     parser.add_argument("--device", choices=DEVICES, default="cpu", help="where to run (default: cpu)")
     parser.add_argument("--threads", type=int, metavar="N", help="threads of one answer (default: physical cores)")
+    parser.add_argument(
+        "--repeat",
+        action="store_true",
+        help="repeat the certificate here: every variant against what PyTorch answered to the synthetic signals",
+    )
+    parser.add_argument(
+        "--data", type=Path, metavar="DATA", help="repeat WER and accuracy on the clips that the certificate knows"
+    )
+    parser.add_argument("--split", metavar="NAME", help="which rows of it (default: test, else validation, else all)")
     parser.add_argument("--json", action="store_true", help="print the checks as JSON")
 
 
 def _run(options: Namespace) -> int:
+    from wav2edge.verification import verify  # here, because no other verb needs it and each must start quickly
+
+    if options.split is not None and options.data is None:
+        raise UsageError("--split chooses rows of a data set; give it with --data")
     bundle = Bundle.open(options.bundle)
-    checks = list(verify(bundle, device=options.device, threads=options.threads))
-    if options.json:
-        print(strict_json([vars(check) for check in checks]))
-    else:
-        width = max(len(check.name) for check in checks)
-        for check in checks:
-            print(f"{'ok  ' if check.passed else 'FAIL'}  {check.name:{width}}  {check.detail}")
+    repetition = _repetition(bundle, options)
+    steps = repetition.steps * len(bundle.manifest.variants) if repetition else 0
+    with Progress("repeating the certificate", steps) as progress:
+        checks = list(
+            verify(
+                bundle,
+                device=options.device,
+                threads=options.threads,
+                repetition=repetition,
+                advance=progress.advance,
+            )
+        )
+    print(strict_json([check.to_dict() for check in checks]) if options.json else _table(checks))
     tell_misfits(bundle.manifest.variants.values(), options.device)
-    failed = [check.name for check in checks if not check.passed]
+    failed = [_failure(check) for check in checks if not check.passed]
     if failed:
         raise BundleError(f"{options.bundle}: {len(failed)} of {len(checks)} checks failed: {', '.join(failed)}")
     return 0
+
+
+def _repetition(bundle: Bundle, options: Namespace) -> Repetition | None:
+    if not options.repeat and options.data is None:
+        return None
+    from wav2edge.parity.repetition import plan_repetition
+
+    utterances = choose_split(read_dataset(options.data), options.split) if options.data is not None else ()
+    return plan_repetition(bundle, signals=options.repeat, utterances=utterances)
+
+
+def _table(checks: Sequence[Check]) -> str:
+    width = max(len(check.name) for check in checks)
+    return "\n".join(f"{'ok  ' if check.passed else 'FAIL'}  {check.name:{width}}  {check.detail}" for check in checks)
+
+
+def _failure(check: Check) -> str:
+    """The check's name, and its figure where it has one."""
+    return check.name if check.figures is None else f"{check.name} ({check.detail})"
 
 
 COMMAND = Command(
@@ -40,5 +87,9 @@ COMMAND = Command(
     summary="prove that a bundle is whole and answers here as it did where it was made",
     add_arguments=_add_arguments,
     run=_run,
-    examples="  wav2edge verify bundle\n  wav2edge verify bundle --device cuda --json",
+    examples="""\
+  wav2edge verify bundle
+  wav2edge verify bundle --repeat
+  wav2edge verify bundle --repeat --data data/ --split test
+  wav2edge verify bundle --device cuda --json""",
 )

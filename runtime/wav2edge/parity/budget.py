@@ -31,20 +31,33 @@ class Budget:
     accuracy_drop: float | None = None
     forgiven: int = 0
 
+    def allowed(self, steps: Mapping[str, float] | None = None) -> dict[str, float]:
+        """What each judged figure may be at most.
+
+        Args:
+            steps: what one word or one clip is of a rate, by the rate's name; that much is forgiven so many times.
+        """
+        limits = {name: getattr(self, name) for name in JUDGED}
+        return {
+            name: max(limit, self.forgiven * (steps or {}).get(name, 0.0))
+            for name, limit in limits.items()
+            if limit is not None
+        }
+
     def violations(self, measured: Mapping[str, float], steps: Mapping[str, float] | None = None) -> list[str]:
         """What is over budget, by how much; figures that were not measured are not judged.
 
         Args:
             measured: a figure for each name that was measured.
-            steps: what one word or one clip is of a rate, by the same names.
+            steps: as in ``allowed``.
         """
-        found = []
-        for name in JUDGED:
-            limit, value = getattr(self, name), measured.get(name)
-            if limit is None or value is None:
-                continue
-            allowed = max(limit, self.forgiven * (steps or {}).get(name, 0.0))
-            # A figure that is not a number is over every budget.
-            if not value <= allowed + ROUNDING:
-                found.append(f"{name.replace('_', ' ')} {value:.4g}, {allowed:.3g} allowed")
-        return found
+        return [
+            f"{name.replace('_', ' ')} {measured[name]:.4g}, {limit:.3g} allowed"
+            for name, limit in self.allowed(steps).items()
+            if name in measured and is_over(measured[name], limit)
+        ]
+
+
+def is_over(value: float, limit: float) -> bool:
+    """Whether a figure is over its limit; one that is not a number is over every limit."""
+    return not value <= limit + ROUNDING

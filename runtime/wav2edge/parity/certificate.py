@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -14,30 +15,67 @@ from wav2edge.errors import AudioError
 from wav2edge.geometry import ConvGeometry
 from wav2edge.heads import Heads
 from wav2edge.parity.budget import Budget
-from wav2edge.parity.comparison import (
-    ClipComparison,
-    Model,
-    OutputDifference,
-    PairedRate,
-    compare_clip,
-    compare_on_grid,
-    paired_rate,
-)
+from wav2edge.parity.comparison import ClipComparison, Model, OutputDifference, compare_clip, compare_on_grid
+from wav2edge.parity.intervals import Interval, PairedRate, paired_rate, share_interval
 from wav2edge.parity.signals import GridCase
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClipEvidence:
-    """What real clips showed. ``left_out`` could not be read."""
+    """What real clips showed. ``left_out`` could not be read.
+
+    ``frame_agreement`` and ``relative_error`` are None where only the original's answers are known.
+    """
 
     clips: int
     left_out: int
     frame_agreement: float | None
-    relative_error: float
+    relative_error: float | None
     changed_transcripts: int
     changed_classes: int
     wer: PairedRate | None
     accuracy: PairedRate | None
+
+    @classmethod
+    def of(cls, comparisons: Sequence[ClipComparison], *, asked: int) -> ClipEvidence:
+        """Sum up the clips that could be answered, of those that were to be."""
+        differences = [each.difference for each in comparisons if each.difference is not None]
+        agreements = [each.frame_agreement for each in differences if each.frame_agreement is not None]
+        transcribed = [
+            (each.edits, each.words) for each in comparisons if each.edits is not None and each.words is not None
+        ]
+        labelled = [each.hits for each in comparisons if each.hits is not None]
+        return cls(
+            clips=len(comparisons),
+            left_out=asked - len(comparisons),
+            frame_agreement=float(np.mean(agreements)) if agreements else None,
+            relative_error=max((each.relative for each in differences), default=None),
+            changed_transcripts=sum(each.transcript_changed for each in comparisons),
+            changed_classes=sum(each.class_changed for each in comparisons),
+            wer=_rate([edits for edits, _ in transcribed], [words for _, words in transcribed]),
+            accuracy=_rate(labelled, [1] * len(labelled)),
+        )
+
+    @property
+    def most_changed(self) -> int:
+        """Changed transcripts or changed classes, whichever are more."""
+        return max(self.changed_transcripts, self.changed_classes)
+
+    @property
+    def rates(self) -> dict[str, PairedRate]:
+        """The rates that could be counted, by what a person calls them."""
+        rates = {"WER": self.wer, "accuracy": self.accuracy}
+        return {name: rate for name, rate in rates.items() if rate is not None}
+
+    @property
+    def summary(self) -> str:
+        """One line for a person, with 95 % intervals."""
+        changes = {"transcripts": self.changed_transcripts, "classes": self.changed_classes}
+        parts = [
+            f"{count} of {self.clips} {name} changed ({_percent(share_interval(count, self.clips))} at 95 %)"
+            for name, count in changes.items()
+        ]
+        return ", ".join([*parts, *(f"{name} {rate}" for name, rate in self.rates.items())])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,37 +103,50 @@ class Certificate:
         return not self.violations
 
     def measured(self) -> dict[str, float]:
-        """The figures a budget judges."""
-        figures = {
-            "absolute_error": max(case.absolute for case in self.grid.values()),
-            "relative_error": max(case.relative for case in self.grid.values()),
-        }
+        """The figures a budget judges, as far as they were measured."""
+        figures: dict[str, float] = {}
+        if self.grid:
+            figures["absolute_error"] = max(case.absolute for case in self.grid.values())
+            figures["relative_error"] = max(case.relative for case in self.grid.values())
         if self.clips is not None and self.clips.clips:
-            changed = max(self.clips.changed_transcripts, self.clips.changed_classes)
-            figures["changed_answers"] = changed / self.clips.clips
+            figures["changed_answers"] = self.clips.most_changed / self.clips.clips
             if self.clips.wer is not None:
                 figures["wer_increase"] = self.clips.wer.difference
             if self.clips.accuracy is not None:
-                figures["accuracy_drop"] = -self.clips.accuracy.difference
+                figures["accuracy_drop"] = self.clips.accuracy.original - self.clips.accuracy.variant
         return figures
+
+    def allowed(self) -> dict[str, float]:
+        """What the judged ones of these figures may be at most, over as many words and clips as there were."""
+        return self.budget.allowed(self._steps())
 
     def _steps(self) -> dict[str, float]:
         """What one word or one clip is of the rates that a budget judges."""
         rates = {} if self.clips is None else {"wer_increase": self.clips.wer, "accuracy_drop": self.clips.accuracy}
         return {name: 1 / rate.total for name, rate in rates.items() if rate is not None}
 
+    def intervals(self) -> dict[str, Interval]:
+        """The 95 % intervals of the figures that were counted over clips."""
+        found: dict[str, Interval] = {}
+        if self.clips is not None and self.clips.clips:
+            found["changed_answers"] = share_interval(self.clips.most_changed, self.clips.clips)
+            if self.clips.wer is not None:
+                found["wer_increase"] = self.clips.wer.interval
+            if self.clips.accuracy is not None:
+                low, high = self.clips.accuracy.interval
+                found["accuracy_drop"] = (0.0 - high, 0.0 - low)  # no negative zero
+        return found
+
     @property
     def summary(self) -> str:
-        """One line for a person."""
-        figures = self.measured()
-        parts = [f"logits within {figures['absolute_error']:.2g} ({figures['relative_error']:.2%} of the largest)"]
-        if self.clips is not None:
+        """One line for a person, with 95 % intervals."""
+        figures, parts = self.measured(), []
+        if self.grid:
             parts.append(
-                f"{self.clips.changed_transcripts} transcripts and {self.clips.changed_classes} classes"
-                f" changed in {self.clips.clips} clips"
+                f"logits within {figures['absolute_error']:.2g} ({figures['relative_error']:.2%} of the largest)"
             )
-            rates = {"WER": self.clips.wer, "accuracy": self.clips.accuracy}
-            parts += [f"{name} {rate}" for name, rate in rates.items() if rate]
+        if self.clips is not None:
+            parts.append(self.clips.summary)
         if self.violations:
             parts.append("over budget: " + "; ".join(self.violations))
         return ", ".join(parts)
@@ -103,11 +154,17 @@ class Certificate:
     def to_dict(self) -> dict[str, Any]:
         """Evidence and verdict as JSON-ready values."""
         written = asdict(self)
-        written |= {"passed": self.passed, "summary": self.summary, "measured": self.measured()}
+        written |= {
+            "passed": self.passed,
+            "summary": self.summary,
+            "measured": self.measured(),
+            "intervals": self.intervals(),
+        }
         for name in ("wer", "accuracy"):
             if self.clips is not None and written["clips"][name] is not None:
                 written["clips"][name]["difference"] = getattr(self.clips, name).difference
-        return written
+        ready: dict[str, Any] = json_ready(written)
+        return ready
 
 
 def certify(
@@ -136,7 +193,7 @@ def certify(
         with suppress(AudioError):  # counted below; what cannot be read says nothing about parity
             comparisons.append(compare_clip(original, variant, heads, geometry, row))
         advance()
-    clips = _evidence(comparisons, len(utterances)) if utterances else None
+    clips = ClipEvidence.of(comparisons, asked=len(utterances)) if utterances else None
     return Certificate(
         precision=precision,
         budget=budget,
@@ -148,25 +205,18 @@ def certify(
     )
 
 
-def _evidence(comparisons: Sequence[ClipComparison], asked: int) -> ClipEvidence:
-    agreements = [
-        each.difference.frame_agreement for each in comparisons if each.difference.frame_agreement is not None
-    ]
-    transcribed = [
-        (each.edits, each.words) for each in comparisons if each.edits is not None and each.words is not None
-    ]
-    labelled = [each.hits for each in comparisons if each.hits is not None]
-    return ClipEvidence(
-        clips=len(comparisons),
-        left_out=asked - len(comparisons),
-        frame_agreement=float(np.mean(agreements)) if agreements else None,
-        relative_error=max((each.difference.relative for each in comparisons), default=0.0),
-        changed_transcripts=sum(each.transcript_changed for each in comparisons),
-        changed_classes=sum(each.class_changed for each in comparisons),
-        wer=_rate([edits for edits, _ in transcribed], [words for _, words in transcribed]),
-        accuracy=_rate(labelled, [1] * len(labelled)),
-    )
+def json_ready(value: Any) -> Any:
+    """The same with None for every number that is infinite or none, which JSON has no way to write."""
+    if isinstance(value, Mapping):
+        return {key: json_ready(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [json_ready(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _rate(counts: Sequence[tuple[float, float]], weights: Sequence[int]) -> PairedRate | None:
     return paired_rate(np.asarray(counts, float), np.asarray(weights, float)) if weights else None
+
+
+def _percent(interval: Interval) -> str:
+    return " to ".join(f"{end:.1%}" for end in interval)

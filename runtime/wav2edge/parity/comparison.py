@@ -22,8 +22,6 @@ Outputs = Mapping[str, npt.NDArray[np.floating]]
 Model = Callable[[npt.NDArray[np.float32]], Outputs]
 """Samples ``[samples] float32`` in, each head's output without its batch axis out."""
 
-RESAMPLES = 2_000
-
 
 class Remembered:
     """A model that computes the answer to each input once: every variant is held against the same original."""
@@ -77,15 +75,32 @@ def compare_on_grid(
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClipComparison:
-    """One real clip answered by both; edits and hits are None where the data has no transcription or label."""
+class Answer:
+    """What a person gets to see of an answer; None without the head for it."""
 
-    difference: OutputDifference
+    text: str | None
+    label: str | None
+
+    @classmethod
+    def of(cls, result: Result) -> Answer:
+        """The answer in a result."""
+        return cls(text=result.text, label=result.label)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipComparison:
+    """One real clip answered by both.
+
+    ``edits`` and ``hits`` are None where the data has no transcription or label, ``difference`` where only the
+    original's answer is known and not its outputs.
+    """
+
     transcript_changed: bool
     class_changed: bool
     words: int | None
     edits: tuple[int, int] | None
     hits: tuple[bool, bool] | None
+    difference: OutputDifference | None = None
 
 
 def compare_clip(
@@ -98,65 +113,29 @@ def compare_clip(
     """
     clip = load_clip(row.path)
     outputs = original(clip.samples), variant(clip.samples)
-    first, second = (answer(each, heads, geometry, duration_s=clip.duration_s) for each in outputs)
+    first, second = (Answer.of(answer(each, heads, geometry, duration_s=clip.duration_s)) for each in outputs)
+    return compare_answers(first, second, row, difference=compare_outputs(*outputs, heads))
+
+
+def compare_answers(
+    original: Answer, variant: Answer, row: Utterance, *, difference: OutputDifference | None = None
+) -> ClipComparison:
+    """Hold both answers to a clip against each other, and against what its row of the data set says."""
     words = edits = hits = None
-    if row.transcription is not None and heads.ctc is not None:
+    if row.transcription is not None and original.text is not None:
         reference = row.transcription.split()
-        words, edits = len(reference), (_edits(reference, first), _edits(reference, second))
-    if row.label is not None and heads.classification is not None:
-        hits = first.label == row.label, second.label == row.label
+        words, edits = len(reference), (_edits(reference, original), _edits(reference, variant))
+    if row.label is not None and original.label is not None:
+        hits = original.label == row.label, variant.label == row.label
     return ClipComparison(
-        difference=compare_outputs(*outputs, heads),
-        transcript_changed=first.text != second.text,
-        class_changed=first.label != second.label,
+        transcript_changed=original.text != variant.text,
+        class_changed=original.label != variant.label,
         words=words,
         edits=edits,
         hits=hits,
+        difference=difference,
     )
 
 
-def _edits(reference: Sequence[str], result: Result) -> int:
-    return edit_distance(reference, (result.text or "").split())
-
-
-@dataclass(frozen=True, kw_only=True)
-class PairedRate:
-    """A rate of the original and of the variant over the same clips; ``total`` words or clips.
-
-    ``interval`` is the central 95 % of the difference, variant minus original, when the clips are drawn anew with
-    replacement (Efron, "Bootstrap Methods", Annals of Statistics 7(1), 1979; the percentile interval).
-    """
-
-    original: float
-    variant: float
-    interval: tuple[float, float]
-    total: float
-
-    @property
-    def difference(self) -> float:
-        """Variant minus original."""
-        return self.variant - self.original
-
-    def __str__(self) -> str:
-        low, high = self.interval
-        return f"{self.original:.4f} -> {self.variant:.4f} (by {low:+.4f} to {high:+.4f} at 95 %)"
-
-
-def paired_rate(counts: npt.NDArray[np.floating], weights: npt.NDArray[np.floating], *, seed: int = 0) -> PairedRate:
-    """The rate of both and the interval of their difference.
-
-    Args:
-        counts: ``[clips, 2]`` events of the original and of the variant.
-        weights: ``[clips]`` what the events are counted over: words, or 1 a clip.
-        seed: of the resampling.
-    """
-    total = max(1.0, float(weights.sum()))
-    chosen = np.random.default_rng(seed).integers(0, len(weights), (RESAMPLES, len(weights)))
-    differences = (counts[:, 1] - counts[:, 0])[chosen].sum(axis=1) / np.maximum(1.0, weights[chosen].sum(axis=1))
-    low, high = np.percentile(differences, [2.5, 97.5])
-    return PairedRate(
-        original=float(counts[:, 0].sum() / total),
-        variant=float(counts[:, 1].sum() / total),
-        interval=(float(low), float(high)),
-        total=total,
-    )
+def _edits(reference: Sequence[str], heard: Answer) -> int:
+    return edit_distance(reference, (heard.text or "").split())
