@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import onnx
 import torch
 from optimum.exporters.onnx import export
 from optimum.exporters.onnx.model_configs import Wav2Vec2OnnxConfig
+from optimum.utils import DummyAudioInputGenerator
 from torch import nn
 
+from wav2edge.batching import INPUT, MASK
 from wav2edge.errors import CheckpointError
 from wav2edge.heads import Heads
 from wav2edge_export.quiet import quiet_exporters
-from wav2edge_export.surgery import Operation, Operators, ZeroMeanUnitVariance, operate
+from wav2edge_export.surgery import Operation, Operators, PaddedBatchModel, ZeroMeanUnitVariance, operate
 from wav2edge_train.checkpoint import Checkpoint
 
 OPSET = 18
@@ -24,26 +27,46 @@ LARGEST_GRAPH_BYTES = 2 * 1024**3
 class ServingModel(nn.Module):
     """What a bundle's graph computes: raw waveforms ``[batch, samples]`` in, one tensor for each head out."""
 
-    def __init__(self, checkpoint: Checkpoint, *, operators: Operators) -> None:
+    def __init__(self, checkpoint: Checkpoint, *, operators: Operators, batched: bool = False) -> None:
         super().__init__()
         self.config = checkpoint.model.config
         self.names = checkpoint.heads.outputs
-        self.normalization = ZeroMeanUnitVariance() if checkpoint.normalize else nn.Identity()
+        self.normalization = ZeroMeanUnitVariance() if checkpoint.normalize else None
         self.operation = operate(checkpoint.model, operators=operators)
-        self.model = self.operation.model
+        self.model = PaddedBatchModel(self.operation.model) if batched else self.operation.model
 
-    def forward(self, input_values: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Outputs by the names that the heads read."""
-        outputs = self.model(self.normalization(input_values))
+    def forward(
+        self, input_values: torch.Tensor, attention_mask: torch.Tensor | None = None
+    ) -> dict[str, torch.Tensor]:
+        """Outputs by the names that the heads read; the mask ``[batch, samples]`` is that of the batched flavour."""
+        masks = () if attention_mask is None else (attention_mask,)
+        waveforms = input_values if self.normalization is None else self.normalization(input_values, *masks)
+        outputs = self.model(waveforms, *masks)
         return {name: outputs[name] for name in self.names}
 
 
-def _onnx_config(checkpoint: Checkpoint) -> Wav2Vec2OnnxConfig:
-    inputs = {"input_values": {0: "batch", 1: "samples"}}
+class _PaddedBatch(DummyAudioInputGenerator):
+    """What the graph is traced with: the last clip of the batch is padded."""
+
+    SUPPORTED_INPUT_NAMES = (INPUT, MASK)
+
+    def generate(self, input_name: str, *args: Any, **options: Any) -> torch.Tensor:
+        if input_name == INPUT:
+            return super().generate(input_name, *args, **options)
+        mask = torch.ones(self.batch_size, self.sequence_length, dtype=torch.long)
+        mask[-1, self.sequence_length // 2 :] = 0
+        return mask
+
+
+def _onnx_config(checkpoint: Checkpoint, *, batched: bool) -> Wav2Vec2OnnxConfig:
+    names = (INPUT, MASK) if batched else (INPUT,)
+    inputs = {name: {0: "batch", 1: "samples"} for name in names}
     outputs = dynamic_axes(checkpoint.heads)
 
     class ServingOnnxConfig(Wav2Vec2OnnxConfig):
         """Optimum's description of our graph: the ecosystem's names, every dynamic axis declared."""
+
+        DUMMY_INPUT_GENERATOR_CLASSES = (_PaddedBatch,)
 
         @property
         def inputs(self) -> dict[str, dict[int, str]]:
@@ -66,14 +89,20 @@ def dynamic_axes(heads: Heads) -> dict[str, dict[int, str]]:
     return axes
 
 
-def export_graph(checkpoint: Checkpoint, path: Path, *, operators: Operators) -> Operation:
+def export_graph(checkpoint: Checkpoint, path: Path, *, operators: Operators, batched: bool = False) -> Operation:
     """Write the fp32 graph of a checkpoint as one self-contained file.
+
+    Args:
+        checkpoint: what to export.
+        path: the file to write.
+        operators: see ``operate``.
+        batched: the graph takes a mask beside the samples, and padded clips answer as they would alone.
 
     Returns:
         What the surgery replaced on the way, and what it kept.
 
     Raises:
-        CheckpointError: the graph would not fit one file.
+        CheckpointError: the graph would not fit one file, or cannot be exact over padded batches.
     """
     size_bytes = sum(parameter.numel() * 4 for parameter in checkpoint.model.parameters())
     if size_bytes >= LARGEST_GRAPH_BYTES:
@@ -82,9 +111,9 @@ def export_graph(checkpoint: Checkpoint, path: Path, *, operators: Operators) ->
             " export a smaller model"
         )
     path.parent.mkdir(parents=True, exist_ok=True)
-    serving = ServingModel(checkpoint, operators=operators).eval()
+    serving = ServingModel(checkpoint, operators=operators, batched=batched).eval()
     with quiet_exporters():
-        export(serving, _onnx_config(checkpoint), path, opset=OPSET)
+        export(serving, _onnx_config(checkpoint, batched=batched), path, opset=OPSET)
     require_self_contained(path)
     return serving.operation
 

@@ -3,32 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from os import PathLike
-from typing import TYPE_CHECKING, Literal, TypeVar, overload
+from typing import Literal, overload
 
 import numpy as np
 import numpy.typing as npt
 
-from wav2edge.audio import AudioSource
+from wav2edge.audio import AudioSource, Clip, load_clip
+from wav2edge.batching import INPUT, MASK, pad_together
 from wav2edge.bundle import Bundle
 from wav2edge.device import open_session
-from wav2edge.errors import BundleError, DeviceError, Wav2EdgeError
+from wav2edge.errors import BundleError, DeviceError, UsageError, Wav2EdgeError
 from wav2edge.geometry import ConvGeometry
 from wav2edge.heads import Heads
+from wav2edge.ordering import attempt, in_batches, ordered, settled
 from wav2edge.recognizer import Recognizer
 from wav2edge.result import Result
-
-if TYPE_CHECKING:
-    from concurrent.futures import Future
-
-Outcome = TypeVar("Outcome")
-
-INPUT = "input_values"
-"""What every graph calls its input: ``[batch, samples] float32``."""
-MAP_WORKERS = 2
-"""Clips in flight in ``Engine.map``: one is decoded from its file while another is in the graph."""
 
 
 class Engine(Recognizer):
@@ -92,28 +84,78 @@ class Engine(Recognizer):
         Raises:
             DeviceError: the device failed, or this is the child of a fork.
         """
+        (found,) = self.batch_outputs([samples])
+        return found
+
+    def batch_outputs(self, clips: Sequence[npt.NDArray[np.float32]]) -> list[dict[str, npt.NDArray[np.float32]]]:
+        """What the graph gives for clips padded together: for each clip what ``outputs`` gives for it alone.
+
+        Args:
+            clips: ``[samples] float32`` at 16 kHz each, of any lengths.
+
+        Raises:
+            UsageError: there are several, and the variant takes no mask.
+            DeviceError: the device failed, or this is the child of a fork.
+        """
+        self._check_batch(len(clips))
         if os.getpid() != self._pid:
             raise DeviceError("this engine was loaded before a fork; load it again in the child process")
-        padded = self.pad_to_a_frame(samples)
+        padded = [self.pad_to_a_frame(clip) for clip in clips]
         names = list(self.heads.outputs)
         try:
-            values = self._session.run(names, {INPUT: padded[None]})
+            values = self._session.run(
+                names, pad_together(padded) if self.variant.batched else {INPUT: padded[0][None]}
+            )
         except Exception as error:  # its bindings raise a dozen unrelated types
             reason = " ".join(str(error).split())
+            longest_s = max(map(len, padded)) / self.geometry.rate_hz
+            many = f"{len(clips)} clips of up to " if len(clips) > 1 else ""
             raise DeviceError(
-                f"{self.device} failed on {len(padded) / self.geometry.rate_hz:.1f} s of audio: {reason};"
-                " try shorter clips, or another --device"
+                f"{self.device} failed on {many}{longest_s:.1f} s of audio: {reason}; try shorter clips,"
+                f"{' a smaller batch,' if many else ''} or another --device"
             ) from None
-        return {name: value[0] for name, value in zip(names, values, strict=True)}
+        rows = [dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)]
+        return [self._own_frames(row, len(clip)) for row, clip in zip(rows, padded, strict=True)]
+
+    def _feeds(self, clips: Sequence[npt.NDArray[np.float32]]) -> dict[str, npt.NDArray[np.generic]]:
+        """The inputs of the graph by their names."""
+        return pad_together(clips) if self.variant.batched else {INPUT: clips[0][None]}
+
+    def _own_frames(
+        self, outputs: dict[str, npt.NDArray[np.float32]], samples: int
+    ) -> dict[str, npt.NDArray[np.float32]]:
+        """Leave out the frames that a clip has only because its neighbours in the batch are longer."""
+        if self.heads.ctc is not None:
+            outputs[self.heads.ctc.output] = outputs[self.heads.ctc.output][: self.geometry.frames(samples)]
+        return outputs
+
+    def _check_batch(self, batch_size: int) -> None:
+        if batch_size < 1:
+            raise UsageError(f"{batch_size} clips in a batch; at least 1 is needed")
+        if batch_size > 1 and not self.variant.batched:
+            raise UsageError(
+                f"{self.variant.file} takes one clip at a time, not {batch_size}; export with --batched,"
+                " or leave the batch size out"
+            )
 
     @overload
     def map(
-        self, sources: Iterable[AudioSource], *, rate_hz: int | None = None, errors: Literal["raise"] = "raise"
+        self,
+        sources: Iterable[AudioSource],
+        *,
+        rate_hz: int | None = None,
+        errors: Literal["raise"] = "raise",
+        batch_size: int = 1,
     ) -> Iterator[Result]: ...
 
     @overload
     def map(
-        self, sources: Iterable[AudioSource], *, rate_hz: int | None = None, errors: Literal["return"]
+        self,
+        sources: Iterable[AudioSource],
+        *,
+        rate_hz: int | None = None,
+        errors: Literal["return"],
+        batch_size: int = 1,
     ) -> Iterator[Result | Wav2EdgeError]: ...
 
     def map(
@@ -122,6 +164,7 @@ class Engine(Recognizer):
         *,
         rate_hz: int | None = None,
         errors: Literal["raise", "return"] = "raise",
+        batch_size: int = 1,
     ) -> Iterator[Result | Wav2EdgeError]:
         """Answer many clips, in order, holding only a few of them in memory.
 
@@ -129,26 +172,35 @@ class Engine(Recognizer):
             sources: clips, taken one by one as they are needed.
             rate_hz: sample rate of arrays.
             errors: ``raise`` ends at the first clip that cannot be answered; ``return`` yields its error in its place.
+            batch_size: clips that a batched variant answers at once, padded to the longest of them. Of four such
+                batches, which are then in memory, clips of similar length go together.
+
+        Raises:
+            UsageError: the variant takes no mask, so it cannot answer batches.
         """
+        self._check_batch(batch_size)
+        if batch_size == 1:
+            return settled(ordered(attempt(lambda source: self(source, rate_hz=rate_hz)), sources), errors)
+        clips = ordered(attempt(lambda source: load_clip(source, rate_hz=rate_hz)), sources)
+        return settled(in_batches(clips, batch_size, self._answer_batch), errors)
 
-        def attempt(source: AudioSource) -> Result | Wav2EdgeError:
-            try:
-                return self(source, rate_hz=rate_hz)
-            except Wav2EdgeError as error:
-                return error
-
-        for found in _ordered(attempt, sources):
-            if isinstance(found, Wav2EdgeError) and errors == "raise":
-                raise found
-            yield found
+    def _answer_batch(self, clips: Sequence[Clip]) -> list[Result | Wav2EdgeError]:
+        """An answer or an error for each clip of a batch; if the device fails, that is the error of them all."""
+        try:
+            outputs = self.batch_outputs([clip.samples for clip in clips])
+        except DeviceError as error:
+            return [error] * len(clips)
+        return [attempt(partial(self.read, clip))(found) for clip, found in zip(clips, outputs, strict=True)]
 
     def _check_inputs(self) -> None:
-        """The graph must ask for the samples and nothing else."""
+        """The graph must ask for the samples, for a mask if it is batched, and for nothing else."""
         names = [each.name for each in self._session.get_inputs()]
-        if names != [INPUT]:
+        wanted = [INPUT, MASK] if self.variant.batched else [INPUT]
+        if sorted(names) != sorted(wanted):
             raise BundleError(
-                f"{self.bundle.folder / self.variant.file}: its inputs are {', '.join(names)} where {INPUT!r} is"
-                " wanted; export the bundle again"
+                f"{self.bundle.folder / self.variant.file}: its inputs are {', '.join(names)} where"
+                f" {' and '.join(map(repr, wanted))} {'are' if self.variant.batched else 'is'} wanted;"
+                " export the bundle again"
             )
 
     def _check_outputs(self) -> None:
@@ -168,24 +220,6 @@ class Engine(Recognizer):
                     f"{graph}: its output {name!r} is {widths[name]} wide where the manifest says {width};"
                     " export the bundle again"
                 )
-
-
-def _ordered(attempt: Callable[[AudioSource], Outcome], sources: Iterable[AudioSource]) -> Iterator[Outcome]:
-    """Apply ``attempt`` on a few threads, and give the outcomes in the order of the sources."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    pending: deque[Future[Outcome]] = deque()
-    with ThreadPoolExecutor(MAP_WORKERS, thread_name_prefix="wav2edge") as pool:
-        try:
-            for source in sources:
-                pending.append(pool.submit(attempt, source))
-                if len(pending) > MAP_WORKERS:
-                    yield pending.popleft().result()
-            while pending:
-                yield pending.popleft().result()
-        finally:
-            for future in pending:
-                future.cancel()
 
 
 def load(

@@ -31,13 +31,15 @@ class FileRecord:
 class Variant:
     """One graph of the model: its file, its precision, and the operators it is made of.
 
-    ``target`` is the kind of processor its 8-bit products are made for; None where it has none.
+    ``target`` is the kind of processor its 8-bit products are made for; None where it has none. A
+    ``batched`` one takes a mask beside the samples, and answers each clip of a padded batch as it would alone.
     """
 
     file: str
     precision: str
     operators: str
     target: str | None = None
+    batched: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
 
-from wav2edge.audio import AudioSource, load_clip
+from wav2edge.audio import AudioSource, Clip, load_clip
 from wav2edge.decoding import answer
 from wav2edge.errors import DeviceError
 from wav2edge.geometry import ConvGeometry
@@ -18,7 +19,7 @@ FloatSamples = npt.NDArray[np.float32]
 
 
 class Recognizer(ABC):
-    """Answers clips one at a time and without a mask, so that padding never enters."""
+    """Answers clips one at a time, so that padding never enters."""
 
     @property
     @abstractmethod
@@ -50,10 +51,21 @@ class Recognizer(ABC):
             DeviceError: the device failed, or gave what is not a number.
         """
         clip = load_clip(source, rate_hz=rate_hz)
+        return self.read(clip, self.outputs(clip.samples))
+
+    def read(self, clip: Clip, outputs: Mapping[str, FloatSamples]) -> Result:
+        """What the outputs for a clip mean.
+
+        Args:
+            clip: what was answered.
+            outputs: each head's output for it, without a batch axis.
+
+        Raises:
+            DeviceError: an output is not a number.
+        """
         warnings = clip.warnings
         if len(clip.samples) < self.geometry.receptive_field:
             warnings = (*warnings, f"only {clip.duration_s * 1e3:.0f} ms long: silence was added")
-        outputs = self.outputs(clip.samples)
         if not all(np.isfinite(values).all() for values in outputs.values()):
             raise DeviceError(f"{self} gave NaN or infinity; check it with `wav2edge verify`, or use another --variant")
         return answer(outputs, self.heads, self.geometry, duration_s=clip.duration_s, warnings=warnings)

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from wav2edge.cli import main
-from wav2edge.engine import MAP_WORKERS
+from wav2edge.ordering import WORKERS
 
 LIMIT_S = 30
 needs_signals = pytest.mark.skipif(sys.platform == "win32", reason="no POSIX signals")
@@ -41,7 +41,7 @@ def test_a_clip_is_read_from_a_pipe(start, bundle, clip, engine):
 
 @needs_signals
 def test_an_interrupt_while_it_waits_for_standard_input_ends_it_at_once(start, bundle, clip):
-    process = start("run", bundle, *[clip] * MAP_WORKERS, clip, "-", "--format", "jsonl")
+    process = start("run", bundle, *[clip] * WORKERS, clip, "-", "--format", "jsonl")
     process.stdin.write(b"RIFF")
     process.stdin.flush()
     assert process.stdout.readline().startswith(b'{"path"')  # all the clips are taken; standard input is next

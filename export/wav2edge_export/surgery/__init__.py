@@ -7,7 +7,8 @@ a test that both answer alike. What a rule cannot replace exactly stays as it wa
     operation = operate(model, operators="fused")
     print(operation.summary)  # "attention: 24 replaced"; operation.model is what to export
 
-``ZeroMeanUnitVariance`` normalises the waveform in front of the model, so that it joins the graph.
+``ZeroMeanUnitVariance`` normalises the waveform in front of the model, so that it joins the graph. ``PaddedBatchModel``
+puts an operated model behind an attention mask.
 """
 
 from __future__ import annotations
@@ -22,10 +23,20 @@ from transformers import HubertModel, Wav2Vec2Model
 
 from wav2edge.errors import CheckpointError, UsageError
 from wav2edge_export.surgery import attention, features, positions
+from wav2edge_export.surgery.batching import PaddedBatchModel
 from wav2edge_export.surgery.normalization import ZeroMeanUnitVariance
 from wav2edge_export.surgery.rules import Rule
 
-__all__ = ["RULES", "Kept", "Operation", "Operators", "Replaced", "ZeroMeanUnitVariance", "operate"]
+__all__ = [
+    "RULES",
+    "Kept",
+    "Operation",
+    "Operators",
+    "PaddedBatchModel",
+    "Replaced",
+    "ZeroMeanUnitVariance",
+    "operate",
+]
 
 Operators: TypeAlias = Literal["standard", "fused"]
 

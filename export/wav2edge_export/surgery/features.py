@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from transformers.models.hubert import modeling_hubert as hubert
 from transformers.models.wav2vec2 import modeling_wav2vec2 as wav2vec2
 
+from wav2edge_export.surgery.padding import frame_counts, inside
 from wav2edge_export.surgery.rules import Rule, plain_convolution_obstacle
 from wav2edge_export.surgery.stacking import linear_of, window_index
 from wav2edge_export.surgery.summation import block_mean
@@ -49,10 +50,19 @@ class ChannelNorm(nn.Module):
         self.eps = norm.eps
         self.weight, self.bias = norm.weight, norm.bias
 
-    def forward(self, frames: Tensor) -> Tensor:
-        """Normalise: frames [batch, frames, channels] -> the same shape."""
-        centred = frames - block_mean(frames)
-        variance = block_mean(centred * centred)
+    def forward(self, frames: Tensor, counts: Tensor | None = None) -> Tensor:
+        """Normalise each clip by its own frames.
+
+        Args:
+            frames: [batch, frames, channels].
+            counts: [batch], frames of each clip before its padding; None where there is no padding.
+
+        Returns:
+            [batch, frames, channels].
+        """
+        weight = None if counts is None else inside(counts, frames.shape[1])[:, :, None].to(frames.dtype)
+        centred = frames - block_mean(frames, weight)
+        variance = block_mean(centred * centred, weight)
         # The scale is one row a clip, so the long tensor is multiplied once and added to once.
         return centred * (self.weight * torch.rsqrt(variance + self.eps)) + self.bias
 
@@ -70,18 +80,24 @@ class StackedConvolution(nn.Module):
     def __init__(self, layer: Any) -> None:
         super().__init__()
         conv, norm = layer.conv, getattr(layer, "layer_norm", None)
-        (kernel,), (stride,) = conv.kernel_size, conv.stride
+        (self.kernel,), (self.stride,) = conv.kernel_size, conv.stride
         # Frames that always travel together are one unit: fewer, longer copies, and none at all if kernel == stride.
-        self.unit = math.gcd(kernel, stride)
-        self.kernel_units, self.stride_units = kernel // self.unit, stride // self.unit
+        self.unit = math.gcd(self.kernel, self.stride)
+        self.kernel_units, self.stride_units = self.kernel // self.unit, self.stride // self.unit
         self.unit_width = self.unit * conv.in_channels
         self.linear = linear_of(conv.weight.permute(0, 2, 1).reshape(conv.out_channels, -1), conv.bias)
         self.norm = NORMS[type(norm)](norm)
         self.activation = layer.activation
 
-    def forward(self, frames: Tensor) -> Tensor:
-        """Convolve: frames [batch, frames, channels_in] -> [batch, windows, channels_out]."""
-        return self.activation(self.norm(self.linear(self.windows(frames))))
+    def forward(self, frames: Tensor, counts: Tensor | None = None) -> Tensor:
+        """Convolve: frames [batch, frames, channels_in] -> [batch, windows, channels_out].
+
+        ``counts`` [batch] are the windows of each clip before its padding; None where there is no padding.
+        """
+        products = self.linear(self.windows(frames))
+        # The other norms look at one window at a time, so padding never enters them.
+        normed = self.norm(products, counts) if isinstance(self.norm, ChannelNorm) else self.norm(products)
+        return self.activation(normed)
 
     def windows(self, frames: Tensor) -> Tensor:
         """Stack: frames [batch, frames, channels] -> [batch, windows, kernel * channels]."""
@@ -107,14 +123,22 @@ class StackedFeatureEncoder(nn.Module):
         super().__init__()
         self.layers = nn.ModuleList(StackedConvolution(layer) for layer in encoder.conv_layers)
 
-    def forward(self, input_values: Tensor) -> Tensor:
-        """Encode: input_values [batch, samples] -> features [batch, channels, frames].
+    def forward(self, input_values: Tensor, samples: Tensor | None = None) -> Tensor:
+        """Encode as the model asks it; the caller transposes at once, so the exporter drops both transposes.
 
-        The caller transposes at once, so the exporter drops both transposes.
+        Args:
+            input_values: [batch, samples].
+            samples: [batch], samples of each clip before its padding; None where there is no padding.
+
+        Returns:
+            features [batch, channels, frames].
         """
         frames = input_values[:, :, None]
+        counts = samples
+        layer: Any
         for layer in self.layers:
-            frames = layer(frames)
+            counts = None if counts is None else frame_counts(counts, layer.kernel, layer.stride)
+            frames = layer(frames, counts)
         return frames.transpose(1, 2)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from wav2edge_export.surgery.summation import block_mean, block_sum
+from wav2edge_export.surgery.summation import block_mean
 
 VARIANCE_EPS = 1e-7  # transformers' value; for quiet clips it shapes the answer
 
@@ -32,15 +32,8 @@ class ZeroMeanUnitVariance(nn.Module):
             [batch, samples]; 0 where the mask is 0.
         """
         weight = None if mask is None else mask.to(waveform.dtype)
-        centred = waveform - _mean(waveform, weight)
+        centred = waveform - block_mean(waveform, weight)
         # A recording far from zero leaves the rounding error of its mean behind; the second pass takes that away.
-        centred = centred - _mean(centred, weight)
-        normalized = centred * torch.rsqrt(_mean(centred * centred, weight) + VARIANCE_EPS)
+        centred = centred - block_mean(centred, weight)
+        normalized = centred * torch.rsqrt(block_mean(centred * centred, weight) + VARIANCE_EPS)
         return normalized if weight is None else normalized * weight
-
-
-def _mean(values: Tensor, weight: Tensor | None) -> Tensor:
-    """The mean of each row of values [batch, samples], by the weight of the same shape, as [batch, 1]."""
-    if weight is None:
-        return block_mean(values)
-    return block_sum(values * weight) / block_sum(weight).clamp(min=1)

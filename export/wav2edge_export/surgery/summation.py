@@ -19,6 +19,13 @@ def block_sum(values: Tensor) -> Tensor:
     return blocks.sum(dim=2).sum(dim=1, keepdim=True)
 
 
-def block_mean(values: Tensor) -> Tensor:
-    """The mean along the second axis: values [batch, length, ...] -> [batch, 1, ...]."""
-    return block_sum(values) / values.shape[1]
+def block_mean(values: Tensor, weight: Tensor | None = None) -> Tensor:
+    """The mean along the second axis: values [batch, length, ...] -> [batch, 1, ...].
+
+    Args:
+        values: [batch, length, ...].
+        weight: [batch, length] or [batch, length, 1], 1 on what counts and 0 elsewhere; None where all counts.
+    """
+    if weight is None:
+        return block_sum(values) / values.shape[1]
+    return block_sum(values * weight) / block_sum(weight).clamp(min=1)
