@@ -16,10 +16,10 @@ def _add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, required=True, metavar="BUNDLE", help="folder to write")
     parser.add_argument(
         "--precision",
-        default="int8",
         metavar="LIST",
         help="one or more with commas, the first is the bundle's default: "
-        + "; ".join(f"{name}: {summary}" for name, summary in PRECISIONS.items()),
+        + "; ".join(f"{name}: {summary}" for name, summary in PRECISIONS.items())
+        + " (default: int8, or fp32 with --batched)",
     )
     parser.add_argument(
         "--target",
@@ -34,6 +34,11 @@ def _add_arguments(parser: ArgumentParser) -> None:
         metavar="KIND",
         help="fused: attention as one operator of ONNX Runtime; standard: plain ONNX for devices without it",
     )
+    parser.add_argument(
+        "--batched",
+        action="store_true",
+        help="graphs that take padded batches and a mask, for GPUs: each clip answers as it would alone",
+    )
     parser.add_argument("--data", type=Path, metavar="DATA", help="data set the certificate is judged on")
     parser.add_argument("--split", metavar="NAME", help="which rows of it (default: test, else validation, else all)")
     parser.add_argument("--max-clips", type=int, metavar="N", help="judge on the first N of them")
@@ -47,9 +52,10 @@ def _run(options: Namespace) -> int:
         ExportOptions(
             checkpoint=options.checkpoint,
             output=options.output,
-            precisions=tuple(options.precision.split(",")),
+            precisions=tuple((options.precision or ("fp32" if options.batched else "int8")).split(",")),
             operators=options.operators,
             target=options.target,
+            batched=options.batched,
             data=options.data,
             split=options.split,
             max_clips=options.max_clips,
@@ -77,5 +83,6 @@ COMMAND = Command(
   wav2edge export checkpoint/ --output bundle
   wav2edge export checkpoint/ --output bundle --precision int8,fp32 --data data/
   wav2edge export checkpoint/ --output bundle --precision int8,int4 --target avx2
+  wav2edge export checkpoint/ --output bundle --precision fp16 --batched
   wav2edge export facebook/wav2vec2-base-960h --output bundle --operators standard""",
 )

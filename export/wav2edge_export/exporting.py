@@ -19,6 +19,7 @@ from wav2edge.manifest import MANIFEST, FileRecord, Manifest, Variant
 from wav2edge.parity.certificate import Certificate, certify
 from wav2edge.parity.comparison import Remembered
 from wav2edge.parity.originals import Originals, ask_original
+from wav2edge.parity.padding import padded_in_a_batch
 from wav2edge.parity.signals import parity_grid
 from wav2edge.processor import NATIVE, TARGETS, native_target
 from wav2edge.progress import Progress
@@ -72,7 +73,7 @@ def export_bundle(options: ExportOptions, *, say: Callable[[str], None] = lambda
     with staged_folder(options.output) as folder:
         say("exporting through Optimum")
         source = folder / RECIPES["fp32"].file
-        operation = export_graph(checkpoint, source, operators=options.operators)
+        operation = export_graph(checkpoint, source, operators=options.operators, batched=options.batched)
         for kept in operation.kept:
             say(f"{kept.path} is exported as it is: {kept.reason}")
         bench = _Bench(
@@ -84,6 +85,7 @@ def export_bundle(options: ExportOptions, *, say: Callable[[str], None] = lambda
             utterances=utterances,
             operators=options.operators,
             target=_target(options, say),
+            batched=options.batched,
             say=say,
         )
         made = [bench.make(precision) for precision in options.precisions]
@@ -112,7 +114,7 @@ def _target(options: ExportOptions, say: Callable[[str], None]) -> str:
     native, reason = native_target()
     target = native if options.target == NATIVE else options.target
     recipes = [RECIPES[name] for name in options.precisions]
-    if any(recipe.is_targeted(parts) for recipe in recipes for parts in recipe.attempts):
+    if any(recipe.is_targeted(parts) for recipe in recipes for parts in recipe.attempts_for(batched=options.batched)):
         chosen = reason if options.target == NATIVE else "as asked"
         say(f"8-bit products are made for {target} ({TARGETS[target].summary}): {chosen}")
         if (target, native) == ("vnni", "avx2"):
@@ -140,12 +142,13 @@ class _Bench:
     utterances: Sequence[Utterance]
     operators: str
     target: str
+    batched: bool
     say: Callable[[str], None]
 
     def make(self, precision: str) -> _Made:
         """Make one precision, leaving ever more of the graph at a higher one until it keeps its budget."""
         recipe = RECIPES[precision]
-        for parts in recipe.attempts:
+        for parts in recipe.attempts_for(batched=self.batched):
             self.say(f"making {precision}" + "".join(f", {part} in {level}" for part, level in parts.items()))
             recipe.build(
                 self.source, self.folder / recipe.file, parts=parts, weight_bits=TARGETS[self.target].weight_bits
@@ -165,18 +168,21 @@ class _Bench:
             precision=precision,
             operators=self.operators,
             target=self.target if targeted else None,
+            batched=self.batched,
         )
 
     def _certify(self, variant: Variant, parts: Mapping[str, Level]) -> Certificate:
         engine = Engine(self.draft([variant]), verify=False)
         grid = list(parity_grid(self.checkpoint.geometry))
-        self.say(f"certifying on {len(grid)} synthetic signals and {len(self.utterances)} clips")
+        signals = f"{len(grid)} synthetic signals{', alone and padded in a batch,' if variant.batched else ''}"
+        self.say(f"certifying on {signals} and {len(self.utterances)} clips")
         with Progress(f"certifying {variant.precision}", 1 + len(self.utterances)) as progress:
             return certify(
                 variant.precision,
                 RECIPES[variant.precision].budget,
                 original=self.original,
                 variant=engine.outputs,
+                padded=padded_in_a_batch(engine) if variant.batched else None,
                 heads=self.checkpoint.heads,
                 geometry=self.checkpoint.geometry,
                 grid=grid,

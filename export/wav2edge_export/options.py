@@ -17,8 +17,9 @@ class ExportOptions:
 
     ``precisions`` name recipes; the first one becomes the bundle's default. ``operators`` is ``fused`` (attention as
     one operator of ONNX Runtime) or ``standard`` (plain ONNX, for execution providers that lack it). ``target`` is the
-    kind of processor that 8-bit products are made for, or ``native`` for the one this runs on. ``data`` is a
-    data set whose ``split`` the certificate is judged on, ``max_clips`` of it at most.
+    kind of processor that 8-bit products are made for, or ``native`` for the one this runs on. ``batched`` graphs take
+    a mask beside the samples. ``data`` is a data set whose ``split`` the certificate is judged on, ``max_clips`` of it
+    at most.
     """
 
     checkpoint: str
@@ -26,6 +27,7 @@ class ExportOptions:
     precisions: tuple[str, ...] = ("int8",)
     operators: Operators = "fused"
     target: str = NATIVE
+    batched: bool = False
     data: Path | None = None
     split: str | None = None
     max_clips: int | None = None
@@ -34,6 +36,13 @@ class ExportOptions:
         unknown = [name for name in self.precisions if name not in RECIPES]
         if unknown or not self.precisions or len(set(self.precisions)) != len(self.precisions):
             raise UsageError(f"precisions are {', '.join(RECIPES)}, each once; not {','.join(self.precisions)!r}")
+        mixing = [name for name in self.precisions if not RECIPES[name].attempts_for(batched=self.batched)]
+        if mixing:
+            apart = ", ".join(name for name, recipe in RECIPES.items() if recipe.attempts_for(batched=True))
+            raise UsageError(
+                f"{', '.join(mixing)} scales the activations of a whole batch together, so that a clip's answer would"
+                f" depend on its neighbours; with --batched, precisions are {apart}"
+            )
         if self.operators not in RULES:
             raise UsageError(f"operators are {' or '.join(RULES)}; not {self.operators!r}")
         if self.target not in (*TARGETS, NATIVE):

@@ -93,16 +93,67 @@ def graph(*, step: float = 0.0, vocabulary: int = len(VOCABULARY), input_name: s
     return model
 
 
+def batched_graph() -> onnx.ModelProto:
+    """The same for padded batches: the mask weighs the samples, and frames that see padding do not reach the mean."""
+    model = graph()
+    nodes = {node.output[0]: node for node in model.graph.node}
+    swapped = {
+        "mean": masked_mean("input_values", "weight", "mean"),
+        "centred": [
+            helper.make_node("Sub", ["input_values", "mean"], ["shifted"]),
+            helper.make_node("Mul", ["shifted", "weight"], ["centred"]),
+        ],
+        "variance": masked_mean("square", "weight", "variance"),
+        "pooled": [
+            # A frame counts if all the samples it sees do: their mean weight is then 1.
+            helper.make_node("Unsqueeze", ["weight", "channel"], ["lane"]),
+            helper.make_node(
+                "AveragePool",
+                ["lane"],
+                ["share"],
+                kernel_shape=[GEOMETRY.receptive_field],
+                strides=[GEOMETRY.hop],
+            ),
+            helper.make_node("Floor", ["share"], ["whole"]),
+            helper.make_node("Transpose", ["whole"], ["own"], perm=[0, 2, 1]),
+            *masked_mean("frames", "own", "mean_frame"),
+            helper.make_node("Squeeze", ["mean_frame", "channel"], ["pooled"]),
+        ],
+    }
+    weighing = helper.make_node("Cast", ["attention_mask"], ["weight"], to=TensorProto.FLOAT)
+    found = [weighing, *(each for name, node in nodes.items() for each in swapped.get(name, [node]))]
+    del model.graph.node[:]
+    model.graph.node.extend(found)
+    model.graph.input.append(helper.make_tensor_value_info("attention_mask", TensorProto.INT64, ["batch", "samples"]))
+    onnx.checker.check_model(model)
+    return model
+
+
+def masked_mean(values: str, weight: str, output: str) -> list[onnx.NodeProto]:
+    """The weighted mean along the second axis, which stays."""
+    return [
+        helper.make_node("Mul", [values, weight], [f"{output}_weighed"]),
+        helper.make_node("ReduceSum", [f"{output}_weighed", "channel"], [f"{output}_sum"], keepdims=1),
+        helper.make_node("ReduceSum", [weight, "channel"], [f"{output}_weight"], keepdims=1),
+        helper.make_node("Div", [f"{output}_sum", f"{output}_weight"], [output]),
+    ]
+
+
 def record(path: Path) -> FileRecord:
     content = path.read_bytes()
     return FileRecord(sha256=hashlib.sha256(content).hexdigest(), size_bytes=len(content))
 
 
-def write_bundle(folder: Path, models: dict[str, onnx.ModelProto] | None = None) -> Path:
+def write_bundle(folder: Path, models: dict[str, onnx.ModelProto] | None = None, *, batched: bool = False) -> Path:
     """Graphs, certificate, golden file and manifest, in the format that `wav2edge export` writes."""
     models = models or {"fp32": graph(), "int8": graph(step=1 / 64)}
     variants = {
-        name: Variant(file=f"onnx/model{'' if name == 'fp32' else '_quantized'}.onnx", precision=name, operators="onnx")
+        name: Variant(
+            file=f"onnx/model{'' if name == 'fp32' else '_quantized'}.onnx",
+            precision=name,
+            operators="onnx",
+            batched=batched,
+        )
         for name in models
     }
     (folder / "onnx").mkdir(parents=True)
@@ -138,7 +189,9 @@ def golden(models: dict[str, onnx.ModelProto]) -> dict[str, object]:
     variants = {}
     for name, model in models.items():
         session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-        found = session.run(None, {session.get_inputs()[0].name: (pcm / np.float32(32768))[None].astype(np.float32)})
+        samples = (pcm / np.float32(32768))[None].astype(np.float32)
+        feeds = {"attention_mask": np.ones(samples.shape, np.int64)}
+        found = session.run(None, {each.name: feeds.get(each.name, samples) for each in session.get_inputs()})
         outputs = {
             output.name: np.round(value[0].astype(float), 6).tolist()
             for output, value in zip(session.get_outputs(), found, strict=True)

@@ -39,6 +39,7 @@ def _describe(bundle: Bundle) -> dict[str, Any]:
                 "file": variant.file,
                 "operators": variant.operators,
                 "target": variant.target,
+                "batched": variant.batched,
                 "size_bytes": manifest.files[variant.file].size_bytes,
                 "certificate": _verdict(certificates.get(name)),
             }
@@ -69,9 +70,10 @@ def _lines(facts: dict[str, Any]) -> list[str]:
         f"frames      one each {facts['frame_ms']:g} ms; clips from {facts['shortest_clip_ms']:g} ms",
     ]
     for name, variant in facts["variants"].items():
-        target = f"  for {variant['target']}" if variant["target"] else ""
-        default = "  (default)" if name == facts["default_variant"] else ""
-        lines.append(f"variant     {name:5} {variant['size_bytes'] / 1e6:8.2f} MB  {variant['file']}{target}{default}")
+        notes = f"  for {variant['target']}" if variant["target"] else ""
+        notes += "  batched" if variant["batched"] else ""
+        notes += "  (default)" if name == facts["default_variant"] else ""
+        lines.append(f"variant     {name:5} {variant['size_bytes'] / 1e6:8.2f} MB  {variant['file']}{notes}")
         if variant["certificate"] is not None:
             lines.append(f"            {name:5} certified: {variant['certificate']['summary']}")
     lines.append("made with   " + ", ".join(f"{name} {version}" for name, version in facts["made_with"].items()))

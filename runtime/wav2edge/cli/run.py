@@ -10,7 +10,6 @@ from typing import Any
 from wav2edge.audio import AudioSource, read_standard_input
 from wav2edge.cli.command import Command
 from wav2edge.cli.options import add_engine_options, engine_from, strict_json, tell
-from wav2edge.engine import Engine
 from wav2edge.errors import Wav2EdgeError
 from wav2edge.inputs import Input, expand_inputs
 from wav2edge.progress import Progress
@@ -50,6 +49,13 @@ def _add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("bundle", metavar="BUNDLE", help="folder that `wav2edge export` wrote")
     parser.add_argument("audio", metavar="AUDIO", nargs="+", help="files, folders, patterns, or - for standard input")
     parser.add_argument("--format", choices=FORMATS, default="text", help="how answers are written (default: text)")
+    parser.add_argument(
+        "--batch",
+        type=int,
+        default=1,
+        metavar="N",
+        help="clips answered at once by a bundle that was exported with --batched (default: 1)",
+    )
     add_engine_options(parser)
 
 
@@ -58,7 +64,8 @@ def _run(options: Namespace) -> int:
     inputs = list(expand_inputs(options.audio))
     failures: list[str] = []
     with Progress("answering", len(inputs)) as progress:
-        answers = _answers(engine, inputs, progress, failures)
+        found = engine.map(_sources(inputs), errors="return", batch_size=options.batch)
+        answers = _answers(found, inputs, progress, failures)
         for line in FORMATS[options.format](answers, len(inputs) > 1):
             progress.clear()
             print(line, flush=len(inputs) > 1)
@@ -67,9 +74,10 @@ def _run(options: Namespace) -> int:
     return 1 if failures else 0
 
 
-def _answers(engine: Engine, inputs: Sequence[Input], progress: Progress, failures: list[str]) -> Iterator[Answer]:
+def _answers(
+    found: Iterator[Result | Wav2EdgeError], inputs: Sequence[Input], progress: Progress, failures: list[str]
+) -> Iterator[Answer]:
     """Each input with its answer; what failed is said on standard error at once."""
-    found = engine.map((_source(each.name) for each in inputs if each.error is None), errors="return")
     for each in inputs:
         result = next(found) if each.error is None else each.error
         progress.clear()
@@ -83,9 +91,11 @@ def _answers(engine: Engine, inputs: Sequence[Input], progress: Progress, failur
         progress.advance()
 
 
-def _source(name: str) -> AudioSource:
-    # Standard input is waited for here, on the main thread: a worker that waits could not be interrupted.
-    return read_standard_input() if name == "-" and sys.stdin is not None else name
+def _sources(inputs: Iterable[Input]) -> Iterator[AudioSource]:
+    for each in inputs:
+        if each.error is None:
+            # Standard input is waited for here, on the main thread: a worker that waits could not be interrupted.
+            yield read_standard_input() if each.name == "-" and sys.stdin is not None else each.name
 
 
 COMMAND = Command(
@@ -97,5 +107,6 @@ COMMAND = Command(
   wav2edge run bundle clip.wav
   wav2edge run bundle recordings/ --format jsonl > answers.jsonl
   wav2edge run bundle 'recordings/**/*.flac' --threads 1
+  wav2edge run bundle recordings/ --device cuda --batch 16
   ffmpeg -i talk.m4a -f wav - | wav2edge run bundle -""",
 )

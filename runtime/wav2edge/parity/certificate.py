@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,9 @@ from wav2edge.parity.budget import Budget
 from wav2edge.parity.comparison import ClipComparison, Model, OutputDifference, compare_clip, compare_on_grid
 from wav2edge.parity.intervals import Interval, PairedRate, paired_rate, share_interval
 from wav2edge.parity.signals import GridCase
+
+PADDED = ", padded in a batch"
+"""Added to the name of a signal that a batched variant answers beside a neighbour."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,6 +176,7 @@ def certify(
     *,
     original: Model,
     variant: Model,
+    padded: Model | None = None,
     heads: Heads,
     geometry: ConvGeometry,
     grid: Sequence[GridCase],
@@ -184,9 +188,13 @@ def certify(
 ) -> Certificate:
     """Hold a variant against the original on the grid and, where there are any, on real clips.
 
+    ``padded`` is a batched variant once more, with a neighbour beside each clip: it must answer the grid as well.
     ``advance`` is called after the grid and after each clip.
     """
     differences = compare_on_grid(original, variant, heads, grid)
+    if padded is not None:
+        beside = [replace(case, name=case.name + PADDED) for case in grid]
+        differences |= compare_on_grid(original, padded, heads, beside)
     advance()
     comparisons: list[ClipComparison] = []
     for row in utterances:

@@ -14,9 +14,10 @@ from wav2edge.engine import Engine
 from wav2edge.errors import AudioError, BundleError, DataError
 from wav2edge.geometry import ConvGeometry
 from wav2edge.parity.budget import Budget
-from wav2edge.parity.certificate import Certificate, ClipEvidence
+from wav2edge.parity.certificate import PADDED, Certificate, ClipEvidence
 from wav2edge.parity.comparison import Answer, Outputs, compare_answers, compare_outputs
 from wav2edge.parity.originals import Originals, RecordedCase
+from wav2edge.parity.padding import padded_in_a_batch
 from wav2edge.parity.signals import FloatSamples, parity_grid
 
 
@@ -44,9 +45,11 @@ class Repetition:
 
     def certify(self, engine: Engine, budget: Budget, *, advance: Callable[[], None] = lambda: None) -> Certificate:
         """Hold one variant against the original's answers; ``advance`` is called after each answer."""
+        models = {"": engine.outputs} | ({PADDED: padded_in_a_batch(engine)} if engine.variant.batched else {})
         grid = {}
         for signal in self.signals:
-            grid[signal.name] = compare_outputs(signal.outputs, engine.outputs(signal.samples), engine.heads)
+            for beside, model in models.items():
+                grid[signal.name + beside] = compare_outputs(signal.outputs, model(signal.samples), engine.heads)
             advance()
         comparisons = []
         for row, original in self.clips:

@@ -1,0 +1,148 @@
+"""The batched flavour: a padded batch answers exactly as PyTorch answers each of its clips alone."""
+
+import json
+from functools import partial
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import soundfile
+
+import wav2edge
+from tests.export.tiny_checkpoints import KINDS, save_checkpoint
+from wav2edge.batching import pad_together
+from wav2edge.bundle import CERTIFICATE
+from wav2edge.cli import main
+from wav2edge.parity.certificate import PADDED
+from wav2edge.parity.repetition import plan_repetition
+from wav2edge.parity.signals import parity_grid, voiced
+from wav2edge.verification import verify
+from wav2edge_export import exporting
+from wav2edge_export.graph import export_graph
+from wav2edge_export.precision import RECIPES
+from wav2edge_export.surgery import RULES
+from wav2edge_train.checkpoint import load_checkpoint
+from wav2edge_train.reference import Reference, load_reference
+
+EXACT = 1e-4
+LENGTHS = (16_000, 400, 719, 720, 48_000, 5_000, 16_319)
+AMPLITUDES = (0.3, 1e-3, 0.9, 0.3, 1.0, 0.01, 0.3)
+
+
+@pytest.fixture(scope="module")
+def clips():
+    return [voiced(length, seed=length, amplitude=loud) for length, loud in zip(LENGTHS, AMPLITUDES, strict=True)]
+
+
+def assert_each_answers_as_alone(path, checkpoint, clips, padding):
+    """Hold one run over all clips against PyTorch on each of them, with some value where padding is."""
+    feeds = pad_together(clips)
+    feeds["input_values"][feeds["attention_mask"] == 0] = padding
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    names = checkpoint.heads.outputs
+    for clip, *found in zip(clips, *session.run(names, feeds), strict=True):
+        for name, values in zip(names, found, strict=True):
+            expected = Reference(checkpoint).outputs(clip)[name]
+            own = values[: len(expected)] if expected.ndim == 2 else values
+            assert np.abs(own - expected).max() < EXACT, (name, len(clip))
+
+
+@pytest.mark.parametrize("operators", RULES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_padded_batch_answers_each_clip_as_pytorch_does_alone(kind, operators, checkpoints, clips, tmp_path):
+    checkpoint = load_checkpoint(checkpoints(kind))
+    export_graph(checkpoint, tmp_path / "model.onnx", operators=operators, batched=True)
+    assert_each_answers_as_alone(tmp_path / "model.onnx", checkpoint, clips, padding=3.0)
+    domains = {node.domain for node in onnx.load(str(tmp_path / "model.onnx")).graph.node}
+    assert domains == ({""} if operators == "standard" else {"", "com.microsoft"})
+
+
+def test_a_batched_graph_without_normalisation_is_as_exact(clips, tmp_path):
+    folder = save_checkpoint(tmp_path / "raw", "group-norm ctc")
+    settings = json.loads((folder / "preprocessor_config.json").read_text())
+    (folder / "preprocessor_config.json").write_text(json.dumps({**settings, "do_normalize": False}))
+    checkpoint = load_checkpoint(folder)
+    export_graph(checkpoint, tmp_path / "model.onnx", operators="fused", batched=True)
+    assert_each_answers_as_alone(tmp_path / "model.onnx", checkpoint, clips, padding=0.0)
+
+
+@pytest.fixture(scope="module")
+def exported(checkpoints, tmp_path_factory):
+    """What the command line makes of the joint checkpoint with ``--batched`` and nothing said about the precision."""
+    folder = tmp_path_factory.mktemp("batched")
+    rows = ["file_name,transcription,label"]
+    for number in range(3):
+        soundfile.write(folder / f"{number}.wav", voiced(9_000, seed=number), 16_000)
+        rows.append(f"{number}.wav,pa ta,{number}")
+    (folder / "metadata.csv").write_text("\n".join(rows))
+    command = ["export", checkpoints("joint"), "--output", folder / "b", "--batched", "--data", folder]
+    assert main([str(word) for word in command]) == 0
+    return folder / "b"
+
+
+def test_a_batched_export_is_fp32_and_says_so_in_its_manifest(exported):
+    manifest = json.loads((exported / "manifest.json").read_text())
+    assert {name: variant["batched"] for name, variant in manifest["variants"].items()} == {"fp32": True}
+    graph = onnx.load(str(exported / "onnx/model.onnx")).graph
+    axes = {
+        value.name: [axis.dim_param or axis.dim_value for axis in value.type.tensor_type.shape.dim]
+        for value in (*graph.input, *graph.output)
+    }
+    assert axes["input_values"] == axes["attention_mask"] == ["batch", "samples"]
+    assert axes["logits"][:2] == ["batch", "frames"]
+    assert axes["class_logits"][0] == "batch"
+    types = {value.name: value.type.tensor_type.elem_type for value in graph.input}
+    assert types == {"input_values": onnx.TensorProto.FLOAT, "attention_mask": onnx.TensorProto.INT64}
+
+
+def test_its_certificate_holds_every_signal_alone_and_padded(exported):
+    certificate = json.loads((exported / CERTIFICATE).read_text())["variants"]["fp32"]
+    padded = [name for name in certificate["grid"] if name.endswith(PADDED)]
+    assert len(certificate["grid"]) == 2 * len(padded) >= 34
+    assert max(certificate["grid"][name]["absolute"] for name in padded) <= EXACT
+    assert certificate["clips"]["clips"] == 3
+    assert certificate["clips"]["changed_transcripts"] == certificate["clips"]["changed_classes"] == 0
+    assert certificate["passed"]
+
+
+def test_it_verifies_and_answers_batches_of_clips_as_pytorch_answers_each(exported, checkpoints, clips):
+    engine = wav2edge.load(exported)
+    checks = list(verify(engine.bundle, repetition=plan_repetition(engine.bundle, signals=True)))
+    assert [check.name for check in checks if not check.passed] == []
+    (signals,) = [check.figures for check in checks if check.name == "fp32 signals"]
+    assert len([name for name in signals if name.endswith(PADDED)]) == len(signals) / 2 >= 17
+    original = load_reference(checkpoints("joint"))
+    for found, clip in zip(engine.map(clips, rate_hz=16_000, batch_size=3), clips, strict=True):
+        expected = original(clip, rate_hz=16_000)
+        assert (found.text, found.label) == (expected.text, expected.label)
+
+
+def test_the_certificate_refuses_a_graph_that_lets_padding_through(checkpoints, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(exporting, "parity_grid", partial(parity_grid, longest_s=0.3))
+    monkeypatch.setattr("wav2edge_export.surgery.features.inside", lambda counts, length: counts[:, None] > -1)
+    command = ["export", str(checkpoints("group-norm ctc")), "--output", str(tmp_path / "b"), "--batched"]
+    assert main(command) == 1
+    assert "fp32 is over its budget (absolute error" in capsys.readouterr().err
+    assert not (tmp_path / "b").exists()
+
+
+def test_int8_is_refused_for_batches_before_anything_is_loaded(tmp_path, capsys):
+    assert main(["export", "nowhere", "--output", str(tmp_path / "b"), "--batched", "--precision", "fp32,int8"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("wav2edge: int8 scales the activations of a whole batch together")
+    assert "with --batched, precisions are fp32" in line
+
+
+@pytest.mark.parametrize("precision", ["int4", "fp16"])
+@pytest.mark.parametrize("kind", ["joint", "group-norm ctc"])
+def test_what_quantises_each_frame_by_itself_may_be_batched(kind, precision, checkpoints, clips, tmp_path):
+    export_graph(load_checkpoint(checkpoints(kind)), tmp_path / "fp32.onnx", operators="fused", batched=True)
+    recipe = RECIPES[precision]
+    for parts in recipe.attempts_for(batched=True):
+        recipe.build(tmp_path / "fp32.onnx", tmp_path / "model.onnx", parts=parts, weight_bits=8)
+    session = onnxruntime.InferenceSession(str(tmp_path / "model.onnx"), providers=["CPUExecutionProvider"])
+    together = session.run(["logits"], pad_together(clips))[0]
+    for clip, found in zip(clips, together, strict=True):
+        alone = session.run(["logits"], pad_together([clip]))[0][0]
+        assert np.abs(found[: len(alone)] - alone).max() < 0.01 * np.abs(alone).max()

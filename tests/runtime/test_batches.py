@@ -1,0 +1,218 @@
+"""Clips answered in padded batches: exactly as alone, in their order, and each failing by itself."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import onnxruntime
+import pytest
+
+import wav2edge
+from tests.runtime import tiny_bundle
+from wav2edge import AudioError, BundleError, DeviceError, Result, UsageError
+from wav2edge.bundle import Bundle
+from wav2edge.ordering import BATCHES_AHEAD, in_batches
+from wav2edge.verification import verify
+
+LENGTHS = (16_000, 400, 31_999, 719, 16_319, 3_000, 720, 401, 9_000)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    models = {"fp32": tiny_bundle.batched_graph()}
+    return tiny_bundle.write_bundle(tmp_path_factory.mktemp("bundles") / "batched", models, batched=True)
+
+
+@pytest.fixture(scope="module")
+def batched(folder):
+    return wav2edge.load(folder, threads=1)
+
+
+@pytest.fixture(scope="module")
+def clips():
+    return [tiny_bundle.noise(length, seed=length, amplitude=0.01 + length / 40_000) for length in LENGTHS]
+
+
+@pytest.fixture(scope="module")
+def alone(bundle):
+    """What a bare session of the unmasked graph gives for one clip."""
+    session = onnxruntime.InferenceSession(bundle / "onnx/model.onnx", providers=["CPUExecutionProvider"])
+    names = ("logits", "class_logits")
+    return lambda clip: dict(zip(names, session.run(names, {"input_values": clip[None]}), strict=True))
+
+
+def assert_same(found, expected):
+    for name, values in expected.items():
+        np.testing.assert_allclose(found[name], values[0], atol=1e-4)
+
+
+def test_every_clip_of_a_padded_batch_is_answered_as_it_is_alone(batched, clips, alone):
+    for clip, found in zip(clips, batched.batch_outputs(clips), strict=True):
+        assert_same(found, alone(clip))
+
+
+def test_a_clip_is_answered_alike_beside_any_neighbour(batched, second, alone):
+    expected = alone(second)
+    for neighbour in (1e-4 * tiny_bundle.noise(50_000), np.full(50_000, 1e3, np.float32), second[:400]):
+        assert_same(batched.batch_outputs([neighbour, second])[1], expected)
+
+
+def test_a_batched_variant_answers_one_clip_like_any_other_variant(batched, engine, second):
+    found, expected = batched(second, rate_hz=16_000), engine(second, rate_hz=16_000)
+    assert (found.text, found.label) == (expected.text, expected.label)
+
+
+def test_a_clip_too_short_for_a_frame_is_lengthened_before_it_is_padded(batched, second):
+    short = tiny_bundle.noise(100)
+    expected = batched.outputs(short)
+    for name, values in batched.batch_outputs([second, short])[1].items():
+        np.testing.assert_allclose(values, expected[name], atol=1e-5)
+
+
+@pytest.mark.parametrize("batch_size", [2, 3, 50])
+def test_map_in_batches_answers_in_the_order_of_the_clips(batched, clips, batch_size):
+    found = list(batched.map(clips * 2, rate_hz=16_000, batch_size=batch_size))
+    for result, clip in zip(found, clips * 2, strict=True):
+        expected = batched(clip, rate_hz=16_000)
+        assert (result.text, result.label, result.duration_s) == (expected.text, expected.label, expected.duration_s)
+
+
+def test_clips_of_similar_length_share_a_batch():
+    lengths = [5, 1, 4, 2, 3, 6, 8, 7]
+    clips = [wav2edge.audio.Clip(samples=np.zeros(length, np.float32)) for length in lengths]
+    batches = []
+
+    def answer(batch):
+        batches.append([len(clip.samples) for clip in batch])
+        return [Result(duration_s=float(len(clip.samples))) for clip in batch]
+
+    assert [found.duration_s for found in in_batches(clips, 2, answer)] == lengths
+    assert batches == [[1, 2], [3, 4], [5, 6], [7, 8]]
+
+
+def test_clips_that_cannot_be_read_fail_alone_and_in_their_place(batched, clips, tmp_path):
+    sources = [clips[0], np.zeros(16_000), tmp_path / "gone.wav", clips[1], clips[2]]
+    found = list(batched.map(sources, rate_hz=16_000, errors="return", batch_size=4))
+    assert [type(each) for each in found] == [Result, AudioError, AudioError, Result, Result]
+    assert "silent" in str(found[1])
+    assert "gone.wav: no such file" in str(found[2])
+
+
+def test_map_in_batches_ends_at_the_first_error_otherwise(batched, clips):
+    answers = batched.map([clips[0], np.zeros(16_000), clips[1]], rate_hz=16_000, batch_size=2)
+    assert next(answers).duration_s == 1.0
+    with pytest.raises(AudioError, match="silent"):
+        next(answers)
+
+
+def test_map_in_batches_holds_a_few_batches_only(batched, clips):
+    taken = 0
+
+    def endless():
+        nonlocal taken
+        for clip in itertools.cycle(clips):
+            taken += 1
+            yield clip
+
+    answers = itertools.islice(batched.map(endless(), rate_hz=16_000, batch_size=3), 100)
+    assert max(taken - done for done, _ in enumerate(answers)) <= 3 * BATCHES_AHEAD + 3
+
+
+class Broken:
+    """Stands in for a session that fails on long batches and gives NaN for the first clip of short ones."""
+
+    def run(self, names, feeds):
+        batch, samples = feeds["input_values"].shape
+        if samples > 20_000:
+            raise RuntimeError("Failed to allocate\nmemory for requested buffer")
+        values = [np.zeros((batch, 50, 8), np.float32), np.zeros((batch, 4), np.float32)]
+        values[1][0] = np.nan
+        return values
+
+
+def test_a_device_that_fails_on_a_batch_fails_its_clips_and_not_those_of_the_next(folder, monkeypatch):
+    engine = wav2edge.load(folder)
+    monkeypatch.setattr(engine, "_session", Broken())
+    sources = [tiny_bundle.noise(length) for length in (16_000, 32_000, 16_000, 32_000)]
+    found = list(engine.map(sources, rate_hz=16_000, errors="return", batch_size=2))
+    assert [type(each) for each in found] == [DeviceError, DeviceError, Result, DeviceError]
+    assert "gave NaN" in str(found[0])
+    assert str(found[1]).startswith("cpu failed on 2 clips of up to 2.0 s of audio: Failed to allocate memory for")
+    assert "a smaller batch" in str(found[1])
+
+
+# Where batches cannot be had
+
+
+def test_batches_of_a_variant_without_a_mask_are_refused_when_they_are_asked_for(engine, clips):
+    message = r"onnx/model\.onnx takes one clip at a time, not 4; export with --batched, or leave the batch size out"
+    with pytest.raises(UsageError, match=message):
+        engine.map(clips, rate_hz=16_000, batch_size=4)
+    with pytest.raises(UsageError, match="takes one clip at a time"):
+        engine.batch_outputs(clips)
+    assert len(list(engine.map(clips, rate_hz=16_000, batch_size=1))) == len(clips)
+
+
+@pytest.mark.parametrize("batch_size", [0, -1])
+def test_a_batch_of_no_clips_is_refused(batched, batch_size):
+    with pytest.raises(UsageError, match="at least 1 is needed"):
+        batched.map([], batch_size=batch_size)
+
+
+@pytest.mark.parametrize(
+    ("model", "batched", "reason"),
+    [
+        (tiny_bundle.graph, True, "its inputs are input_values where 'input_values' and 'attention_mask' are wanted"),
+        (tiny_bundle.batched_graph, False, "its inputs are input_values, attention_mask where 'input_values' is want"),
+    ],
+)
+def test_a_graph_whose_inputs_are_not_what_the_manifest_says_is_not_loaded(tmp_path, model, batched, reason):
+    folder = tiny_bundle.write_bundle(tmp_path / "odd", {"fp32": model()}, batched=batched)
+    with pytest.raises(BundleError, match=reason):
+        wav2edge.load(folder)
+
+
+def test_a_manifest_from_before_batches_is_of_variants_without_a_mask(edit_manifest):
+    variant = {"file": "onnx/model.onnx", "precision": "fp32", "operators": "onnx"}
+    folder = edit_manifest(variants={"fp32": variant}, default_variant="fp32")
+    assert not Bundle.open(folder).variant().batched
+
+
+# The command line
+
+
+def test_run_answers_in_batches_what_it_answers_one_by_one(cli, folder, save, clips):
+    paths = [save(f"{number}.wav", clip) for number, clip in enumerate(clips)]
+    one_by_one = cli("run", folder, *paths, "--format", "jsonl")
+    in_batches = cli("run", folder, *paths, "--format", "jsonl", "--batch", 4)
+    assert (in_batches.code, in_batches.err) == (0, one_by_one.err)
+    for found, expected in zip(in_batches.jsonl, one_by_one.jsonl, strict=True):
+        assert (found["path"], found["text"], found["label"]) == (
+            expected["path"],
+            expected["text"],
+            expected["label"],
+        )
+
+
+def test_run_answers_the_clips_around_a_bad_one_in_their_batch(cli, folder, clip, tmp_path):
+    outcome = cli("run", folder, clip, tmp_path / "gone.wav", clip, "--batch", 3, "--format", "jsonl")
+    assert outcome.code == 1
+    assert ["error" in entry for entry in outcome.jsonl] == [False, True, False]
+    assert "no such file" in outcome.complaint_about(tmp_path / "gone.wav")
+
+
+def test_run_in_batches_without_a_batched_bundle_is_wrong_usage(cli, bundle, clip):
+    outcome = cli("run", bundle, clip, "--batch", 2)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "export with --batched" in outcome.complaint
+
+
+def test_inspect_names_batched_variants(cli, folder, bundle):
+    assert cli("inspect", folder, "--json").json["variants"]["fp32"]["batched"] is True
+    assert "onnx/model.onnx  batched  (default)" in cli("inspect", folder).out
+    assert "batched" not in cli("inspect", bundle).out
+
+
+def test_a_batched_bundle_verifies(folder):
+    assert [check.name for check in verify(Bundle.open(folder)) if not check.passed] == []
