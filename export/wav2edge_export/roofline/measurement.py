@@ -1,0 +1,49 @@
+"""The roofline of a graph: roofs and runs measured in one process, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from wav2edge.device import physical_cores
+from wav2edge.errors import UsageError
+from wav2edge_export.roofline.attribution import Roofline, attribute
+from wav2edge_export.roofline.profiling import profile_runs
+from wav2edge_export.roofline.roofs import measure_roofs
+
+RUNS = 9
+
+
+def roofline(
+    graph: Path,
+    durations_s: Sequence[float],
+    threads: int | None = None,
+    *,
+    runs: int = RUNS,
+    advance: Callable[[], None] = lambda: None,
+) -> Roofline:
+    """Say where the time of a graph goes and how near each operator class comes to its roof.
+
+    Williams, Waterman and Patterson, "Roofline", Communications of the ACM 52(4), 2009. The roofs are measured before
+    and after the runs, and the higher one counts.
+
+    Args:
+        graph: an ONNX file of a bundle, any variant.
+        durations_s: clip lengths.
+        threads: threads of one answer; the physical cores without a number.
+        runs: of each clip length after the warm-up; the median one is reported.
+        advance: called after each clip length and after each measurement of the roofs.
+
+    Raises:
+        UsageError: there is nothing to measure.
+        BundleError: the graph cannot be loaded.
+    """
+    if not durations_s or min(durations_s) <= 0 or runs < 1:
+        raise UsageError("clip lengths are positive seconds, one or more, and runs at least 1")
+    before = measure_roofs(threads=threads)
+    advance()
+    profiled = profile_runs(graph, durations_s, threads=threads, runs=runs, advance=advance)
+    roofs = before.best(measure_roofs(threads=threads))
+    advance()
+    samples = tuple(attribute(duration_s, profiled[duration_s], roofs) for duration_s in durations_s)
+    return Roofline(graph=graph.name, threads=threads or physical_cores(), roofs=roofs, samples=samples)

@@ -1,0 +1,132 @@
+"""What an operator of ONNX Runtime is for, and how much it has to do: from the shapes in a profile, never from weights.
+
+A profile names no weight that was packed for the processor, so that a product with weights shows one tensor, and a
+product of two activations, which is attention's, shows two and no parameters.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Shape = Sequence[int]
+
+INT8, INT4, FP32 = "8-bit products", "4-bit products", "fp32 products"
+ATTENTION, NORMALISATION, ACTIVATION = "attention", "normalisation", "activation"
+MOVEMENT, ELEMENT_WISE, QUANTISING, OTHER = "data movement", "element-wise", "quantising", "other"
+
+OPERATORS = {
+    INT8: ("DynamicQuantizeMatMul", "MatMulIntegerToFloat", "MatMulInteger", "QLinearMatMul", "QGemm", "ConvInteger"),
+    INT4: ("MatMulNBits",),
+    FP32: ("MatMul", "FusedMatMul", "Gemm", "FusedGemm", "Conv", "FusedConv"),
+    ATTENTION: ("MultiHeadAttention", "Attention", "Softmax"),
+    NORMALISATION: (
+        "LayerNormalization",
+        "SkipLayerNormalization",
+        "InstanceNormalization",
+        "GroupNorm",
+        "ReduceMean",
+        "ReduceSum",
+        "ReduceSumSquare",
+    ),
+    ACTIVATION: ("Gelu", "BiasGelu", "FastGelu", "QuickGelu", "Erf", "Tanh", "Relu", "Sigmoid"),
+    MOVEMENT: (
+        "Concat",
+        "Expand",
+        "Flatten",
+        "Gather",
+        "Identity",
+        "Pad",
+        "Range",
+        "ReorderInput",
+        "ReorderOutput",
+        "Reshape",
+        "Shape",
+        "Slice",
+        "Split",
+        "Squeeze",
+        "Tile",
+        "Transpose",
+        "Unsqueeze",
+    ),
+    ELEMENT_WISE: ("Add", "Div", "Max", "Min", "Mod", "Mul", "Neg", "Pow", "Reciprocal", "Sqrt", "Sub", "Where"),
+    QUANTISING: ("Cast", "DequantizeLinear", "DynamicQuantizeLinear", "QuantizeLinear"),
+}
+"""Class -> operators; one that is not here is ``other``."""
+
+CLASSES = {operator: name for name, operators in OPERATORS.items() for operator in operators}
+PRODUCTS = (INT8, INT4, FP32, ATTENTION)
+"""Classes whose work is multiplying; that of the others is moving bytes."""
+PARENTS = ("If", "Loop", "Scan")
+"""Their time is that of the nodes within, which a profile names as well."""
+VIEWS = ("Flatten", "Identity", "Reshape", "Shape", "Squeeze", "Unsqueeze")
+"""They hand on the bytes they are given, and move none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Node:
+    """One execution of a node: its time, and its work in multiply-accumulates and in bytes read and written."""
+
+    name: str
+    operator: str
+    operator_class: str
+    duration_s: float
+    macs: int
+    bytes_moved: int
+
+    @classmethod
+    def of(cls, event: Mapping[str, Any]) -> Node:
+        """Read an event of the category ``Node`` from a profile of ONNX Runtime."""
+        facts = event["args"]
+        operator: str = facts["op_name"]
+        inputs, outputs = (_shapes(facts[f"{side}_type_shape"]) for side in ("input", "output"))
+        name = CLASSES.get(operator, OTHER)
+        if name == FP32 and len(inputs) > 1 and not int(facts["parameter_size"]):
+            name = ATTENTION
+        sizes = ("activation_size", "parameter_size", "output_size")
+        return cls(
+            name=event["name"].removesuffix("_kernel_time"),
+            operator=operator,
+            operator_class=name,
+            duration_s=event["dur"] / 1e6,
+            macs=MACS[operator](inputs, outputs) if operator in MACS else 0,
+            bytes_moved=0 if operator in VIEWS else sum(int(facts[size]) for size in sizes),
+        )
+
+
+def _shapes(tensors: Sequence[Mapping[str, Shape]]) -> list[Shape]:
+    """A profile writes ``{"float": [1, 49, 1024]}`` for each tensor."""
+    return [shape for tensor in tensors for shape in tensor.values()]
+
+
+def _matrix_product(inputs: Sequence[Shape], outputs: Sequence[Shape]) -> int:
+    """Each number of the product is a sum of as many terms as a row of ``[..., rows, terms]`` has.
+
+    ``FusedMatMul`` may read its left side transposed, which only the rows of the product tell.
+    """
+    left, product = inputs[0], outputs[0]
+    if min(len(left), len(product)) < 2:
+        return math.prod(product) * left[-1]
+    return math.prod(product) * math.prod(left[-2:]) // product[-2]
+
+
+def _convolution(inputs: Sequence[Shape], outputs: Sequence[Shape]) -> int:
+    """Weights are ``[channels out, channels in of a group, *kernel]``; 0 where they were packed and do not show."""
+    weights = inputs[1] if len(inputs) > 1 and len(inputs[1]) == len(inputs[0]) else None
+    return 0 if weights is None else math.prod(outputs[0]) * math.prod(weights[1:])
+
+
+def _attention(inputs: Sequence[Shape], outputs: Sequence[Shape]) -> int:
+    """Scores and their sum over the values: keys ``[batch, frames, hidden]``, or packed with the queries."""
+    keys = inputs[1] if len(inputs) > 1 and len(inputs[1]) > 1 else inputs[0]
+    return 2 * math.prod(outputs[0]) * keys[1]
+
+
+MACS: Mapping[str, Callable[[Sequence[Shape], Sequence[Shape]], int]] = {
+    **dict.fromkeys((*OPERATORS[INT8], *OPERATORS[INT4], *OPERATORS[FP32]), _matrix_product),
+    **dict.fromkeys(("Conv", "FusedConv", "ConvInteger"), _convolution),
+    "MultiHeadAttention": _attention,
+}
+"""How the multiply-accumulates of an operator follow from the shapes of its inputs and outputs."""
