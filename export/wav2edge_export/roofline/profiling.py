@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from wav2edge.batching import INPUT, MASK
 from wav2edge.benchmark.child import WARM_UP_RUNS, synthetic_clip
 from wav2edge.device import open_session
-from wav2edge.engine import INPUT
 from wav2edge_export.roofline.operators import PARENTS, Node
 
 RUN, NODE = "model_run", "Node"
@@ -60,7 +60,7 @@ def profile_runs(
 def _feeds(session: Any, duration_s: float) -> dict[str, Any]:
     """One clip, and for a batched graph the mask that says all of it is sound."""
     clip = synthetic_clip(duration_s)[None]
-    feeds = {INPUT: clip, "attention_mask": np.ones(clip.shape, np.int64)}
+    feeds = {INPUT: clip, MASK: np.ones(clip.shape, np.int64)}
     return {each.name: feeds[each.name] for each in session.get_inputs()}
 
 
