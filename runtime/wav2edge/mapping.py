@@ -99,7 +99,7 @@ def _tensor(content: mmap.mmap, tensor: _Field, name: str) -> bytes:
             place = {"location": name, "offset": str(field.content), "length": str(size)}
             parts += [_message(TENSOR_EXTERNAL_DATA, _entry(key, value)) for key, value in place.items()]
             parts.append(_varint(TENSOR_DATA_LOCATION << 3 | VARINT) + _varint(EXTERNAL))
-        else:
+        elif field.number != TENSOR_DATA_LOCATION:  # the last one would count
             parts.append(_copy(content, field))
     return b"".join(parts)
 

@@ -56,6 +56,15 @@ def test_with_its_weights_read_back_the_graph_is_the_one_in_the_file(heavy):
     assert model == original
 
 
+def test_a_weight_whose_file_says_where_it_lies_leaves_the_graph_all_the_same(heavy):
+    model = onnx.load(str(heavy))
+    model.graph.initializer[0].data_location = TensorProto.DEFAULT  # written out, as quantize_dynamic does
+    heavy.write_bytes(model.SerializeToString())
+    mapped = onnx.load_from_string(map_graph(heavy).model)
+    assert mapped.graph.initializer[0].data_location == TensorProto.EXTERNAL
+    open_session(heavy)
+
+
 def test_a_mapped_graph_answers_bit_for_bit_like_the_file(heavy):
     (expected,) = onnxruntime.InferenceSession(str(heavy)).run(None, {"input": INPUT})
     session, _ = open_session(heavy, threads=1)
