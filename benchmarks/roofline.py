@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     bundle = Bundle.open(options.bundle)
     measured: dict[str, Roofline] = {}
     names = options.variant or list(bundle.manifest.variants)
-    with Progress("measuring", len(names) * (len(options.durations) + 2)) as progress:
+    with Progress("measuring", len(names) * (len(options.durations) + 1)) as progress:
         for name in names:
             graph = bundle.check_size(bundle.variant(name).file)
             measured[name] = roofline(graph, options.durations, options.threads, advance=progress.advance)

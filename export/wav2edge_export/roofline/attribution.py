@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from wav2edge.benchmark.environment import environment
-from wav2edge_export.roofline.operators import ATTENTION, FP32, INT4, INT8, OPERATORS, OTHER, PRODUCTS
+from wav2edge_export.roofline.operators import ATTENTION, FP32, INT4, INT8, OPERATORS, OTHER, PRODUCTS, Node
 from wav2edge_export.roofline.profiling import ProfiledRun
 from wav2edge_export.roofline.roofs import Roofs
 
@@ -21,6 +21,8 @@ ROOFS = {
 }
 """Class -> its roof; classes that do not multiply stand under that of memory."""
 MEMORY = "memory_bytes_per_s"
+MOST_PRODUCTS = 6
+"""Shapes that a table shows; the record holds all."""
 NOTE = (
     "a class that only moves bytes stands under the copy of memory, and may be over it where its bytes stay in a cache"
 )
@@ -60,11 +62,15 @@ class ClassTime:
 
 @dataclass(frozen=True, kw_only=True)
 class RooflineSample:
-    """The median run of one clip length, by operator class, the longest first; the shares sum to one."""
+    """The median run of one clip length, by operator class, the longest first; the shares sum to one.
+
+    ``products`` are the classes of products once more, by their shapes.
+    """
 
     clip_s: float
     duration_s: float
     classes: tuple[ClassTime, ...]
+    products: tuple[ClassTime, ...]
 
     @property
     def bound_s(self) -> float:
@@ -73,13 +79,18 @@ class RooflineSample:
 
     def to_dict(self) -> dict[str, Any]:
         """Figures as JSON-ready values."""
-        classes = [each.to_dict() for each in self.classes]
-        return {"clip_s": self.clip_s, "duration_s": self.duration_s, "bound_s": self.bound_s, "classes": classes}
+        return {
+            "clip_s": self.clip_s,
+            "duration_s": self.duration_s,
+            "bound_s": self.bound_s,
+            "classes": [each.to_dict() for each in self.classes],
+            "products": [each.to_dict() for each in self.products],
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
 class Roofline:
-    """A graph's samples, and the roofs measured before and after them in the same process."""
+    """A graph's samples, and the roofs measured among them in the same process."""
 
     graph: str
     threads: int
@@ -112,36 +123,33 @@ class Roofline:
                 f"{sample.clip_s:g} s clip: {sample.duration_s * 1e3:.1f} ms,"
                 f" {sample.bound_s * 1e3:.1f} ms if every class were at its roof",
                 "",
-                *HEADER,
-                *(_row(each) for each in sample.classes),
+                *_rows("class", sample.classes),
+                "",
+                *_rows("rows x terms x columns", sample.products[:MOST_PRODUCTS]),
             ]
         return "\n".join(lines)
 
 
-HEADER = (
-    "| class             | nodes |       ms |  share |         work |      achieved |          roof | of roof |",
-    "|-------------------|------:|---------:|-------:|-------------:|--------------:|--------------:|--------:|",
-)
+def _rows(title: str, times: Sequence[ClassTime]) -> Iterator[str]:
+    yield f"| {title:32} | nodes |       ms |  share |         work |      achieved |          roof | of roof |"
+    yield f"|{'-' * 34}|------:|---------:|-------:|-------------:|--------------:|--------------:|--------:|"
+    for each in times:
+        of_roof = "-" if each.roof_share is None else f"{each.roof_share:.1%}"
+        yield (
+            f"| {each.name:32} | {each.nodes:5d} | {each.duration_s * 1e3:8.3f} | {each.share:6.1%}"
+            f" | {_shown(each.work, each.unit):>12} | {_shown(each.rate_per_s, f'{each.unit}/s'):>13}"
+            f" | {_shown(each.roof_per_s, f'{each.unit}/s'):>13} | {of_roof:>7} |"
+        )
 
 
-def _row(each: ClassTime) -> str:
-    unit = "GMAC" if each.unit == "MAC" else "GB"
-
-    def shown(value: float | None, ending: str = "") -> str:
-        return "-" if not value else f"{value / 1e9:.{2 if ending else 3}f} {unit}{ending}"
-
-    of_roof = "-" if each.roof_share is None else f"{each.roof_share:.1%}"
-    return (
-        f"| {each.name:17} | {each.nodes:5d} | {each.duration_s * 1e3:8.3f} | {each.share:6.1%}"
-        f" | {shown(each.work):>12} | {shown(each.rate_per_s, '/s'):>13} | {shown(each.roof_per_s, '/s'):>13}"
-        f" | {of_roof:>7} |"
-    )
+def _shown(value: float | None, unit: str) -> str:
+    return "-" if not value else f"{value / 1e9:.{2 if unit.endswith('/s') else 3}f} G{unit}"
 
 
 def attribute(clip_s: float, runs: Sequence[ProfiledRun], roofs: Roofs) -> RooflineSample:
     """Sum up the median run: a run that happened, so that its parts belong together."""
     run = sorted(runs, key=lambda run: run.duration_s)[len(runs) // 2]
-    found = [_class_time(name, run, roofs) for name in (*OPERATORS, OTHER)]
+    found = [_class_time(name, name, run.of_class(name), run, roofs) for name in (*OPERATORS, OTHER)]
     between_s = run.duration_s - sum(each.duration_s for each in found)
     between = ClassTime(
         name=BETWEEN,
@@ -153,16 +161,34 @@ def attribute(clip_s: float, runs: Sequence[ProfiledRun], roofs: Roofs) -> Roofl
         roof_per_s=None,
     )
     used = [each for each in found if each.nodes]
-    classes = sorted([*used, between], key=lambda each: each.duration_s, reverse=True)
-    return RooflineSample(clip_s=clip_s, duration_s=run.duration_s, classes=tuple(classes))
+    return RooflineSample(
+        clip_s=clip_s,
+        duration_s=run.duration_s,
+        classes=_longest_first([*used, between]),
+        products=_longest_first(_by_shape(run, roofs)),
+    )
 
 
-def _class_time(name: str, run: ProfiledRun, roofs: Roofs) -> ClassTime:
-    nodes = [node for node in run.nodes if node.operator_class == name]
+def _longest_first(times: Sequence[ClassTime]) -> tuple[ClassTime, ...]:
+    return tuple(sorted(times, key=lambda each: each.duration_s, reverse=True))
+
+
+def _by_shape(run: ProfiledRun, roofs: Roofs) -> list[ClassTime]:
+    groups: dict[tuple[str, tuple[int, int, int]], list[Node]] = {}
+    for node in run.nodes:
+        if node.shape is not None:
+            groups.setdefault((node.operator_class, node.shape), []).append(node)
+    return [
+        _class_time(f"{name} {' x '.join(map(str, shape))}", name, nodes, run, roofs)
+        for (name, shape), nodes in groups.items()
+    ]
+
+
+def _class_time(title: str, name: str, nodes: Sequence[Node], run: ProfiledRun, roofs: Roofs) -> ClassTime:
     duration_s = sum(node.duration_s for node in nodes)
     multiplies = name in PRODUCTS
     return ClassTime(
-        name=name,
+        name=title,
         nodes=len(nodes),
         duration_s=duration_s,
         share=duration_s / run.duration_s,

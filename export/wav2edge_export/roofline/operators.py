@@ -67,7 +67,10 @@ VIEWS = ("Flatten", "Identity", "Reshape", "Shape", "Squeeze", "Unsqueeze")
 
 @dataclass(frozen=True, kw_only=True)
 class Node:
-    """One execution of a node: its time, and its work in multiply-accumulates and in bytes read and written."""
+    """One execution of a node: its time, and its work in multiply-accumulates and in bytes read and written.
+
+    ``shape`` is that of a matrix product: rows, terms and columns.
+    """
 
     name: str
     operator: str
@@ -75,6 +78,7 @@ class Node:
     duration_s: float
     macs: int
     bytes_moved: int
+    shape: tuple[int, int, int] | None = None
 
     @classmethod
     def of(cls, event: Mapping[str, Any]) -> Node:
@@ -93,6 +97,7 @@ class Node:
             duration_s=event["dur"] / 1e6,
             macs=MACS[operator](inputs, outputs) if operator in MACS else 0,
             bytes_moved=0 if operator in VIEWS else sum(int(facts[size]) for size in sizes),
+            shape=_product_shape(inputs, outputs) if MACS.get(operator) is _matrix_product else None,
         )
 
 
@@ -101,15 +106,18 @@ def _shapes(tensors: Sequence[Mapping[str, Shape]]) -> list[Shape]:
     return [shape for tensor in tensors for shape in tensor.values()]
 
 
-def _matrix_product(inputs: Sequence[Shape], outputs: Sequence[Shape]) -> int:
-    """Each number of the product is a sum of as many terms as a row of ``[..., rows, terms]`` has.
+def _product_shape(inputs: Sequence[Shape], outputs: Sequence[Shape]) -> tuple[int, int, int]:
+    """Rows, terms and columns of ``[..., rows, terms]`` by ``[terms, columns]``, those of a batch counted as rows.
 
     ``FusedMatMul`` may read its left side transposed, which only the rows of the product tell.
     """
     left, product = inputs[0], outputs[0]
-    if min(len(left), len(product)) < 2:
-        return math.prod(product) * left[-1]
-    return math.prod(product) * math.prod(left[-2:]) // product[-2]
+    terms = left[-1] if min(len(left), len(product)) < 2 else math.prod(left[-2:]) // product[-2]
+    return math.prod(product[:-1]), terms, product[-1]
+
+
+def _matrix_product(inputs: Sequence[Shape], outputs: Sequence[Shape]) -> int:
+    return math.prod(_product_shape(inputs, outputs))
 
 
 def _convolution(inputs: Sequence[Shape], outputs: Sequence[Shape]) -> int:

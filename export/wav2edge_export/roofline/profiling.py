@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from wav2edge.batching import INPUT, MASK
+from wav2edge.batching import pad_together
 from wav2edge.benchmark.child import WARM_UP_RUNS, synthetic_clip
 from wav2edge.device import open_session
 from wav2edge_export.roofline.operators import PARENTS, Node
@@ -27,6 +25,10 @@ class ProfiledRun:
     duration_s: float
     nodes: tuple[Node, ...]
 
+    def of_class(self, name: str) -> list[Node]:
+        """The nodes of one operator class."""
+        return [node for node in self.nodes if node.operator_class == name]
+
 
 def profile_runs(
     graph: Path,
@@ -34,12 +36,12 @@ def profile_runs(
     *,
     threads: int | None,
     runs: int,
-    advance: Callable[[], None] = lambda: None,
+    between: Callable[[], None] = lambda: None,
 ) -> dict[float, list[ProfiledRun]]:
     """Answer clips of each length with the engine's session settings, threads spinning as in ``wav2edge bench``.
 
     Returns:
-        For each clip length its runs after the warm-up. ``advance`` is called after each length.
+        For each clip length its runs after the warm-up. ``between`` is called after each length.
     """
     with tempfile.TemporaryDirectory() as folder:
         session, _ = open_session(graph, threads=threads, spinning=True, profile=Path(folder) / "profile")
@@ -47,7 +49,7 @@ def profile_runs(
             feeds = _feeds(session, duration_s)
             for _ in range(WARM_UP_RUNS + runs):
                 session.run(None, feeds)
-            advance()
+            between()
         events = json.loads(Path(session.end_profiling()).read_bytes())
     found = list(_runs(events))
     each = WARM_UP_RUNS + runs
@@ -58,9 +60,8 @@ def profile_runs(
 
 
 def _feeds(session: Any, duration_s: float) -> dict[str, Any]:
-    """One clip, and for a batched graph the mask that says all of it is sound."""
-    clip = synthetic_clip(duration_s)[None]
-    feeds = {INPUT: clip, MASK: np.ones(clip.shape, np.int64)}
+    """One clip, with its mask where the graph is batched."""
+    feeds = pad_together([synthetic_clip(duration_s)])
     return {each.name: feeds[each.name] for each in session.get_inputs()}
 
 
