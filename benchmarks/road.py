@@ -7,7 +7,7 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -30,15 +30,26 @@ class Road:
         self._names = {str(path): name for path, name in (names or {}).items()}
         self.steps: list[Step] = []
 
-    def run(self, *words: str | Path) -> str:
-        """Run one command; its talk goes to this process's standard error, its answer is returned."""
+    def run(self, *words: str | Path, accepted: Sequence[int] = (0,)) -> str:
+        """Run one command; its talk goes to this process's standard error, its answer is returned.
+
+        Exit codes other than the ``accepted`` ones end the record.
+        """
         shown = shlex.join(["wav2edge", *(self._names.get(str(word), str(word)) for word in words)])
         print(f"$ {shown}", file=sys.stderr, flush=True)
         started_s = time.monotonic()
         command = [sys.executable, "-m", "wav2edge", *map(str, words)]
-        finished = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+        finished = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+        if finished.returncode not in accepted:
+            finished.check_returncode()
         self.steps.append(Step(command=shown, seconds=round(time.monotonic() - started_s, 1)))
         return finished.stdout
+
+    def anonymous(self, text: str) -> str:
+        """A text with the names that stand for this machine's paths."""
+        for path, name in sorted(self._names.items(), key=lambda item: -len(item[0])):
+            text = text.replace(path, name)
+        return text
 
     def report(self, *words: str | Path) -> dict[str, Any]:
         """Run one command that answers with one JSON object."""

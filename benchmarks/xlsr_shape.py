@@ -11,43 +11,10 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-from transformers import Wav2Vec2Config
-
 from benchmarks.road import Road, bundle_facts
-from wav2edge_train.model import Wav2Vec2ForJointCTC
-from wav2edge_train.vocabulary import Vocabulary, make_feature_extractor, save_processor
+from wav2edge_export.shapes import write_random_checkpoint
 
-XLSR_53 = {
-    "hidden_size": 1024,
-    "num_hidden_layers": 24,
-    "num_attention_heads": 16,
-    "intermediate_size": 4096,
-    "feat_extract_norm": "layer",
-    "conv_bias": True,
-    "do_stable_layer_norm": True,
-    "apply_spec_augment": False,
-}
-"""Where facebook/wav2vec2-large-xlsr-53 differs from the defaults of ``Wav2Vec2Config``."""
-
-LABELS = ("0", "1", "2", "3")
-
-
-def write_random_checkpoint(folder: Path) -> None:
-    """A joint checkpoint of XLSR-53's shape: 315 million parameters, seed 0."""
-    vocabulary = Vocabulary(tokens=("|", *"abcdefghijklmnopqrstuvwxyz", "[UNK]", "[PAD]"))
-    config = Wav2Vec2Config(
-        **XLSR_53,
-        vocab_size=len(vocabulary.tokens),
-        pad_token_id=vocabulary.blank_id,
-        bos_token_id=None,
-        eos_token_id=None,
-        id2label=dict(enumerate(LABELS)),
-        label2id={label: i for i, label in enumerate(LABELS)},
-    )
-    torch.manual_seed(0)
-    Wav2Vec2ForJointCTC(config).save_pretrained(folder)
-    save_processor(folder, make_feature_extractor(layer_norm=True), vocabulary)
+SHAPE = "xlsr-53"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -58,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
 
     checkpoint, bundle = options.output / "checkpoint", options.output / "bundle"
-    write_random_checkpoint(checkpoint)
+    write_random_checkpoint(checkpoint, SHAPE)
     road = Road()
     road.run("export", checkpoint, "--output", bundle, "--precision", "int8,fp32")
     latency = road.report("bench", bundle, "--runs", "10", "--json")

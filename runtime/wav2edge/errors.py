@@ -35,6 +35,10 @@ class TrainingError(Wav2EdgeError, RuntimeError):
     """A training run cannot start or go on."""
 
 
+class BenchmarkError(Wav2EdgeError, RuntimeError):
+    """A system that is to be measured cannot be built, loaded or asked."""
+
+
 class CheckpointError(Wav2EdgeError, ValueError):
     """A PyTorch checkpoint cannot be used."""
 

@@ -102,6 +102,7 @@ def test_the_entry_points_are_the_command_its_verbs_and_the_checkpoint_reader(di
             "export": "wav2edge_export.cli:COMMAND",
             "train": "wav2edge_train.cli:COMMAND",
         },
+        "wav2edge.comparisons": {"peers": "wav2edge_export.comparison.cli:run"},
         "wav2edge.recognizers": {"checkpoint": "wav2edge_train.reference:load_reference"},
     }
 
@@ -200,6 +201,13 @@ def test_a_verb_whose_packages_are_missing_says_which_extra_to_install(alone, tm
     (line,) = refused.stderr.splitlines()
     assert line.startswith(f"wav2edge: `wav2edge {extra}` needs ")
     assert line.endswith(f"which is not installed; run: pip install 'wav2edge[{extra}]'")
+
+
+def test_a_comparison_cannot_be_made_there_and_the_extra_is_named(alone, bundle):
+    refused = alone("bench", bundle, "--against", "torch", "--checkpoint", "checkpoint")
+    assert (refused.returncode, refused.stdout) == (3, "")
+    (line,) = refused.stderr.splitlines()
+    assert line.endswith("run: pip install 'wav2edge[bench]'")
 
 
 def test_a_checkpoint_cannot_be_evaluated_there_and_the_extra_is_named(alone, tmp_path):

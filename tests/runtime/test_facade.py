@@ -16,6 +16,7 @@ BUILTINS = {
     errors.DataError: (ValueError, 1),
     errors.ParityError: (ArithmeticError, 1),
     errors.TrainingError: (RuntimeError, 1),
+    errors.BenchmarkError: (RuntimeError, 1),
     errors.CheckpointError: (ValueError, 3),
     errors.BundleError: (ValueError, 3),
     errors.DeviceError: (RuntimeError, 3),
