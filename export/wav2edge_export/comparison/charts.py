@@ -60,29 +60,30 @@ class Chart:
 
 def charts(comparison: Comparison) -> tuple[Chart, ...]:
     """The charts that a comparison has figures for."""
-    judged = _judgement(comparison)
-    length_s = reference_length_s(comparison)
-    return (
+    judged, length_s = _judgement(comparison), reference_length_s(comparison)
+    rows = _timed(comparison)
+    drawn = {
         Chart(
             name="latency",
             title="Latency against clip length",
             caption="Median time to answer one clip; both axes are logarithmic. Lower is faster.",
             draw=draw_latency,
             height_in=5.4,
-        ),
+        ): bool(rows),
         Chart(
             name="accuracy",
             title=f"{judged.title} against latency at {length_s:g} s",
             caption=f"{judged.caption} Towards the lower left corner is better on both counts.",
             draw=draw_quality,
-        ),
+        ): any(judged.of(row) is not None for row in rows),
         Chart(
             name="memory",
             title="Peak memory",
             caption="Largest resident size of the whole process, from the shortest clips (ring) to the longest (disc).",
             draw=draw_memory,
-        ),
-    )
+        ): any(row.peaks_bytes for row in rows),
+    }
+    return tuple(chart for chart, has_figures in drawn.items() if has_figures)
 
 
 def reference_length_s(comparison: Comparison) -> float:

@@ -39,6 +39,11 @@ class CheckpointFacts:
             and bool(self.config.get("do_stable_layer_norm"))
         )
 
+    @property
+    def positional_convolution(self) -> tuple[int, int]:
+        """Kernel and groups."""
+        return self.config.get("num_conv_pos_embeddings", 128), self.config.get("num_conv_pos_embedding_groups", 16)
+
 
 def read_facts(folder: Path) -> CheckpointFacts:
     """Read a checkpoint's config and digest.

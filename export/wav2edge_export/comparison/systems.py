@@ -68,11 +68,17 @@ def _needs_ctc(facts: CheckpointFacts) -> str | None:
     return None if facts.transcribes else "it reads CTC logits, and the checkpoint only classifies"
 
 
-def _needs_layer_norm(facts: CheckpointFacts) -> str | None:
+CTRANSLATE2_POSITIONS = (128, 16)
+"""Kernel and groups of the positional convolution, which CTranslate2 has as constants."""
+
+
+def _needs_xlsr_kind(facts: CheckpointFacts) -> str | None:
     if facts.config.get("model_type") != "wav2vec2":
         return f"it converts wav2vec2 models, and the checkpoint is of type {facts.config.get('model_type')}"
     if not facts.layer_norm:
         return "its converter wants a layer norm and a bias in each convolution, and the checkpoint has a group norm"
+    if facts.positional_convolution != CTRANSLATE2_POSITIONS:
+        return "its positional convolution has a fixed kernel of {} in {} groups".format(*CTRANSLATE2_POSITIONS)
     return _needs_ctc(facts)
 
 
@@ -167,7 +173,7 @@ PEERS = {
             modules=("ctranslate2",),
             files=("model.bin",),
             settings="compute type int8, intra_threads",
-            refuses=_needs_layer_norm,
+            refuses=_needs_xlsr_kind,
         ),
         System(
             name="onnx-asr",

@@ -9,13 +9,15 @@ from wav2edge_export.comparison.statistics import Ratio, median_s, p95_s
 from wav2edge_export.parity import PairedRate
 
 NOTHING = "-"
+ESCAPED = r"\|"
+"""A bar that does not end a cell."""
 
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]], *, figures: bool = True) -> str:
     """A pipe table: the first column to the left, and figures to the right."""
     rule = "---:" if figures else "---"
     lines = [list(header), ["---", *[rule] * (len(header) - 1)], *map(list, rows)]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    return "\n".join(f"| {' | '.join(cell.replace('|', ESCAPED) for cell in cells)} |" for cells in lines)
 
 
 def main_table(comparison: Comparison) -> str:
@@ -82,7 +84,7 @@ def absent_table(comparison: Comparison) -> str | None:
     reasons += [(each.title, each.reason) for each in comparison.left_out]
     if not reasons:
         return None
-    return markdown_table(["system", "why"], ([title, _escaped(reason)] for title, reason in reasons), figures=False)
+    return markdown_table(["system", "why"], reasons, figures=False)
 
 
 def _listed(versions: Mapping[str, str]) -> str:
@@ -119,8 +121,3 @@ def _rate(rate: PairedRate | None) -> str:
 
 def _slashed(values: Iterable[str]) -> str:
     return " / ".join(values)
-
-
-def _escaped(text: str) -> str:
-    """Text of somebody else's, which must not end a cell."""
-    return text.replace("|", "\\|")
