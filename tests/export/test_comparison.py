@@ -187,7 +187,7 @@ def test_a_package_that_is_not_installed_is_named_with_the_extra():
 )
 def test_optimum_is_given_the_recipe_for_the_processor(features, recipe, monkeypatch):
     module = sys.modules["wav2edge_export.comparison.builders"]
-    monkeypatch.setattr(module, "environment", lambda: {"int8_features": features})
+    monkeypatch.setattr(module, "int8_features", lambda: features)
     assert optimum_recipe() == recipe
     assert recipe in OPTIMUM_RECIPES.values()
 

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from tests.export.tiny_checkpoints import save_checkpoint
+from wav2edge.parity.signals import voiced
 from wav2edge_export.comparison.builders import BUILDS, CHECKPOINT
 from wav2edge_export.comparison.facts import weight_bytes
 from wav2edge_export.comparison.runners import RUNNERS, normalize
 from wav2edge_export.comparison.systems import PEERS
-from wav2edge_export.signals import voiced
 from wav2edge_train.checkpoint import load_checkpoint
 from wav2edge_train.reference import load_reference
 

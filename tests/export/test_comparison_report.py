@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 
 from wav2edge.cli import main
 from wav2edge.errors import BenchmarkError
+from wav2edge.parity.signals import voiced
 from wav2edge_export.comparison import building, comparing
 from wav2edge_export.comparison import cli as comparison_cli
 from wav2edge_export.comparison.comparison import Comparison, LeftOut, Row
@@ -22,7 +23,6 @@ from wav2edge_export.comparison.markdown import to_html
 from wav2edge_export.comparison.report import write_report
 from wav2edge_export.comparison.story import headlines, on_a_terminal
 from wav2edge_export.comparison.systems import PEERS
-from wav2edge_export.signals import voiced
 
 KIND = "group-norm ctc"
 PNG = b"\x89PNG\r\n\x1a\n"

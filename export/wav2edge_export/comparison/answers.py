@@ -15,10 +15,10 @@ from wav2edge.decoding import answer
 from wav2edge.errors import AudioError, DataError
 from wav2edge.geometry import SAMPLE_RATE_HZ, ConvGeometry
 from wav2edge.heads import Heads
+from wav2edge.parity.intervals import PairedRate, paired_rate
+from wav2edge.parity.signals import FloatSamples, voiced
 from wav2edge.result import Result
 from wav2edge.wer import edit_distance
-from wav2edge_export.parity import PairedRate, paired_rate
-from wav2edge_export.signals import FloatSamples, voiced
 
 LOGITS = "logits"
 """What every system calls its CTC output; of a model that only classifies, it is the classes'."""

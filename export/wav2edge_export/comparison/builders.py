@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from wav2edge.benchmark.environment import environment
+from wav2edge.processor import int8_features
 from wav2edge_export.comparison.channel import converse
 from wav2edge_export.comparison.runners import normalize
 
@@ -86,8 +86,7 @@ def make_optimum_int8(source: Path, target: Path, clips: Sequence[Path]) -> None
 
 def optimum_recipe() -> str:
     """The name of Optimum's recipe for the processor this runs on."""
-    features = environment()["int8_features"]
-    assert isinstance(features, list)
+    features = int8_features()
     return next((recipe for feature, recipe in OPTIMUM_RECIPES.items() if feature in features), "avx2")
 
 

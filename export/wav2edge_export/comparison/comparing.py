@@ -16,6 +16,7 @@ from wav2edge.bundle import Bundle
 from wav2edge.dataset import Utterance, read_dataset
 from wav2edge.errors import BenchmarkError, DataError
 from wav2edge.evaluation import choose_split
+from wav2edge.processor import misfit
 from wav2edge.progress import Progress
 from wav2edge_export.comparison.answers import JudgedClip, Outputs, judge, read_clips, synthetic_clips
 from wav2edge_export.comparison.building import Workshop
@@ -23,7 +24,7 @@ from wav2edge_export.comparison.comparison import Comparison, LeftOut, Recorder,
 from wav2edge_export.comparison.facts import CheckpointFacts, read_facts, weight_bytes
 from wav2edge_export.comparison.measuring import Contender, measure_speed, steps
 from wav2edge_export.comparison.options import ANSWERS_A_TURN, ComparisonOptions
-from wav2edge_export.comparison.systems import ORIGINAL, PEERS, System, our_system
+from wav2edge_export.comparison.systems import ORIGINAL, OURS, PEERS, System, our_system
 
 OUR_VARIANTS = ("int8", "fp32")
 """Measured where no variant is named and the bundle has them; the first is what others are held against."""
@@ -78,10 +79,10 @@ def compare(options: ComparisonOptions, *, say: Callable[[str], None]) -> Compar
 
 
 def _variants(options: ComparisonOptions, bundle: Bundle) -> Sequence[str]:
-    there = bundle.manifest.variants
-    if options.variants:
-        return [bundle.variant(name).precision for name in options.variants]
-    return [name for name in OUR_VARIANTS if name in there] or [bundle.manifest.default_variant]
+    chosen = options.variants or tuple(name for name in OUR_VARIANTS if name in bundle.manifest.variants)
+    for name in chosen:
+        bundle.variant(name)  # says which ones there are, if there is no such one
+    return chosen or (bundle.manifest.default_variant,)
 
 
 def _left_out(peer: System, facts: CheckpointFacts) -> LeftOut | None:
@@ -126,9 +127,13 @@ class _Bench:
         """Build a system's model; None, and the reason in its row, where that fails."""
         arguments: dict[str, Any] = {"threads": self._options.threads}
         if row.ours:
-            variant = self._bundle.manifest.variants[system.name.partition("-")[2]]
-            arguments |= {"model": str(self._bundle.folder), "variant": variant.precision}
+            name = system.name.removeprefix(f"{OURS}-")
+            variant = self._bundle.variant(name)
+            arguments |= {"model": str(self._bundle.folder), "variant": name}
             row.size_bytes = self._bundle.manifest.files[variant.file].size_bytes
+            if message := misfit(variant):
+                self._say(message)
+                row.settings += f"; {message}"
         else:
             try:
                 model = self._workshop.build(system.model)

@@ -12,10 +12,10 @@ import numpy as np
 
 from wav2edge.errors import BenchmarkError
 from wav2edge.geometry import SAMPLE_RATE_HZ
+from wav2edge.parity.signals import voiced
 from wav2edge_export.comparison.comparison import Recorder, Row
 from wav2edge_export.comparison.options import ANSWERS_A_TURN
 from wav2edge_export.comparison.processes import Process, start
-from wav2edge_export.signals import voiced
 
 CHILD = "wav2edge_export.comparison.child"
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from wav2edge.parity.intervals import PairedRate
 from wav2edge_export.comparison.comparison import Comparison, Row
 from wav2edge_export.comparison.statistics import Ratio, median_s, p95_s
-from wav2edge_export.parity import PairedRate
 
 NOTHING = "-"
 ESCAPED = r"\|"
