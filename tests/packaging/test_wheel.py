@@ -6,6 +6,7 @@ import configparser
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -15,6 +16,8 @@ from pathlib import Path
 import pytest
 
 import wav2edge
+from tests.runtime import tiny_bundle
+from wav2edge.parity.signals import parity_grid
 
 pytestmark = pytest.mark.slow
 
@@ -176,6 +179,20 @@ def test_a_clip_is_answered_there(alone, bundle, clip):
 def test_a_bundle_is_verified_there(alone, bundle):
     verified = alone("verify", bundle)
     assert (verified.returncode, verified.stderr) == (0, "")
+
+
+def test_a_certificate_is_repeated_there_without_pytorch(alone, bundle, clip, tmp_path):
+    folder = Path(shutil.copytree(bundle, tmp_path / "repeatable"))
+    signals = {case.name: case.samples for case in parity_grid(tiny_bundle.GEOMETRY, longest_s=1.0)}
+    heard = wav2edge.load(bundle)(clip)
+    budget = {"relative_error": 0.25, "changed_answers": 1.0}
+    tiny_bundle.record_originals(folder, signals, {clip: (heard.text, heard.label)}, budget)
+    data = clip.with_name("metadata.csv")
+    data.write_text(f"file_name,transcription\n{clip.name},a b\n")
+    verified = alone("verify", folder, "--repeat", "--data", data.parent)
+    assert (verified.returncode, verified.stderr) == (0, "")
+    assert "ok    fp32 clips" in verified.stdout
+    assert "ok    int8 relative error" in verified.stdout
 
 
 def test_help_is_given_there(alone):

@@ -103,3 +103,10 @@ def test_a_bundle_without_a_certificate_cannot_be_verified(own_bundle):
 
 def test_checks_come_one_by_one(bundle):
     assert isinstance(next(verify(Bundle.open(bundle))), Check)
+
+
+def test_each_listed_file_is_a_step_of_the_progress(bundle):
+    steps = []
+    opened = Bundle.open(bundle)
+    list(verify(opened, advance=lambda: steps.append(1)))
+    assert len(steps) == len(opened.manifest.files)

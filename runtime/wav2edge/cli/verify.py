@@ -44,8 +44,9 @@ def _run(options: Namespace) -> int:
         raise UsageError("--split chooses rows of a data set; give it with --data")
     bundle = Bundle.open(options.bundle)
     repetition = _repetition(bundle, options)
-    steps = repetition.steps * len(bundle.manifest.variants) if repetition else 0
-    with Progress("repeating the certificate", steps) as progress:
+    manifest = bundle.manifest
+    steps = len(manifest.files) + (repetition.steps * len(manifest.variants) if repetition else 0)
+    with Progress("verifying", steps) as progress:
         checks = list(
             verify(
                 bundle,
@@ -56,7 +57,7 @@ def _run(options: Namespace) -> int:
             )
         )
     print(strict_json([check.to_dict() for check in checks]) if options.json else _table(checks))
-    tell_misfits(bundle.manifest.variants.values(), options.device)
+    tell_misfits(manifest.variants.values(), options.device)
     failed = [_failure(check) for check in checks if not check.passed]
     if failed:
         raise BundleError(f"{options.bundle}: {len(failed)} of {len(checks)} checks failed: {', '.join(failed)}")
