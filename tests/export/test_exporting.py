@@ -88,9 +88,7 @@ def test_optimum_loads_the_bundle_and_transcribes_as_wav2edge_does(bundles, tmp_
             soundfile.write(clip, voiced(20_000, seed=seed), 16_000, subtype="FLOAT")
             samples, _ = soundfile.read(clip, dtype="float32")
             values = processor(samples, sampling_rate=16_000, return_tensors="pt").input_values
-            if (
-                variant == "int8"
-            ):  # eight bits may round a waveform normalised twice the other way, at random's near ties
+            if variant == "int8":  # normalised twice, a near tie of random weights may round otherwise
                 values = torch.from_numpy(samples)[None]
             ids = model(input_values=values).logits.argmax(-1)
             assert main(["run", str(folder), str(clip), "--variant", variant]) == 0
