@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -19,6 +20,7 @@ from wav2edge.heads import ClassificationHead, CtcHead, Heads
 from wav2edge_export.comparison.answers import JudgedClip, judge, synthetic_clips
 from wav2edge_export.comparison.builders import BUILDS, CHECKPOINT, OPTIMUM_RECIPES, optimum_recipe
 from wav2edge_export.comparison.facts import read_facts
+from wav2edge_export.comparison.measuring import CHILD
 from wav2edge_export.comparison.options import ComparisonOptions
 from wav2edge_export.comparison.processes import start
 from wav2edge_export.comparison.runners import RUNNERS
@@ -200,7 +202,7 @@ def test_a_process_that_cannot_load_its_system_says_why_in_one_line(tmp_path):
     request = {"runner": "wav2edge", "clip": str(tmp_path / "clip.npy")}
     request["arguments"] = {"model": str(tmp_path), "threads": 1, "variant": "int8"}
     with pytest.raises(BenchmarkError, match=r"not a bundle, it has no manifest\.json"):
-        start("wav2edge_export.comparison.child", request, log=tmp_path / "log")
+        start(CHILD, request, log=tmp_path / "log")
 
 
 def test_a_process_that_dies_leaves_its_last_words(tmp_path):
@@ -208,28 +210,54 @@ def test_a_process_that_dies_leaves_its_last_words(tmp_path):
         start("wav2edge_export.comparison.nothing", {}, log=tmp_path / "log")
 
 
-def state(process):
-    """The letter that Linux has for it, once a signal has had its effect: T is stopped."""
-    time.sleep(0.05)
-    return Path(f"/proc/{process._process.pid}/stat").read_text().rpartition(")")[2].split()[0]
+ON_LINUX = pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="Linux shows processes in /proc")
 
 
-@pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="only Linux shows the state of a process there")
-def test_a_paused_process_sleeps_until_it_is_asked(bundles, tmp_path):
+@pytest.fixture
+def request_for_ours(bundles, tmp_path):
+    """What a child is started with to answer with a variant of our bundle."""
     bundle = bundles("ctc")
     np.save(tmp_path / "clip.npy", synthetic_clips()[0].samples)
-    request = {"runner": "wav2edge", "clip": str(tmp_path / "clip.npy")}
     arguments = {"model": str(bundle.folder), "threads": 1, "variant": bundle.manifest.default_variant}
-    process, ready, cold_start_s = start(
-        "wav2edge_export.comparison.child", {**request, "arguments": arguments}, log=tmp_path / "log"
-    )
+    return {"runner": "wav2edge", "clip": str(tmp_path / "clip.npy"), "arguments": arguments}
+
+
+def state(pid):
+    """The letter that Linux has for a process, once a signal has had its effect: T is stopped; None when it is gone."""
+    time.sleep(0.1)
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return None
+
+
+@ON_LINUX
+def test_a_paused_process_sleeps_until_it_is_asked(request_for_ours, tmp_path):
+    process, ready, cold_start_s = start(CHILD, request_for_ours, log=tmp_path / "log")
     with process:
         assert 0 < ready["load_s"] < ready["first_answer_s"] < cold_start_s
         process.pause()
-        assert state(process) == "T"
+        assert state(process.pid) == "T"
         assert len(process.ask(time=2)["latencies_s"]) == 2
-        assert state(process) != "T"
+        assert state(process.pid) != "T"
         assert process.ask(memory=True)["peak_memory_bytes"] > 10e6
+
+
+@ON_LINUX
+def test_a_paused_process_does_not_outlive_a_parent_that_is_killed(request_for_ours, tmp_path):
+    parent = f"""
+import pathlib, time
+from wav2edge_export.comparison.processes import start
+process, _, _ = start({CHILD!r}, {request_for_ours!r}, log=pathlib.Path({str(tmp_path / "log")!r}))
+process.pause()
+print(process.pid, flush=True)
+time.sleep(60)
+"""
+    with subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE, text=True) as killed:
+        pid = int(killed.stdout.readline())
+        assert state(pid) == "T"
+        killed.kill()
+    assert state(pid) in (None, "Z")
 
 
 def test_json_of_a_record_is_strict(tmp_path):

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable
 from typing import Any, TextIO
 
 LONGEST_REASON = 240
 """Characters of somebody else's message that are passed on."""
+
+PR_SET_PDEATHSIG = 1
 
 Answer = dict[str, Any]
 
@@ -21,6 +25,7 @@ def converse(begin: Callable[[Any], tuple[Answer, Callable[[Any], Answer]]]) -> 
         begin: from the request to its answer, and to what answers the lines that follow.
     """
     channel = _private_stdout()
+    _die_with_the_parent()
     try:
         ready, answer = begin(json.loads(sys.argv[1]))
         _say(channel, ready)
@@ -37,6 +42,12 @@ def one_line(error: Exception) -> str:
     ours = any(kind.__name__ == "Wav2EdgeError" for kind in type(error).__mro__)
     reason = message if ours else f"{type(error).__name__}: {message}" if message else type(error).__name__
     return reason if len(reason) <= LONGEST_REASON else reason[: LONGEST_REASON - 3] + "..."
+
+
+def _die_with_the_parent() -> None:
+    """A stopped process does not see its pipes close: on Linux it is ended with its parent (``prctl(2)``)."""
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _private_stdout() -> TextIO:

@@ -35,10 +35,11 @@ def run(options: Namespace) -> int:
 
     from wav2edge_export.comparison.comparing import compare
     from wav2edge_export.comparison.report import write_report
-    from wav2edge_export.comparison.shape import prepare_shape
     from wav2edge_export.comparison.story import on_a_terminal
 
     if options.shape is not None:
+        from wav2edge_export.comparison.shape import prepare_shape  # brings PyTorch, which must not stay for nothing
+
         prepare_shape(options.shape, checkpoint=wanted.checkpoint, bundle=wanted.bundle, say=tell)
     comparison = compare(wanted, say=tell)
     for path in write_report(comparison, wanted.output):

@@ -45,7 +45,7 @@ def page(
         sections: titles with Markdown or a picture.
     """
     figures = "".join(
-        f"<figure><h2>{html.escape(chart.title)}</h2>{picture.to_html()}"
+        f"<figure><h2>{html.escape(chart.title)}</h2><div class=scroll>{picture.to_html()}</div>"
         f"<figcaption>{html.escape(chart.caption)}</figcaption></figure>"
         for chart, picture in pictures
     )
@@ -113,7 +113,7 @@ STYLE = f"""
 * {{ box-sizing:border-box }}
 body {{ margin:0; background:var(--page); color:var(--ink);
   font:16px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",sans-serif }}
-header, main {{ max-width:1080px; margin:0 auto; padding:0 20px }}
+header, main {{ max-width:1200px; margin:0 auto; padding:0 20px }}
 header {{ padding-top:44px; padding-bottom:8px }}
 header p {{ max-width:70ch; color:var(--soft); margin:.5em 0 }}
 header p strong {{ display:block; background:var(--warn); color:var(--warn-ink); padding:10px 14px; border-radius:8px;
@@ -154,7 +154,7 @@ code {{ font:13px/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace; back
   section, figure {{ padding:16px 14px; border-radius:12px }}
   .bars li {{ grid-template-columns:1fr 5.2em }} .bars .track {{ grid-column:1/-1; grid-row:2 }}
   .cards {{ grid-template-columns:1fr 1fr; gap:10px }} .card b {{ font-size:24px }} .card {{ padding:12px 14px }}
-  th:first-child {{ min-width:112px }}
+  th:first-child {{ min-width:112px }} figure img {{ min-width:620px }}
 }}
 @media print {{ body {{ background:none }} section, figure {{ break-inside:avoid }} }}
 """

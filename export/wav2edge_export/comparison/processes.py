@@ -59,6 +59,11 @@ class Process:
     ) -> None:
         self.close(patient=kind is None)
 
+    @property
+    def pid(self) -> int:
+        """What the system calls it."""
+        return self._process.pid
+
     def read(self) -> dict[str, Any]:
         """Wait for the next answer.
 
