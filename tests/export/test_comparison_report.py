@@ -222,6 +222,13 @@ def test_the_headline_says_faster_only_where_it_is(tmp_path):
     assert any(each.figure == "2x" and each.meaning.startswith("the time of PyTorch") for each in headlines(slower))
 
 
+def test_a_report_is_written_even_where_our_own_bundle_failed(tmp_path):
+    ours, torch = made_up().rows
+    comparison = made_up(rows=(dataclasses.replace(ours, turns={}, peaks_bytes={}, failure="no memory"), torch))
+    write_report(comparison, tmp_path)
+    assert "| wav2edge, int8 | no memory |" in (tmp_path / "report.md").read_text()
+
+
 def test_other_parts_of_the_project_add_tables_and_figures(tmp_path):
     figure = Figure()
     figure.add_subplot().plot([1, 2])

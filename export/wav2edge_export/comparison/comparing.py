@@ -21,8 +21,8 @@ from wav2edge.progress import Progress
 from wav2edge_export.comparison.answers import JudgedClip, Outputs, judge, read_clips, synthetic_clips
 from wav2edge_export.comparison.building import Workshop
 from wav2edge_export.comparison.comparison import Comparison, LeftOut, Recorder, Row
-from wav2edge_export.comparison.facts import CheckpointFacts, read_facts, weight_bytes
-from wav2edge_export.comparison.measuring import Contender, measure_speed, steps
+from wav2edge_export.comparison.facts import OLD_WEIGHTS, CheckpointFacts, read_facts, weight_bytes
+from wav2edge_export.comparison.measuring import Contender, drop, measure_speed, steps
 from wav2edge_export.comparison.options import ANSWERS_A_TURN, ComparisonOptions
 from wav2edge_export.comparison.systems import ORIGINAL, OURS, PEERS, System, our_system
 
@@ -138,11 +138,10 @@ class _Bench:
             try:
                 model = self._workshop.build(system.model)
             except BenchmarkError as failure:
-                row.failure = f"cannot be built: {failure}"
-                self._recorder.write("failure", system=row.name, reason=row.failure)
+                drop(row, f"cannot be built: {failure}", self._recorder)
                 return None
             arguments["model"] = str(model)
-            row.size_bytes = weight_bytes(model, system.files)
+            row.size_bytes = weight_bytes(model, system.files) or weight_bytes(model, OLD_WEIGHTS)
         return Contender(row=row, runner=system.runner, arguments=arguments, log_probabilities=system.log_probabilities)
 
     def judge(self, contenders: Sequence[Contender]) -> None:
@@ -163,8 +162,7 @@ class _Bench:
                         log_probabilities=contender.log_probabilities,
                     )
                 except (BenchmarkError, DataError) as failure:
-                    contender.row.failure = str(failure)
-                    self._recorder.write("failure", system=contender.row.name, reason=contender.row.failure)
+                    drop(contender.row, str(failure), self._recorder)
                 else:
                     quality = contender.row.quality.to_dict()
                     self._recorder.write("answers", system=contender.row.name, **quality)

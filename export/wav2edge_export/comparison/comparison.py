@@ -99,8 +99,9 @@ class Comparison:
 
     @property
     def ours(self) -> Row:
-        """The row that every other one is held against: the first variant of the bundle."""
-        return next(row for row in self.rows if row.ours)
+        """The row that every other one is held against: the first variant of the bundle that was measured."""
+        ours = [row for row in self.rows if row.ours]
+        return next((row for row in ours if row.failure is None), ours[0])
 
     @property
     def measured(self) -> tuple[Row, ...]:

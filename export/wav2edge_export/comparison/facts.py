@@ -11,7 +11,8 @@ from typing import Any
 from wav2edge.bundle import sha256_of
 from wav2edge.errors import CheckpointError
 
-WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
+NEW_WEIGHTS, OLD_WEIGHTS = ("*.safetensors",), ("pytorch_model*.bin",)
+"""Files of a checkpoint's weights; one that has both loads the new ones."""
 SETTINGS = ("config.json", "preprocessor_config.json", "vocab.json", "tokenizer_config.json")
 
 
@@ -57,7 +58,7 @@ def read_facts(folder: Path) -> CheckpointFacts:
         raise CheckpointError(
             f"{folder}: no config.json that can be read; give the checkpoint that the bundle was exported from"
         ) from None
-    weights = [path for pattern in WEIGHTS for path in sorted(folder.glob(pattern))]
+    weights = [path for pattern in (*NEW_WEIGHTS, *OLD_WEIGHTS) for path in sorted(folder.glob(pattern))]
     if not weights:
         raise CheckpointError(f"{folder}: holds no weights; give the folder that save_pretrained wrote")
     digest = hashlib.sha256()

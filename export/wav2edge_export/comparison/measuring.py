@@ -71,20 +71,25 @@ def measure_speed(
             for number in range(rounds):
                 # Every other round runs backwards, so that no system always follows the same one.
                 for contender in contenders if number % 2 == 0 else contenders[::-1]:
-                    _take_turn(contender.row, alive, duration_s, number, recorder)
+                    if timed := _ask(contender.row, alive, duration_s, recorder, time=ANSWERS_A_TURN):
+                        contender.row.turns.setdefault(duration_s, []).append(timed["latencies_s"])
+                        recorder.write("turn", system=contender.row.name, duration_s=duration_s, round=number, **timed)
                     advance()
             for contender in contenders:
-                _ask_memory(contender.row, alive, duration_s, recorder)
+                if found := _ask(contender.row, alive, duration_s, recorder, memory=True):
+                    contender.row.peaks_bytes[duration_s] = found["peak_memory_bytes"]
+                    recorder.write("memory", system=contender.row.name, duration_s=duration_s, **found)
 
 
 def _start(contender: Contender, clip: Path, folder: Path, duration_s: float, recorder: Recorder) -> Process | None:
+    """Its process, paused; None where it cannot start, or has failed before."""
     row = contender.row
     if row.failure is not None:
         return None
     try:
         process, ready, cold_start_s = contender.start(clip, folder)
     except BenchmarkError as failure:
-        row.failure = f"at {duration_s:g} s: {failure}"
+        drop(row, f"at {duration_s:g} s: {failure}", recorder)
         return None
     process.pause()
     row.loads_s.append(ready["load_s"])
@@ -93,22 +98,22 @@ def _start(contender: Contender, clip: Path, folder: Path, duration_s: float, re
     return process
 
 
-def _take_turn(row: Row, alive: dict[str, Process], duration_s: float, number: int, recorder: Recorder) -> None:
+def _ask(
+    row: Row, alive: dict[str, Process], duration_s: float, recorder: Recorder, **question: Any
+) -> dict[str, Any] | None:
+    """Wake a system, ask it, and pause it again; None where it fails, or has failed before."""
     if row.name not in alive or row.failure is not None:
-        return
+        return None
     try:
-        timed = alive[row.name].ask(time=ANSWERS_A_TURN)
+        answer = alive[row.name].ask(**question)
     except BenchmarkError as failure:
-        row.failure = f"at {duration_s:g} s: {failure}"
-        return
+        drop(row, f"at {duration_s:g} s: {failure}", recorder)
+        return None
     alive[row.name].pause()
-    row.turns.setdefault(duration_s, []).append(timed["latencies_s"])
-    recorder.write("turn", system=row.name, duration_s=duration_s, round=number, **timed)
+    return answer
 
 
-def _ask_memory(row: Row, alive: dict[str, Process], duration_s: float, recorder: Recorder) -> None:
-    if row.name not in alive or row.failure is not None:
-        return
-    found = alive[row.name].ask(memory=True)
-    row.peaks_bytes[duration_s] = found["peak_memory_bytes"]
-    recorder.write("memory", system=row.name, duration_s=duration_s, **found)
+def drop(row: Row, reason: str, recorder: Recorder) -> None:
+    """A system failed: its row keeps the reason, and it is not asked again."""
+    row.failure = reason
+    recorder.write("failure", system=row.name, reason=reason)

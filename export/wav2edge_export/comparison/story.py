@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from wav2edge_export.comparison.charts import reference_length_s
 from wav2edge_export.comparison.comparison import Comparison, Row
 from wav2edge_export.comparison.processes import CAN_PAUSE
-from wav2edge_export.comparison.statistics import median_s
+from wav2edge_export.comparison.statistics import Ratio, median_s
 from wav2edge_export.comparison.systems import ORIGINAL
 from wav2edge_export.comparison.tables import absent_table, main_table, markdown_table, ratio_table, settings_table
 
@@ -40,7 +40,8 @@ def headlines(comparison: Comparison) -> list[Headline]:
                 meaning=f"for {length_s:g} s of audio with {ours.title}, {times:.3g} times faster than real time",
             )
         )
-    found += [_pace(comparison, row, length_s) for row in _rivals(comparison, length_s)]
+    paces = [(row, comparison.ratio(row, length_s)) for row in _rivals(comparison, length_s)]
+    found += [_pace(row, ratio, length_s) for row, ratio in paces if ratio is not None]
     torch = _row(comparison, ORIGINAL)
     if torch is not None and torch.peaks_bytes.get(length_s) and ours.peaks_bytes.get(length_s):
         share = ours.peaks_bytes[length_s] / torch.peaks_bytes[length_s]
@@ -68,9 +69,7 @@ def _rivals(comparison: Comparison, length_s: float) -> list[Row]:
     return list({row.name: row for row in (torch, fastest) if row is not None}.values())
 
 
-def _pace(comparison: Comparison, row: Row, length_s: float) -> Headline:
-    ratio = comparison.ratio(row, length_s)
-    assert ratio is not None
+def _pace(row: Row, ratio: Ratio, length_s: float) -> Headline:
     interval = f"ratio of medians {ratio.value:.2f}, 95 % within {ratio.low:.2f} to {ratio.high:.2f}"
     role = "" if row.name == ORIGINAL else ", the fastest of the others,"
     if ratio.value <= 1:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from importlib import metadata, util
 
 from wav2edge.errors import UsageError
-from wav2edge_export.comparison.facts import CheckpointFacts
+from wav2edge_export.comparison.facts import NEW_WEIGHTS, CheckpointFacts
 
 ALL = "all"
 OURS = "wav2edge"
@@ -96,7 +96,7 @@ PEERS = {
             runner="torch",
             packages=TORCH,
             modules=TORCH,
-            files=("*.safetensors", "pytorch_model*.bin"),
+            files=NEW_WEIGHTS,
             settings="inference mode, transformers' default attention; all heads of the checkpoint",
         ),
         System(
@@ -106,7 +106,7 @@ PEERS = {
             runner="torch-compile",
             packages=TORCH,
             modules=TORCH,
-            files=("*.safetensors", "pytorch_model*.bin"),
+            files=NEW_WEIGHTS,
             settings="default mode, compiled for the one clip length of its process; the compiler's cache is kept",
         ),
         System(
@@ -116,7 +116,7 @@ PEERS = {
             runner="pipeline",
             packages=TORCH,
             modules=TORCH,
-            files=("*.safetensors",),
+            files=NEW_WEIGHTS,
             settings="timed from the waveform to the text, since it shows no logits",
             refuses=_needs_ctc,
         ),

@@ -33,7 +33,9 @@ def _add_arguments(parser: ArgumentParser) -> None:
     )
     add_engine_options(parser)
     beside = parser.add_argument_group("beside other systems, which needs the extra `bench`")
-    beside.add_argument("--against", metavar="LIST", help="all, or names with commas, such as torch,openvino-int8")
+    beside.add_argument(
+        "--against", metavar="LIST", help="all, or names such as torch,openvino-int8; --variant takes several too"
+    )
     beside.add_argument("--checkpoint", type=Path, metavar="DIR", help="what BUNDLE was exported from")
     beside.add_argument(
         "--shape", metavar="NAME", help="instead of both: random weights in the shape of xlsr-53 or base"
