@@ -20,13 +20,16 @@ REPEAT = "`wav2edge verify . --repeat --data DATA` measures all of it again on y
 PIPELINES = {"ctc": "automatic-speech-recognition", "classification": "audio-classification"}
 
 
-def bundle_card(manifest: Manifest, certificates: Sequence[Certificate], *, training_report: Path | None) -> str:
+def bundle_card(
+    manifest: Manifest, certificates: Sequence[Certificate], *, training_report: Path | None, plot: str | None
+) -> str:
     """The card as Markdown with a metadata block.
 
     Args:
         manifest: the bundle's manifest.
         certificates: of the variants that are in it.
         training_report: ``report.json`` of the training run, where the checkpoint has one.
+        plot: the file name of the frontier that ``auto`` walked, where there is one.
     """
     sections = [
         _metadata(manifest),
@@ -34,6 +37,8 @@ def bundle_card(manifest: Manifest, certificates: Sequence[Certificate], *, trai
         "## Use\n\n```bash\npip install 'wav2edge[cpu]'\nwav2edge run . clip.wav\nwav2edge verify .\n```",
         f"## Variants\n\n{_variants(manifest, certificates)}",
     ]
+    if plot is not None:
+        sections.append(f"## The frontier that auto walked\n\n![size and time against accuracy]({plot})")
     if training_report is not None:
         title = "## Evaluation of the checkpoint, on the split that chose it"
         sections.append(f"{title}\n\n{_training_figures(training_report)}")
@@ -65,7 +70,8 @@ def _variants(manifest: Manifest, certificates: Sequence[Certificate]) -> str:
         size_mb = manifest.files[variant.file].size_bytes / 1e6
         lines.append(
             f"| {variant.precision} | `{variant.file}` | {size_mb:.2f} | {PRECISIONS[variant.precision]}"
-            f"{f'; target {variant.target}' if variant.target else ''} | {certificate.summary} |"
+            f"{f'; target {variant.target}' if variant.target else ''} | {certificate.summary}"
+            f"{f'; {certificate.note}' if certificate.note else ''} |"
         )
     judged = any(certificate.clips is not None for certificate in certificates)
     return "\n".join([*lines, "", *([INTERVALS] if judged else []), REPEAT])

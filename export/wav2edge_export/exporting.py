@@ -6,15 +6,14 @@ import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from wav2edge.bundle import CERTIFICATE, GOLDEN, Bundle, sha256_of
-from wav2edge.dataset import Utterance, read_dataset
 from wav2edge.engine import Engine
 from wav2edge.errors import ParityError
-from wav2edge.evaluation import choose_split
 from wav2edge.manifest import MANIFEST, FileRecord, Manifest, Variant
 from wav2edge.parity.certificate import Certificate, certify
 from wav2edge.parity.comparison import Remembered
@@ -24,9 +23,11 @@ from wav2edge.parity.signals import parity_grid
 from wav2edge.processor import NATIVE, TARGETS, native_target
 from wav2edge.progress import Progress
 from wav2edge.version import __version__
+from wav2edge_export.auto import PLOT, SEARCHED, Search, write_frontier
 from wav2edge_export.card import bundle_card
 from wav2edge_export.golden import golden_document
 from wav2edge_export.graph import export_graph
+from wav2edge_export.judging import Judges, choose_judges
 from wav2edge_export.options import ExportOptions
 from wav2edge_export.precision import RECIPES
 from wav2edge_export.quantization import Level
@@ -67,7 +68,12 @@ def export_bundle(options: ExportOptions, *, say: Callable[[str], None] = lambda
         ParityError: no variant kept its budget; nothing was written.
         CheckpointError, DataError, UsageError: the input cannot be used; nothing was written.
     """
-    utterances = _judges(options)
+    judges = choose_judges(
+        options.data,
+        split=options.split,
+        max_clips=options.max_clips,
+        search=any(RECIPES[name].build is None for name in options.precisions),
+    )
     say(f"loading {options.checkpoint}")
     checkpoint = load_checkpoint(options.checkpoint)
     with staged_folder(options.output) as folder:
@@ -82,7 +88,7 @@ def export_bundle(options: ExportOptions, *, say: Callable[[str], None] = lambda
             macs_per_s=count_macs_per_s(checkpoint.model),
             folder=folder,
             source=source,
-            utterances=utterances,
+            judges=judges,
             operators=options.operators,
             target=_target(options, say),
             batched=options.batched,
@@ -100,13 +106,6 @@ def export_bundle(options: ExportOptions, *, say: Callable[[str], None] = lambda
         _commit(checkpoint, bench.draft([each.variant for each in passed]), passed, bench.originals())
     certificates = tuple(each.certificate for each in passed)
     return Export(bundle=Bundle.open(options.output), certificates=certificates, refused=tuple(refused))
-
-
-def _judges(options: ExportOptions) -> Sequence[Utterance]:
-    """The real clips that the certificate is judged on."""
-    if options.data is None:
-        return ()
-    return choose_split(read_dataset(options.data), options.split)[: options.max_clips]
 
 
 def _target(options: ExportOptions, say: Callable[[str], None]) -> str:
@@ -139,7 +138,7 @@ class _Bench:
     macs_per_s: int
     folder: Path
     source: Path
-    utterances: Sequence[Utterance]
+    judges: Judges
     operators: str
     target: str
     batched: bool
@@ -148,19 +147,48 @@ class _Bench:
     def make(self, precision: str) -> _Made:
         """Make one precision, leaving ever more of the graph at a higher one until it keeps its budget."""
         recipe = RECIPES[precision]
+        if recipe.build is None:
+            return self._search(precision)
         for parts in recipe.attempts_for(batched=self.batched):
             self.say(f"making {precision}" + "".join(f", {part} in {level}" for part, level in parts.items()))
-            recipe.build(
-                self.source, self.folder / recipe.file, parts=parts, weight_bits=TARGETS[self.target].weight_bits
-            )
+            recipe.build(self.source, self.folder / recipe.file, parts=parts, weight_bits=self._weight_bits)
             variant = self._variant(precision, targeted=recipe.is_targeted(parts))
-            certificate = self._certify(variant, parts)
+            certificate = self._certify(self._open(variant), parts)
             self.say(f"{precision}: {certificate.summary}")
             if certificate.passed:
                 break
         if recipe.note:
             self.say(f"{precision}: {recipe.note}")
         return _Made(variant=variant, certificate=certificate)
+
+    def _search(self, precision: str) -> _Made:
+        """Make the cheapest mixture of levels that keeps its budget, and write down the frontier that was walked."""
+        search = Search(
+            source=self.source,
+            target=self.folder / RECIPES[precision].file,
+            reference=self._open(self._variant("fp32", targeted=False)),
+            heads=self.checkpoint.heads,
+            macs_per_s=self.macs_per_s,
+            weight_bits=self._weight_bits,
+            judges=self.judges,
+            open_target=lambda levels: self._open(self._variant(precision, targeted="int8" in levels.values())),
+            certify=partial(self._certify, note=SEARCHED.format(self.judges.told)),
+            say=self.say,
+        )
+        frontier = search.run()
+        write_frontier(frontier, self.folder, say=self.say)
+        levels = frontier.nearest.levels
+        return _Made(
+            variant=self._variant(precision, targeted="int8" in levels.values()),
+            certificate=frontier.nearest.certificate,
+        )
+
+    @property
+    def _weight_bits(self) -> int:
+        return TARGETS[self.target].weight_bits
+
+    def _open(self, variant: Variant) -> Engine:
+        return Engine(self.draft([variant]), verify=False)
 
     def _variant(self, precision: str, *, targeted: bool) -> Variant:
         return Variant(
@@ -171,31 +199,34 @@ class _Bench:
             batched=self.batched,
         )
 
-    def _certify(self, variant: Variant, parts: Mapping[str, Level]) -> Certificate:
-        engine = Engine(self.draft([variant]), verify=False)
+    def _certify(self, engine: Engine, parts: Mapping[str, Level], *, note: str | None = None) -> Certificate:
+        precision = engine.variant.precision
         grid = list(parity_grid(self.checkpoint.geometry))
-        signals = f"{len(grid)} synthetic signals{', alone and padded in a batch,' if variant.batched else ''}"
-        self.say(f"certifying on {signals} and {len(self.utterances)} clips")
-        with Progress(f"certifying {variant.precision}", 1 + len(self.utterances)) as progress:
+        signals = f"{len(grid)} synthetic signals{', alone and padded in a batch,' if self.batched else ''}"
+        self.say(f"certifying on {signals} and {len(self.judges.utterances)} clips")
+        with Progress(f"certifying {precision}", 1 + len(self.judges.utterances)) as progress:
             return certify(
-                variant.precision,
-                RECIPES[variant.precision].budget,
+                precision,
+                RECIPES[precision].budget,
                 original=self.original,
                 variant=engine.outputs,
-                padded=padded_in_a_batch(engine) if variant.batched else None,
+                padded=padded_in_a_batch(engine) if self.batched else None,
                 heads=self.checkpoint.heads,
                 geometry=self.checkpoint.geometry,
                 grid=grid,
-                utterances=self.utterances,
+                utterances=self.judges.utterances,
                 in_float=[part for part, level in parts.items() if level == "float"],
                 in_int8=[part for part, level in parts.items() if level == "int8"],
+                note=note,
                 advance=progress.advance,
             )
 
     def originals(self) -> Originals:
         """What a device needs to repeat the certificates; the original has answered all of it before."""
         heads, geometry = self.checkpoint.heads, self.checkpoint.geometry
-        return ask_original(self.original, heads, geometry, grid=parity_grid(geometry), utterances=self.utterances)
+        return ask_original(
+            self.original, heads, geometry, grid=parity_grid(geometry), utterances=self.judges.utterances
+        )
 
     def draft(self, variants: Sequence[Variant]) -> Bundle:
         """A bundle of these variants whose manifest is not written yet; the first one is its default."""
@@ -234,7 +265,12 @@ def _commit(checkpoint: Checkpoint, bundle: Bundle, passed: Sequence[_Made], ori
     _write_json(folder / CERTIFICATE, {"variants": {each.precision: each.to_dict() for each in certificates}})
     originals.write(folder)
     report = None if checkpoint.folder is None else checkpoint.folder / "report.json"
-    card = bundle_card(bundle.manifest, certificates, training_report=report if report and report.is_file() else None)
+    card = bundle_card(
+        bundle.manifest,
+        certificates,
+        training_report=report if report and report.is_file() else None,
+        plot=PLOT if (folder / PLOT).is_file() else None,
+    )
     (folder / "README.md").write_text(card, encoding="utf-8")
     files = {path.relative_to(folder).as_posix(): _record(path) for path in folder.rglob("*") if path.is_file()}
     (folder / MANIFEST).write_text(replace(bundle.manifest, files=files).to_json(), encoding="utf-8")

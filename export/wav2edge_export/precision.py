@@ -24,13 +24,14 @@ class Build(Protocol):
 class Recipe:
     """How one precision is made from the fp32 graph.
 
-    ``suffix`` follows the file names of transformers.js; ``golden_tolerance`` is how far, relative to the largest
-    output, another processor may be from the golden outputs. ``attempts`` are the parts of the graph to leave at a
-    higher level than ``base``: one after the other is tried until the budget is kept. ``note`` is said when it is made.
+    ``suffix`` follows the file names of transformers.js. ``build`` is None where the level of each layer is searched
+    for, see ``wav2edge_export.auto``. ``golden_tolerance`` is how far, relative to the largest output, another
+    processor may be from the golden outputs. ``attempts`` are the parts of the graph to leave at a higher level than
+    ``base``: one after the other is tried until the budget is kept. ``note`` is said when it is made.
     """
 
     suffix: str
-    build: Build
+    build: Build | None
     budget: Budget
     golden_tolerance: float
     base: Level = "float"
@@ -105,6 +106,14 @@ RECIPES = {
         budget=Budget(relative_error=0.02, wer_increase=0.003, accuracy_drop=0.003, forgiven=1),
         golden_tolerance=0.02,
         note="its speed is for GPUs: on a CPU, ONNX Runtime computes its products in fp32",
+    ),
+    "auto": Recipe(
+        suffix="_auto",
+        base="int8",
+        build=None,
+        # No answer is forgiven: a search can always leave one more layer in floating point.
+        budget=Budget(relative_error=0.25, wer_increase=0.003, accuracy_drop=0.003),
+        golden_tolerance=0.1,
     ),
 }
 """Every precision this project can make."""
