@@ -9,7 +9,7 @@ from wav2edge_train.options import TrainingOptions
 from wav2edge_train.presets import PRESETS
 
 
-@pytest.mark.parametrize(("name", "most_parameters"), [("tiny", 500_000), ("small", 1_500_000)])
+@pytest.mark.parametrize(("name", "most_parameters"), [("tiny", 500_000), ("small", 1_500_000), ("medium", 21_000_000)])
 def test_presets_are_small_and_nearly_all_their_weights_are_matrices(
     name: str, most_parameters: int, targets: Targets
 ) -> None:
@@ -31,5 +31,5 @@ def test_presets_have_the_frames_of_wav2vec2_and_train_every_weight(name: str, t
 
 
 def test_an_unknown_preset_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(UsageError, match="no preset 'huge'; choose tiny, small"):
+    with pytest.raises(UsageError, match="no preset 'huge'; choose tiny, small, medium"):
         preset_base("huge")

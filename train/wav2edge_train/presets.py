@@ -92,4 +92,36 @@ PRESETS: dict[str, Preset] = {
             "augmentation": "full",
         },
     ),
+    "medium": Preset(
+        summary="20 million parameters; learns the same from the same clips in an hour on two cores, or on a GPU",
+        architecture=LAYER_NORM
+        | QUIET
+        | {
+            "conv_dim": (16, 32, 64, 96, 128, 128, 128),
+            "hidden_size": 448,
+            "num_hidden_layers": 8,
+            "num_attention_heads": 8,
+            "intermediate_size": 1792,
+            "num_conv_pos_embeddings": 32,
+            "num_conv_pos_embedding_groups": 8,
+            "hidden_dropout": 0.1,
+            "feat_proj_dropout": 0.0,
+            "final_dropout": 0.1,
+            "apply_spec_augment": True,
+            "mask_time_prob": 0.05,
+            "mask_time_length": 5,
+        },
+        training=FROM_SCRATCH
+        | {
+            "hearing_steps": 400,
+            "learning_rate": 4e-4,
+            "batch_size": 16,
+            "epochs": 24,
+            "warmup_steps": 200,
+            "schedule": "cosine",
+            "weight_decay": 0.05,
+            "eval_steps": 225,
+            "augmentation": "full",
+        },
+    ),
 }
