@@ -12,6 +12,7 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 
 from wav2edge.errors import ParityError
+from wav2edge_export.early_quantization import quantize_before_stacking
 from wav2edge_export.quiet import quiet_exporters
 
 Level: TypeAlias = Literal["int4", "int8", "float"]
@@ -84,6 +85,7 @@ def quantize_products(source: Path, target: Path, levels: Mapping[str, Level], *
             if names:
                 quantize(target, names, weight_bits)
     _check_counts(target, levels)
+    quantize_before_stacking(target)
 
 
 def _quantize_int8(path: Path, names: Sequence[str], weight_bits: int) -> None:
