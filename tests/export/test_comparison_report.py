@@ -5,6 +5,7 @@ import contextlib
 import dataclasses
 import html.parser
 import io
+import itertools
 import json
 import re
 
@@ -12,12 +13,15 @@ import numpy as np
 import pytest
 import soundfile
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from wav2edge.cli import main
 from wav2edge.errors import BenchmarkError
 from wav2edge.parity.signals import voiced
 from wav2edge_export.comparison import building, comparing
 from wav2edge_export.comparison import cli as comparison_cli
+from wav2edge_export.comparison.answers import Quality
+from wav2edge_export.comparison.charts import LIGHT, draw_latency, draw_quality
 from wav2edge_export.comparison.comparison import Comparison, LeftOut, Row
 from wav2edge_export.comparison.markdown import to_html
 from wav2edge_export.comparison.report import write_report
@@ -51,6 +55,19 @@ def data(tmp_path_factory):
     return folder
 
 
+class Roofline:
+    """Stands for the roofline, which has tests of its own and measures for seconds."""
+
+    def __init__(self, graph, durations_s, threads, *, advance):
+        self.asked = {"graph": graph.name, "durations_s": list(durations_s), "threads": threads}
+
+    def to_dict(self):
+        return self.asked
+
+    def table(self):
+        return "Roofs.\n\n| class | GMAC/s |\n|---|---:|\n| products | 300 |"
+
+
 @pytest.fixture(scope="module")
 def made(bundles, checkpoints, data, tmp_path_factory):
     """Exit code, folder, what was printed, and what was said."""
@@ -60,6 +77,7 @@ def made(bundles, checkpoints, data, tmp_path_factory):
     words += ["--variant", "fp32", "--output", folder]
     out, said = io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out), contextlib.redirect_stderr(said):
+        patch.setattr("wav2edge_export.comparison.roof.roofline", Roofline)
         patch.setitem(PEERS, "torch-compile", dataclasses.replace(PEERS["torch-compile"], runner="nothing"))
         code = main([str(word) for word in words])
     return code, folder, out.getvalue(), said.getvalue()
@@ -128,6 +146,14 @@ def test_what_was_built_is_not_built_again_unless_what_it_depends_on_has_changed
         with pytest.raises(BenchmarkError, match="No module named"):
             workshop.build("onnx")
     assert lines == ["building ctc"] * 2
+
+
+def test_the_roof_is_measured_in_the_same_run_for_our_variant(made):
+    _, folder, _, _ = made
+    asked = json.loads((folder / "roofline.json").read_text())
+    assert asked == {"graph": "model.onnx", "durations_s": [0.2], "threads": 1}
+    assert "| products | 300 |" in (folder / "report.md").read_text()
+    assert "<th scope=row>products</th><td class=figure>300</td>" in (folder / "report.html").read_text()
 
 
 def test_the_page_is_one_file_that_needs_no_other(made):
@@ -247,6 +273,33 @@ def test_every_picture_of_the_markdown_is_there(tmp_path):
     pictures = re.findall(r"!\[.+\]\((.+)\)", (tmp_path / "report.md").read_text())
     assert pictures == ["latency.png", "memory.png"]
     assert all((tmp_path / name).read_bytes().startswith(PNG) for name in pictures)
+
+
+@pytest.mark.parametrize("draw", [draw_latency, draw_quality], ids=["latency", "accuracy"])
+def test_no_name_in_a_chart_covers_another_one(draw):
+    ours, torch = made_up().rows
+    rows = []
+    for number in range(9):  # systems of like speed and like error
+        turns = {length_s: [[0.1 * length_s * (1 + number // 3 / 50)] * 3] * 4 for length_s in (0.5, 1.0)}
+        quality = Quality(
+            clips=1,
+            largest_error=0.1,
+            rms_error=0.01 * (1 + number / 9),
+            changed_transcripts=None,
+            wer=None,
+            accuracy=None,
+        )
+        rows.append(
+            dataclasses.replace(torch, name=f"s{number}", title=f"System {number}", turns=turns, quality=quality)
+        )
+    axes = Figure(figsize=(9, 5), layout="constrained").add_subplot()
+    draw(axes, made_up(rows=(ours, *rows)), LIGHT)
+    figure = axes.get_figure()
+    figure.draw_without_rendering()
+    names = [each for each in axes.texts if each.get_text().startswith("System")]
+    boxes = [Text.get_window_extent(name) for name in names]
+    assert len(boxes) == len(rows)
+    assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
 
 
 def test_markdown_becomes_the_elements_it_means():

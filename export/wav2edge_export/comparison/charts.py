@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import product
-from typing import Literal
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-from matplotlib.transforms import Bbox
 
 from wav2edge_export.comparison.comparison import Comparison, Row
+from wav2edge_export.comparison.labels import name_ends, name_points
 from wav2edge_export.comparison.statistics import median_s
 
 PEER_COLOURS = ("#8c6bb1", "#d08a3e", "#b5567a", "#4f8f8b", "#7a8794", "#5b82b5", "#9a8f3c", "#a0705a", "#6f9a52")
@@ -105,7 +103,7 @@ def draw_latency(axes: Axes, comparison: Comparison, theme: Theme) -> None:
     _plain_ticks(axes.yaxis)
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xticks(comparison.durations_s, [f"{length:g}" for length in comparison.durations_s])
-    _name_ends(axes, ends)
+    name_ends(axes, ends)
 
 
 def draw_quality(axes: Axes, comparison: Comparison, theme: Theme) -> None:
@@ -124,7 +122,7 @@ def draw_quality(axes: Axes, comparison: Comparison, theme: Theme) -> None:
         points.append((x, y, row, colour))
     _plain_ticks(axes.xaxis)
     axes.margins(x=0.2, y=0.14)
-    _name_points(axes, points)
+    name_points(axes, points)
 
 
 def draw_memory(axes: Axes, comparison: Comparison, theme: Theme) -> None:
@@ -234,63 +232,3 @@ def _plain_ticks(*places: Axis) -> None:
         axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axis.set_major_formatter(FuncFormatter(lambda value, place: f"{value:g}"))
         axis.set_minor_formatter(NullFormatter())
-
-
-Point = tuple[float, float, Row, str]
-LINE_POINTS, LETTER_POINTS = 13.0, 5.6
-"""Height of a label's line, and width of one of its letters."""
-
-
-def _name_ends(axes: Axes, ends: Sequence[Point]) -> None:
-    """Names to the right of the lines' ends, pushed apart where they would cover each other."""
-    per_point = _laid_out(axes).dpi / 72
-    wanted = [(axes.transData.transform((x, y))[1] / per_point, x, y, row, colour) for x, y, row, colour in ends]
-    lowest = -np.inf
-    for height, x, y, row, colour in sorted(wanted, key=lambda each: each[0]):
-        lowest = max(height, lowest + LINE_POINTS)
-        _name(axes, (x, y, row, colour), offset=(14, lowest - height), side="left")
-
-
-def _name_points(axes: Axes, points: Sequence[Point]) -> None:
-    """Names beside points, where they cover neither another point nor another name."""
-    per_point = _laid_out(axes).dpi / 72
-    places = [axes.transData.transform((x, y)) / per_point for x, y, _, _ in points]
-    taken = [Bbox.from_bounds(x - 5, y - 5, 10, 10) for x, y in places]
-    (leftmost, _), (rightmost, _) = axes.bbox.get_points() / per_point
-    for (x, y), point in zip(places, points, strict=True):
-        width = LETTER_POINTS * len(point[2].title)
-        for shift, to_the_right in product((0, 13, -13, 26, -26, 39, -39), (True, False)):
-            left = x + 12 if to_the_right else x - 12 - width
-            box = Bbox.from_bounds(left, y + shift - LINE_POINTS / 2, width, LINE_POINTS)
-            inside = leftmost < box.x0 and box.x1 < rightmost
-            if inside and not any(box.overlaps(other) for other in taken):
-                break
-        taken.append(box)
-        _name(axes, point, offset=(12 if to_the_right else -12, shift), side="left" if to_the_right else "right")
-
-
-def _name(axes: Axes, point: Point, *, offset: tuple[float, float], side: Literal["left", "right"]) -> None:
-    """A system's name at an offset in points, tied to its place where it stands away from it."""
-    x, y, row, colour = point
-    tie = {"arrowstyle": "-", "color": colour, "linewidth": 0.7, "shrinkA": 1, "shrinkB": 5}
-    axes.annotate(
-        row.title,
-        (x, y),
-        offset,
-        textcoords="offset points",
-        ha=side,
-        va="center",
-        color=colour,
-        fontsize=9.5,
-        fontweight="bold" if row.ours else "normal",
-        arrowprops={**tie, "relpos": (0 if side == "left" else 1, 0.5)} if abs(offset[1]) > 4 else None,
-        annotation_clip=False,
-    )
-
-
-def _laid_out(axes: Axes) -> Figure:
-    """The figure, once everything in it has its place."""
-    figure = axes.get_figure(root=True)
-    assert figure is not None
-    figure.draw_without_rendering()
-    return figure

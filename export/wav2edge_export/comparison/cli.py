@@ -35,6 +35,7 @@ def run(options: Namespace) -> int:
 
     from wav2edge_export.comparison.comparing import compare
     from wav2edge_export.comparison.report import write_report
+    from wav2edge_export.comparison.roof import roof_sections
     from wav2edge_export.comparison.story import on_a_terminal
 
     if options.shape is not None:
@@ -42,7 +43,8 @@ def run(options: Namespace) -> int:
 
         prepare_shape(options.shape, checkpoint=wanted.checkpoint, bundle=wanted.bundle, say=tell)
     comparison = compare(wanted, say=tell)
-    for path in write_report(comparison, wanted.output):
+    tell("measuring the roof of this machine")
+    for path in write_report(comparison, wanted.output, roof_sections(wanted, comparison)):
         tell(f"wrote {path}")
     print(on_a_terminal(comparison))
     return 1 if any(row.failure is not None for row in comparison.rows) else 0
