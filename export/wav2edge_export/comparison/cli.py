@@ -73,8 +73,8 @@ def _check_usage(options: Namespace) -> None:
 def _wanted(options: Namespace) -> ComparisonOptions:
     output = options.output or DEFAULT_OUTPUT
     return ComparisonOptions(
-        bundle=options.bundle or output / "bundle",
-        checkpoint=options.checkpoint or output / "checkpoint",
+        bundle=options.bundle or output / f"{options.shape}-bundle",
+        checkpoint=options.checkpoint or output / f"{options.shape}-checkpoint",
         output=output,
         against=options.against or "all",
         variants=tuple(options.variant.split(",")) if options.variant else (),

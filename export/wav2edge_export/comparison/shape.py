@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -23,9 +24,12 @@ def prepare_shape(shape: str, *, checkpoint: Path, bundle: Path, say: Callable[[
         Wav2EdgeError: the export failed.
     """
     check_shape(shape)
-    if not (checkpoint / "config.json").exists():
+    if not checkpoint.exists():
         say(f"writing {checkpoint}: {shape} with random weights")
-        write_random_checkpoint(checkpoint, shape)
+        stage = checkpoint.with_name(f"{checkpoint.name}.tmp")
+        shutil.rmtree(stage, ignore_errors=True)
+        write_random_checkpoint(stage, shape)
+        stage.rename(checkpoint)
     words = ["export", str(checkpoint), "--output", str(bundle), "--precision", PRECISIONS]
     finished = subprocess.run([sys.executable, "-m", "wav2edge", *words], stdout=subprocess.DEVNULL, check=False)
     if finished.returncode > 1:  # 1: a variant was refused, and said so; the other is there
