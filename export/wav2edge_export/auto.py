@@ -17,6 +17,7 @@ from wav2edge.geometry import SAMPLE_RATE_HZ
 from wav2edge.heads import Heads
 from wav2edge.parity.certificate import Certificate
 from wav2edge.parity.signals import voiced
+from wav2edge.processor import Target
 from wav2edge.progress import Progress
 from wav2edge_export.frontier import PROBES, WALKS, Frontier, Point, Step, levels_after, steps, total_divergence, walk
 from wav2edge_export.judging import Judges
@@ -41,29 +42,29 @@ FRONTIER, PLOT = "frontier.json", "frontier.png"
 class Search:
     """One search: where the graphs are, what they answer, and who judges.
 
-    ``open_target`` makes an engine of the graph at ``target`` when its layers are at these levels; ``certify`` judges
+    ``open_path`` makes an engine of the graph at ``path`` when its layers are at these levels; ``certify`` judges
     it, and tells what the certificate is to say about the search. ``reference`` is the engine of ``source``.
     """
 
     source: Path
-    target: Path
+    path: Path
     reference: Engine
     heads: Heads
     macs_per_s: int
-    weight_bits: int
+    target: Target
     judges: Judges
-    open_target: Callable[[Mapping[str, Level]], Engine]
+    open_path: Callable[[Mapping[str, Level]], Engine]
     certify: Callable[[Engine, Mapping[str, Level]], Certificate]
     say: Callable[[str], None]
 
     def run(self) -> Frontier:
-        """Search; the graph of the frontier's nearest point is then at ``target``."""
+        """Search; the graph of the frontier's nearest point is then at ``path``."""
         layers = layers_of(weight_products(self.source))
         trail = _Trail(search=self, layers=layers, sensitivities=self._compare(layers))
         for base in WALKS:
             ladder = steps(trail.sensitivities, base)
             walk(len(ladder), partial(trail.keeps_budget, base, ladder))
-        trail.kept.replace(self.target)
+        trail.kept.replace(self.path)
         return trail.frontier()
 
     def _compare(self, layers: Sequence[Layer]) -> list[Sensitivity]:
@@ -73,14 +74,14 @@ class Search:
         clips = self.judges.search_clips(min(max(most, FEWEST_CLIPS), MOST_CLIPS))
         self.say(f"auto: comparing {len(layers)} layers on {len(clips)} {self.judges.told}")
         products = [product for layer in layers for product in layer.products]
-        switchboard = Switchboard(self.source, products, self.heads.outputs, weight_bits=self.weight_bits)
+        switchboard = Switchboard(self.source, products, self.heads.outputs, target=self.target)
         with Progress("comparing layers", len(clips)) as progress:
             return measure_sensitivities(switchboard, layers, clips, self.heads, advance=progress.advance)
 
 
 @dataclass(kw_only=True)
 class _Trail:
-    """The points judged so far; the graph of the nearest one is kept beside the target."""
+    """The points judged so far; the graph of the nearest one is kept beside the path."""
 
     search: Search
     layers: Sequence[Layer]
@@ -91,28 +92,28 @@ class _Trail:
     @property
     def kept(self) -> Path:
         """Where the graph of the nearest point is."""
-        return self.search.target.with_suffix(".kept")
+        return self.search.path.with_suffix(".kept")
 
     def keeps_budget(self, base: Level, ladder: Sequence[Step], taken: int) -> bool:
         """Make and judge the point that so many steps lead to."""
         levels = levels_after(ladder[:taken], self.sensitivities, base)
         by_product = {product.name: levels[layer.name] for layer in self.layers for product in layer.products}
-        quantize_products(self.search.source, self.search.target, by_product, weight_bits=self.search.weight_bits)
-        engine = self.search.open_target(levels)
+        quantize_products(self.search.source, self.search.path, by_product, target=self.search.target)
+        engine = self.search.open_path(levels)
         relative_time = self._relative_time(engine)
         point = Point(
             walk=base,
             raised=taken,
             levels=levels,
             divergence=total_divergence(levels, self.sensitivities),
-            size_bytes=self.search.target.stat().st_size,
+            size_bytes=self.search.path.stat().st_size,
             relative_time=relative_time,
             certificate=self.search.certify(engine, levels),
         )
         self.points.append(point)
         self._tell(point)
         if self.frontier().nearest is point:
-            self.search.target.replace(self.kept)
+            self.search.path.replace(self.kept)
         return point.certificate.passed
 
     def frontier(self) -> Frontier:

@@ -151,7 +151,7 @@ class _Bench:
             return self._search(precision)
         for parts in recipe.attempts_for(batched=self.batched):
             self.say(f"making {precision}" + "".join(f", {part} in {level}" for part, level in parts.items()))
-            recipe.build(self.source, self.folder / recipe.file, parts=parts, weight_bits=self._weight_bits)
+            recipe.build(self.source, self.folder / recipe.file, parts=parts, target=TARGETS[self.target])
             variant = self._variant(precision, targeted=recipe.is_targeted(parts))
             certificate = self._certify(self._open(variant), parts)
             self.say(f"{precision}: {certificate.summary}")
@@ -165,13 +165,13 @@ class _Bench:
         """Make the cheapest mixture of levels that keeps its budget, and write down the frontier that was walked."""
         search = Search(
             source=self.source,
-            target=self.folder / RECIPES[precision].file,
+            path=self.folder / RECIPES[precision].file,
             reference=self._open(self._variant("fp32", targeted=False)),
             heads=self.checkpoint.heads,
             macs_per_s=self.macs_per_s,
-            weight_bits=self._weight_bits,
+            target=TARGETS[self.target],
             judges=self.judges,
-            open_target=lambda levels: self._open(self._variant(precision, targeted="int8" in levels.values())),
+            open_path=lambda levels: self._open(self._variant(precision, targeted="int8" in levels.values())),
             certify=partial(self._certify, note=SEARCHED.format(self.judges.told)),
             say=self.say,
         )
@@ -182,10 +182,6 @@ class _Bench:
             variant=self._variant(precision, targeted="int8" in levels.values()),
             certificate=frontier.nearest.certificate,
         )
-
-    @property
-    def _weight_bits(self) -> int:
-        return TARGETS[self.target].weight_bits
 
     def _open(self, variant: Variant) -> Engine:
         return Engine(self.draft([variant]), verify=False)

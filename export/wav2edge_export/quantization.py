@@ -12,6 +12,7 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 
 from wav2edge.errors import ParityError
+from wav2edge.processor import TARGETS, Target
 from wav2edge_export.early_quantization import quantize_before_stacking
 from wav2edge_export.quiet import quiet_exporters
 
@@ -63,44 +64,53 @@ def assign(products: Sequence[WeightProduct], base: Level, parts: Mapping[str, L
     }
 
 
-def quantize_products(source: Path, target: Path, levels: Mapping[str, Level], *, weight_bits: int = 8) -> None:
-    """Write a copy of the fp32 graph with each weight product at its level.
-
-    int8 is symmetric and per channel, over 8-bit activations scaled anew for each clip; int4 is symmetric and per
-    block.
+def quantize_products(
+    source: Path, path: Path, levels: Mapping[str, Level], *, target: Target = TARGETS["vnni"]
+) -> None:
+    """Write a copy of the fp32 graph with each weight product at its level, and activations quantised early.
 
     Args:
         source: the fp32 graph.
-        target: the file to write.
+        path: the file to write.
         levels: by the name of the product; what is not named stays in floating point.
-        weight_bits: of int8, see ``wav2edge.processor.TARGETS``.
+        target: the processors whose 8-bit products it is made for.
 
     Raises:
         ParityError: ONNX Runtime left a product in floating point that was to be quantised.
     """
-    target.write_bytes(source.read_bytes())
+    quantize_in_place(source, path, levels, target=target)
+    quantize_before_stacking(path)
+
+
+def quantize_in_place(source: Path, path: Path, levels: Mapping[str, Level], *, target: Target) -> None:
+    """The same with each product quantised between its own input and output.
+
+    int8 is symmetric and per channel, over 8-bit activations scaled anew for each clip; int4 is symmetric and per
+    block.
+    """
+    path.write_bytes(source.read_bytes())
     with quiet_exporters():
         for level, quantize in _QUANTIZERS.items():
             names = [name for name, wanted in levels.items() if wanted == level]
             if names:
-                quantize(target, names, weight_bits)
-    _check_counts(target, levels)
-    quantize_before_stacking(target)
+                quantize(path, names, target)
+    _check_counts(path, levels)
 
 
-def _quantize_int8(path: Path, names: Sequence[str], weight_bits: int) -> None:
+def _quantize_int8(path: Path, names: Sequence[str], target: Target) -> None:
     quantize_dynamic(
         path,
         path,
         op_types_to_quantize=[WEIGHT_OPERATOR],
         nodes_to_quantize=names,
-        weight_type=QuantType.QInt8,
+        weight_type=QuantType.QInt8 if target.signed else QuantType.QUInt8,
         per_channel=True,
-        reduce_range=weight_bits < 8,
+        reduce_range=target.weight_bits < 8,
+        extra_options={"WeightSymmetric": True},
     )
 
 
-def _quantize_int4(path: Path, names: Sequence[str], weight_bits: int) -> None:
+def _quantize_int4(path: Path, names: Sequence[str], target: Target) -> None:
     model = onnx.load(str(path))
     # Its list of nodes to include is ignored where their operator is one it knows: the others are excluded.
     others = [node.name for node in model.graph.node if node.name not in set(names)]
@@ -116,7 +126,10 @@ def _quantize_int4(path: Path, names: Sequence[str], weight_bits: int) -> None:
     quantizer.model.save_model_to_file(str(path), use_external_data_format=False)
 
 
-_QUANTIZERS: dict[Level, Callable[[Path, Sequence[str], int], None]] = {"int8": _quantize_int8, "int4": _quantize_int4}
+_QUANTIZERS: dict[Level, Callable[[Path, Sequence[str], Target], None]] = {
+    "int8": _quantize_int8,
+    "int4": _quantize_int4,
+}
 """int8 goes first: it infers the shapes of the whole graph, which MatMulNBits hides from it."""
 
 

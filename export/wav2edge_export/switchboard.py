@@ -18,7 +18,8 @@ from onnx import GraphProto, NodeProto, TensorProto, helper, numpy_helper
 
 from wav2edge.batching import INPUT
 from wav2edge.device import import_onnxruntime, physical_cores
-from wav2edge_export.quantization import LEVELS, QUANTIZED_OPERATORS, Level, WeightProduct, quantize_products
+from wav2edge.processor import Target
+from wav2edge_export.quantization import LEVELS, QUANTIZED_OPERATORS, Level, WeightProduct, quantize_in_place
 
 SWITCHES = "switches"
 """The second input, ``[products] int64``: the place of each product's level in ``LEVELS``."""
@@ -32,11 +33,11 @@ class Switchboard:
         source: the fp32 graph.
         products: those that can be switched; the others stay in floating point.
         outputs: names of the outputs that are asked for.
-        weight_bits: of int8.
+        target: of int8.
     """
 
     def __init__(
-        self, source: Path, products: Sequence[WeightProduct], outputs: Sequence[str], *, weight_bits: int
+        self, source: Path, products: Sequence[WeightProduct], outputs: Sequence[str], *, target: Target
     ) -> None:
         self._outputs = list(outputs)
         self._places = {product.name: place for place, product in enumerate(products)}
@@ -47,7 +48,7 @@ class Switchboard:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
         with tempfile.TemporaryDirectory(prefix="wav2edge-") as folder:
-            path = _write(source, products, Path(folder), weight_bits=weight_bits)
+            path = _write(source, products, Path(folder), target=target)
             self._session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
     def outputs(
@@ -66,13 +67,13 @@ class Switchboard:
         return {name: value[0] for name, value in zip(self._outputs, values, strict=True)}
 
 
-def _write(source: Path, products: Sequence[WeightProduct], folder: Path, *, weight_bits: int) -> Path:
+def _write(source: Path, products: Sequence[WeightProduct], folder: Path, *, target: Target) -> Path:
     """The switchboard as a file; its weights lie beside it, since together they may be more than one file can hold."""
     model = onnx.load(str(source))
     branches: dict[Level, _Branches] = {"float": _Branches(model.graph)}
     for level in QUANTIZED_OPERATORS:
         path = folder / f"{level}.onnx"
-        quantize_products(source, path, dict.fromkeys((each.name for each in products), level), weight_bits=weight_bits)
+        quantize_in_place(source, path, dict.fromkeys((each.name for each in products), level), target=target)
         branches[level] = _Branches(onnx.load(str(path)).graph)
     nodes, names = [], {product.name: place for place, product in enumerate(products)}
     for node in model.graph.node:

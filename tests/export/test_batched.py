@@ -17,6 +17,7 @@ from wav2edge.cli import main
 from wav2edge.parity.certificate import PADDED
 from wav2edge.parity.repetition import plan_repetition
 from wav2edge.parity.signals import parity_grid, voiced
+from wav2edge.processor import TARGETS
 from wav2edge.verification import verify
 from wav2edge_export import exporting
 from wav2edge_export.graph import export_graph
@@ -140,7 +141,7 @@ def test_what_quantises_each_frame_by_itself_may_be_batched(kind, precision, che
     export_graph(load_checkpoint(checkpoints(kind)), tmp_path / "fp32.onnx", operators="fused", batched=True)
     recipe = RECIPES[precision]
     for parts in recipe.attempts_for(batched=True):
-        recipe.build(tmp_path / "fp32.onnx", tmp_path / "model.onnx", parts=parts, weight_bits=8)
+        recipe.build(tmp_path / "fp32.onnx", tmp_path / "model.onnx", parts=parts, target=TARGETS["vnni"])
     session = onnxruntime.InferenceSession(str(tmp_path / "model.onnx"), providers=["CPUExecutionProvider"])
     together = session.run(["logits"], pad_together(clips))[0]
     for clip, found in zip(clips, together, strict=True):

@@ -27,6 +27,7 @@ from wav2edge.parity.budget import Budget
 from wav2edge.parity.originals import Originals
 from wav2edge.parity.repetition import plan_repetition
 from wav2edge.parity.signals import parity_grid, voiced
+from wav2edge.processor import TARGETS
 from wav2edge.verification import verify
 from wav2edge_export import exporting, precision, quantization
 from wav2edge_export.exporting import export_bundle
@@ -176,7 +177,7 @@ def test_products_that_the_quantiser_skips_are_noticed(bundles, tmp_path, monkey
     monkeypatch.setattr(quantization, "quantize_dynamic", quantise_nothing)
     with pytest.raises(ParityError, match="0 products were quantised where"):
         RECIPES["int8"].build(
-            bundles("ctc").folder / "onnx/model.onnx", tmp_path / "int8.onnx", parts={}, weight_bits=8
+            bundles("ctc").folder / "onnx/model.onnx", tmp_path / "int8.onnx", parts={}, target=TARGETS["vnni"]
         )
 
 
@@ -280,7 +281,7 @@ def test_a_checkpoint_without_normalisation_gets_none_in_its_graph(tmp_path):
         ({"precisions": ()}, "each once"),
         ({"precisions": ("int8", "int8")}, "each once"),
         ({"operators": "magic"}, "standard or fused"),
-        ({"target": "z80"}, "vnni, avx2, native"),
+        ({"target": "z80"}, "vnni, avx2, exact, native"),
         ({"max_clips": 0}, "at least one clip"),
     ],
 )

@@ -14,7 +14,7 @@ from wav2edge.cli import main
 from wav2edge.errors import ParityError
 from wav2edge.parity.budget import Budget
 from wav2edge.parity.signals import parity_grid
-from wav2edge.processor import native_target
+from wav2edge.processor import TARGETS, native_target
 from wav2edge.verification import verify
 from wav2edge_export import half, precision, quantization
 from wav2edge_export.choices import PRECISIONS
@@ -25,6 +25,7 @@ from wav2edge_export.precision import RECIPES
 from wav2edge_export.quantization import INT4_BLOCK, assign, quantize_products, weight_products
 
 ONE_PRODUCT = "product"
+INT8, UINT8 = TensorProto.INT8, TensorProto.UINT8
 
 
 def product_graph(path, weights):
@@ -144,29 +145,30 @@ def test_four_bit_weights_and_their_scales_take_four_and_a_half_bits(tmp_path):
 # Targets
 
 
-def test_seven_bit_weights_make_exact_products_where_eight_bits_saturate(tmp_path):
+def test_seven_bit_or_unsigned_weights_make_exact_products_where_signed_eight_bits_saturate(tmp_path):
     if native_target()[0] == "vnni":
         pytest.skip("the products of this processor are exact; tests/runtime/test_processor.py has the arithmetic")
     source = product_graph(tmp_path / "fp32.onnx", np.ones((64, 32), np.float32))
     errors = {}
-    for weight_bits in (7, 8):
-        quantize_products(source, tmp_path / "int8.onnx", {ONE_PRODUCT: "int8"}, weight_bits=weight_bits)
+    for name, target in TARGETS.items():
+        quantize_products(source, tmp_path / "int8.onnx", {ONE_PRODUCT: "int8"}, target=target)
         (found,) = run(tmp_path / "int8.onnx", x=np.ones((16, 64), np.float32))
-        errors[weight_bits] = float(np.abs(found / 64 - 1).max())
-    assert errors[7] < 0.001
-    assert errors[8] > 0.4
+        errors[name] = float(np.abs(found / 64 - 1).max())
+    assert errors["vnni"] > 0.4
+    assert errors["avx2"] < 0.001
+    assert errors["exact"] < 0.005  # half a step of 8 bits
 
 
 def test_the_target_of_an_export_sets_the_range_of_its_weights_and_is_said(checkpoints, tmp_path, monkeypatch, capsys):
     anything = dataclasses.replace(RECIPES["int8"], budget=Budget())  # eight bits may saturate here
     monkeypatch.setitem(precision.RECIPES, "int8", anything)
-    for target, largest in (("vnni", 127), ("avx2", 64)):
+    for target, kind, largest in (("vnni", INT8, 127), ("avx2", INT8, 64), ("exact", UINT8, 255)):
         output = tmp_path / target
         assert main(["export", str(checkpoints("joint")), "--output", str(output), "--target", target]) == 0
         assert f"8-bit products are made for {target} (" in capsys.readouterr().err
         graph = onnx.load(str(output / "onnx/model_quantized.onnx")).graph
-        weights = [numpy_helper.to_array(each) for each in graph.initializer if each.data_type == TensorProto.INT8]
-        assert max(np.abs(each.astype(int)).max() for each in weights) == largest
+        quantized = [each for each in graph.initializer if each.data_type == kind and len(each.dims) == 2]
+        assert max(np.abs(numpy_helper.to_array(each).astype(int)).max() for each in quantized) == largest
 
 
 # Half precision

@@ -7,11 +7,12 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 
 from wav2edge.parity.signals import voiced
-from wav2edge_export.quantization import assign, quantize_products, weight_products
+from wav2edge.processor import TARGETS
+from wav2edge_export.quantization import assign, quantize_in_place, weight_products
 from wav2edge_export.sensitivity import Layer, divergence, layers_of, measure_sensitivities
 from wav2edge_export.switchboard import Switchboard
 
-WEIGHT_BITS = 7
+TARGET = TARGETS["avx2"]
 
 
 @pytest.fixture(scope="module")
@@ -26,12 +27,12 @@ def heads(bundles):
 
 @pytest.fixture(scope="module")
 def switchboard(source, heads):
-    return Switchboard(source, weight_products(source), heads.outputs, weight_bits=WEIGHT_BITS)
+    return Switchboard(source, weight_products(source), heads.outputs, target=TARGET)
 
 
 def separate(source, levels, path, clip):
     """The answer of a graph that was made for these levels alone."""
-    quantize_products(source, path, levels, weight_bits=WEIGHT_BITS)
+    quantize_in_place(source, path, levels, target=TARGET)
     session = onnxruntime.InferenceSession(str(path))
     names = [output.name for output in session.get_outputs()]
     return dict(zip(names, (value[0] for value in session.run(None, {"input_values": clip[None]})), strict=True))

@@ -56,7 +56,8 @@ def variant(target: str | None) -> Variant:
 def test_eight_bit_weights_are_reported_only_where_their_products_saturate(machine):
     machine("x86_64", "avx2")
     assert "--target avx2" in misfit(variant("vnni"))
-    assert misfit(variant("avx2")) is misfit(variant(None)) is misfit(variant("vnni"), "cuda") is None
+    assert misfit(variant("avx2")) is misfit(variant("exact")) is misfit(variant(None)) is None
+    assert misfit(variant("vnni"), "cuda") is None
     machine("x86_64", "avx2", "avx_vnni")
     assert misfit(variant("vnni")) is None
     machine("x86_64")  # a system that lists no features: nothing is known, so nothing is said
@@ -72,7 +73,7 @@ def test_who_looks_at_a_bundle_is_told_that_it_does_not_fit_and_who_runs_it_is_n
     machine("x86_64", "avx2")
     outcome = cli(words[0], own_bundle, *words[1:])
     assert outcome.code == 0
-    assert outcome.err.count("sums saturate and answers drift; export it with --target avx2") == 1
+    assert outcome.err.count("sums saturate and answers drift; export it with --target avx2 or exact") == 1
 
 
 def test_the_target_survives_in_the_manifest_and_inspect_shows_it(cli, own_bundle):
