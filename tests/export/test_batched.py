@@ -128,11 +128,13 @@ def test_the_certificate_refuses_a_graph_that_lets_padding_through(checkpoints, 
     assert not (tmp_path / "b").exists()
 
 
-def test_int8_is_refused_for_batches_before_anything_is_loaded(tmp_path, capsys):
-    assert main(["export", "nowhere", "--output", str(tmp_path / "b"), "--batched", "--precision", "fp32,int8"]) == 2
+@pytest.mark.parametrize("precision", ["int8", "auto"])
+def test_precisions_of_8_bit_products_are_refused_for_batches_before_anything_is_loaded(precision, tmp_path, capsys):
+    command = ["export", "nowhere", "--output", str(tmp_path / "b"), "--batched", "--precision", f"fp32,{precision}"]
+    assert main(command) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("wav2edge: int8 scales the activations of a whole batch together")
-    assert "with --batched, precisions are fp32" in line
+    assert line.startswith(f"wav2edge: {precision} scales the activations of a whole batch together")
+    assert "with --batched, precisions are fp32, int4, fp16" in line
 
 
 @pytest.mark.parametrize("precision", ["int4", "fp16"])
