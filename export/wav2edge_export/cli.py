@@ -17,16 +17,15 @@ def _add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--precision",
         metavar="LIST",
-        help="one or more with commas, the first is the bundle's default: "
-        + "; ".join(f"{name}: {summary}" for name, summary in PRECISIONS.items())
-        + " (default: int8, or fp32 with --batched)",
+        help="one or more with commas, the bundle's default first (default: int8, or fp32 with --batched). "
+        + "; ".join(f"{name}: {summary}" for name, summary in PRECISIONS.items()),
     )
     parser.add_argument(
         "--target",
         default=NATIVE,
         metavar="KIND",
-        help="; ".join(f"{name}: {target.summary}" for name, target in TARGETS.items())
-        + f"; {NATIVE} (default): what this processor is",
+        help=f"what 8-bit products are made for (default: {NATIVE}, what this processor is). "
+        + "; ".join(f"{name}: {target.summary}" for name, target in TARGETS.items()),
     )
     parser.add_argument(
         "--operators",
@@ -82,7 +81,7 @@ COMMAND = Command(
     examples="""\
   wav2edge export checkpoint/ --output bundle
   wav2edge export checkpoint/ --output bundle --precision int8,fp32 --data data/
-  wav2edge export checkpoint/ --output bundle --precision int8,int4 --target avx2
+  wav2edge export checkpoint/ --output bundle --precision auto,int8 --data data/ --target avx2
   wav2edge export checkpoint/ --output bundle --precision fp16 --batched
   wav2edge export facebook/wav2vec2-base-960h --output bundle --operators standard""",
 )

@@ -25,10 +25,9 @@ FEWEST_TERMS = 16
 """Products of fewer terms stay in floating point: that is the first convolution, which weighs nothing, and whose input
 is the waveform, where eight bits for the loudest sample leave two or three for the quiet ones."""
 INT4_BLOCK = 64
-"""Weights that share a scale: 4 + 32 / 64 = 4.5 bits each. At XLSR-53's shape a file of 32 would be 0.62 of the int8
-file and one of 128 is 0.53 of it."""
+"""Weights that share a scale: 4 + 32 / 64 = 4.5 bits each, 0.56 of int8's; blocks of 32 would be 0.62, of 128 0.53."""
 INT4_ACCURACY_LEVEL = 4
-"""8-bit activations in blocks of the weights', and integer products; without it MatMulNBits works in float and waits.
+"""8-bit activations, scaled for each row and block, and integer products; the default multiplies in float.
 
 https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.MatMulNBits
 """
