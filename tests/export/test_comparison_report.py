@@ -14,6 +14,7 @@ import pytest
 import soundfile
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from sklearn.isotonic import isotonic_regression
 
 from wav2edge.cli import main
 from wav2edge.errors import BenchmarkError
@@ -23,6 +24,7 @@ from wav2edge_export.comparison import cli as comparison_cli
 from wav2edge_export.comparison.answers import Quality
 from wav2edge_export.comparison.charts import LIGHT, draw_latency, draw_quality
 from wav2edge_export.comparison.comparison import Comparison, LeftOut, Row
+from wav2edge_export.comparison.labels import spread
 from wav2edge_export.comparison.markdown import to_html
 from wav2edge_export.comparison.report import write_report
 from wav2edge_export.comparison.story import headlines, on_a_terminal
@@ -300,6 +302,14 @@ def test_no_name_in_a_chart_covers_another_one(draw):
     boxes = [Text.get_window_extent(name) for name in names]
     assert len(boxes) == len(rows)
     assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
+
+
+def test_names_are_pushed_apart_as_isotonic_regression_has_it():
+    wanted = np.random.default_rng(7).uniform(0, 100, 12)
+    ranks = np.argsort(np.argsort(wanted))
+    expected = isotonic_regression(np.sort(wanted) - 13 * np.arange(12))[ranks] + 13 * ranks
+    np.testing.assert_allclose(spread(wanted.tolist(), 13), expected)
+    assert spread([0.0, 50.0], 13) == [0.0, 50.0]
 
 
 def test_markdown_becomes_the_elements_it_means():

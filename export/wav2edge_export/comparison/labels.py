@@ -23,11 +23,28 @@ LINE_POINTS, LETTER_POINTS = 13.0, 5.6
 def name_ends(axes: Axes, ends: Sequence[Point]) -> None:
     """Names to the right of the lines' ends, pushed apart where they would cover each other."""
     per_point = _laid_out(axes).dpi / 72
-    wanted = [(axes.transData.transform((x, y))[1] / per_point, x, y, row, colour) for x, y, row, colour in ends]
-    lowest = -np.inf
-    for height, x, y, row, colour in sorted(wanted, key=lambda each: each[0]):
-        lowest = max(height, lowest + LINE_POINTS)
-        _name(axes, (x, y, row, colour), offset=(14, lowest - height), side="left")
+    heights = [axes.transData.transform((x, y))[1] / per_point for x, y, _, _ in ends]
+    for point, height, place in zip(ends, heights, spread(heights, LINE_POINTS), strict=True):
+        _name(axes, point, offset=(14, place - height), side="left")
+
+
+def spread(wanted: Sequence[float], distance: float) -> list[float]:
+    """Places at least ``distance`` apart, in the order of the wanted ones and, in squares, as near to them as can be.
+
+    With the distances taken out, that is isotonic regression, here by pooling adjacent violators (Barlow, Bartholomew,
+    Bremner and Brunk, "Statistical Inference under Order Restrictions", 1972).
+    """
+    order = np.argsort(wanted, kind="stable")
+    pools: list[list[float]] = []
+    for number, index in enumerate(order):
+        pools.append([wanted[index] - number * distance])
+        while len(pools) > 1 and np.mean(pools[-2]) > np.mean(pools[-1]):
+            last = pools.pop()
+            pools[-1] += last
+    level = np.concatenate([np.full(len(pool), np.mean(pool)) for pool in pools])
+    places = np.empty(len(wanted))
+    places[order] = level + distance * np.arange(len(wanted))
+    return places.tolist()
 
 
 def name_points(axes: Axes, points: Sequence[Point]) -> None:

@@ -148,7 +148,7 @@ tbody tr:last-child > * {{ border-bottom:0 }}
 tbody th strong {{ color:var(--ours) }}
 ul {{ padding-left:1.2em; margin:.4em 0; font-size:15px }} li {{ margin:.3em 0 }}
 code {{ font:13px/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace; background:var(--page); padding:.12em .4em;
-  border-radius:5px; overflow-wrap:anywhere }}
+  border-radius:5px; overflow-wrap:anywhere }} td code {{ white-space:nowrap }}
 @media (max-width:640px) {{
   header, main {{ padding-left:12px; padding-right:12px }} header {{ padding-top:24px }}
   section, figure {{ padding:16px 14px; border-radius:12px }}

@@ -24,36 +24,38 @@ def main_table(comparison: Comparison) -> str:
     """Speed, memory, size and answers, one row a system."""
     lengths = comparison.durations_s
     judged = [row.quality for row in comparison.rows if row.quality is not None]
+    transcribed, labelled = any(each.wer for each in judged), any(each.accuracy for each in judged)
     header = [
         "system",
         *(f"{duration_s:g} s, ms" for duration_s in lengths),
+        "logit error, largest",
+        "logit error, RMS",
+        *["WER"] * transcribed,
+        *["accuracy"] * labelled,
         "load s",
         "cold start s",
         f"peak MB at {_slashed(f'{duration_s:g}' for duration_s in lengths)} s",
         "size MB",
-        "logit error, largest",
-        "logit error, RMS",
     ]
-    transcribed, labelled = any(each.wer for each in judged), any(each.accuracy for each in judged)
-    header += ["WER"] * transcribed + ["accuracy"] * labelled
     return markdown_table(header, (_cells(comparison, row, transcribed, labelled) for row in comparison.rows))
 
 
 def _cells(comparison: Comparison, row: Row, transcribed: bool, labelled: bool) -> list[str]:
     lengths, quality = comparison.durations_s, row.quality
     peaks = [row.peaks_bytes.get(duration_s) for duration_s in lengths]
-    cells = [
+    wer, accuracy = (None, None) if quality is None else (quality.wer, quality.accuracy)
+    return [
         _name(row),
         *(_latency(row, duration_s) for duration_s in lengths),
+        NOTHING if quality is None else f"{quality.largest_error:.2g}",
+        NOTHING if quality is None else f"{quality.rms_error:.2g}",
+        *[_rate(wer)] * transcribed,
+        *[_rate(accuracy)] * labelled,
         NOTHING if row.load_s is None else f"{row.load_s:.2f}",
         NOTHING if row.cold_start_s is None else f"{row.cold_start_s:.2f}",
         _slashed(NOTHING if peak is None else f"{peak / 1e6:.0f}" for peak in peaks),
         NOTHING if row.size_bytes is None else _megabytes(row.size_bytes),
-        NOTHING if quality is None else f"{quality.largest_error:.2g}",
-        NOTHING if quality is None else f"{quality.rms_error:.2g}",
     ]
-    wer, accuracy = (None, None) if quality is None else (quality.wer, quality.accuracy)
-    return cells + [_rate(wer)] * transcribed + [_rate(accuracy)] * labelled
 
 
 def ratio_table(comparison: Comparison) -> str:
