@@ -9,8 +9,10 @@ from Raw Speech", ICASSP 2018.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 from torch.nn import functional
@@ -46,12 +48,13 @@ def learn_to_hear(model: Wav2Vec2ForJointCTC, dataset: ClipDataset, *, steps: in
     geometry = ConvGeometry.of(model.config.conv_kernel, model.config.conv_stride)
     windows = (geometry.receptive_field - WINDOW) // WINDOW_STEP + 1
     rng, filters = np.random.default_rng((seed, 1)), mel_filters().to(model.device)
+    clips = [_normalized(dataset[index]["samples"]) for index in range(len(dataset))] if steps else []
     student = _Student(model, outputs=windows * BANDS)
     optimizer = torch.optim.AdamW(student.parameters(), LEARNING_RATE, weight_decay=0.0)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rise_and_fall(step, steps))
     unexplained = []
     for _ in track(range(steps), "learning to hear", steps):
-        waveforms = _crops(dataset, rng).to(model.device)
+        waveforms = _crops(clips, rng).to(model.device)
         wanted = _standardized(_spectra_of_frames(log_mel(waveforms, filters), windows, geometry))
         loss = functional.mse_loss(student(waveforms), wanted)
         optimizer.zero_grad()
@@ -89,12 +92,17 @@ def _rise_and_fall(step: int, steps: int) -> float:
     return min((step + 1) / warmup, 0.5 * (1 + math.cos(math.pi * step / max(1, steps))))
 
 
-def _crops(dataset: ClipDataset, rng: np.random.Generator) -> torch.Tensor:
-    """``[batch, samples]`` of random clips at random places, each of zero mean and unit variance."""
+def _normalized(samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Zero mean and unit variance, as models hear it."""
+    normalized: npt.NDArray[np.float32] = (samples - samples.mean()) / np.sqrt(samples.var() + 1e-7)
+    return normalized
+
+
+def _crops(clips: Sequence[npt.NDArray[np.float32]], rng: np.random.Generator) -> torch.Tensor:
+    """``[batch, samples]`` of random clips at random places."""
     crops = np.zeros((BATCH_SIZE, CROP), np.float32)
-    for row, index in enumerate(rng.integers(len(dataset), size=BATCH_SIZE)):
-        samples = dataset[int(index)]["samples"]
-        samples = (samples - samples.mean()) / np.sqrt(samples.var() + 1e-7)
+    for row, index in enumerate(rng.integers(len(clips), size=BATCH_SIZE)):
+        samples = clips[index]
         start = int(rng.integers(max(1, len(samples) - CROP + 1)))
         part = samples[start : start + CROP]
         crops[row, : len(part)] = part

@@ -53,7 +53,7 @@ PRESETS: dict[str, Preset] = {
             "hearing_steps": 400,
             "learning_rate": 1e-3,
             "batch_size": 4,
-            "epochs": 18,
+            "epochs": 15,
             "warmup_steps": 100,
             "class_weight": 2.0,
             "eval_steps": 388,

@@ -198,7 +198,7 @@ def training_arguments(
         warmup_steps=options.warmup_steps,
         lr_scheduler_type=options.schedule,
         weight_decay=options.weight_decay,
-        optim="adamw_torch",
+        optim="adamw_torch_fused",
         seed=options.seed,
         fp16=precision == "fp16",
         bf16=precision == "bf16",
