@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from os import PathLike
-from typing import Literal, overload
+from typing import TYPE_CHECKING, Literal, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -14,13 +14,19 @@ import numpy.typing as npt
 from wav2edge.audio import AudioSource, Clip, load_clip
 from wav2edge.batching import INPUT, MASK, pad_together
 from wav2edge.bundle import Bundle
-from wav2edge.device import open_session
+from wav2edge.device import give_back_memory, open_session
 from wav2edge.errors import BundleError, DeviceError, UsageError, Wav2EdgeError
 from wav2edge.geometry import ConvGeometry
 from wav2edge.heads import Heads
 from wav2edge.ordering import attempt, in_batches, ordered, settled
 from wav2edge.recognizer import Recognizer
 from wav2edge.result import Result
+
+if TYPE_CHECKING:
+    from onnxruntime import RunOptions
+
+LONG_S = 15.0
+"""Audio longer than this is answered in seconds, so that asking the system for memory again costs nothing beside it."""
 
 
 class Engine(Recognizer):
@@ -58,6 +64,7 @@ class Engine(Recognizer):
             finally:
                 if check is not None:
                     check.result()
+        self._give_back = give_back_memory(self.device)
         self._pid = os.getpid()
         self._check_inputs()
         self._check_outputs()
@@ -103,9 +110,8 @@ class Engine(Recognizer):
         padded = [self.pad_to_a_frame(clip) for clip in clips]
         names = list(self.heads.outputs)
         try:
-            values = self._session.run(
-                names, pad_together(padded) if self.variant.batched else {INPUT: padded[0][None]}
-            )
+            feeds = pad_together(padded) if self.variant.batched else {INPUT: padded[0][None]}
+            values = self._session.run(names, feeds, self._run_options(sum(map(len, padded))))
         except Exception as error:  # its bindings raise a dozen unrelated types
             reason = " ".join(str(error).split())
             longest_s = max(map(len, padded)) / self.geometry.rate_hz
@@ -117,9 +123,9 @@ class Engine(Recognizer):
         rows = [dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)]
         return [self._own_frames(row, len(clip)) for row, clip in zip(rows, padded, strict=True)]
 
-    def _feeds(self, clips: Sequence[npt.NDArray[np.float32]]) -> dict[str, npt.NDArray[np.generic]]:
-        """The inputs of the graph by their names."""
-        return pad_together(clips) if self.variant.batched else {INPUT: clips[0][None]}
+    def _run_options(self, samples: int) -> RunOptions | None:
+        """How to answer so much audio: after a long clip the memory that only it needed goes back to the system."""
+        return self._give_back if samples > LONG_S * self.geometry.rate_hz else None
 
     def _own_frames(
         self, outputs: dict[str, npt.NDArray[np.float32]], samples: int

@@ -122,7 +122,7 @@ def test_map_in_batches_holds_a_few_batches_only(batched, clips):
 class Broken:
     """Stands in for a session that fails on long batches and gives NaN for the first clip of short ones."""
 
-    def run(self, names, feeds):
+    def run(self, names, feeds, options=None):
         batch, samples = feeds["input_values"].shape
         if samples > 20_000:
             raise RuntimeError("Failed to allocate\nmemory for requested buffer")

@@ -147,13 +147,40 @@ def test_a_bundle_of_one_head_answers_with_that_head_only(edit_manifest, second)
     assert result.label in labels
 
 
+# Long clips
+
+
+class Observed:
+    """A session that remembers the options of its calls."""
+
+    def __init__(self, session):
+        self.session, self.options = session, []
+
+    def run(self, names, feeds, options=None):
+        self.options.append(options)
+        return self.session.run(names, feeds, options)
+
+
+def test_only_after_a_long_clip_memory_goes_back_to_the_system(bundle, monkeypatch):
+    engine = wav2edge.load(bundle)
+    observed = Observed(engine._session)
+    monkeypatch.setattr(engine, "_session", observed)
+    long = tiny_bundle.noise(16 * 16_000)
+    answer = engine.outputs(long)
+    engine.outputs(long[:16_000])
+    shrinking, usual = observed.options
+    assert shrinking.get_run_config_entry("memory.enable_memory_arena_shrinkage") == "cpu:0"
+    assert usual is None
+    np.testing.assert_array_equal(answer["logits"], engine.outputs(long)["logits"])
+
+
 # When the device fails
 
 
 class Broken:
     """Stands in for a session that fails on long clips and gives NaN for short ones."""
 
-    def run(self, names, feeds):
+    def run(self, names, feeds, options=None):
         if feeds["input_values"].size > 20_000:
             raise RuntimeError("Failed to allocate\nmemory for requested buffer")
         return [np.full((1, 1, 4), np.nan, np.float32) for _ in names]
