@@ -21,8 +21,8 @@ import numpy as np
 import numpy.typing as npt
 
 import wav2edge
-from wav2edge.benchmark.child import peak_memory_bytes
 from wav2edge.benchmark.environment import environment
+from wav2edge.benchmark.resident import peak_memory_bytes, resident_sizes
 from wav2edge.geometry import SAMPLE_RATE_HZ
 from wav2edge.progress import track
 
@@ -40,9 +40,8 @@ class MemorySample:
 
 
 def memory_after(clips: int) -> MemorySample:
-    """What Linux says of this process, https://man7.org/linux/man-pages/man5/proc_pid_status.5.html."""
-    fields = (line.split(":") for line in Path("/proc/self/status").read_text().splitlines())
-    sizes = {name: int(value.split()[0]) * 1024 for name, value in fields if value.endswith(" kB")}
+    """What Linux says of this process."""
+    sizes = resident_sizes()
     return MemorySample(clips=clips, resident_bytes=sizes["VmRSS"], anonymous_bytes=sizes["RssAnon"])
 
 

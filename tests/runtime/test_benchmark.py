@@ -10,8 +10,9 @@ import pytest
 
 from wav2edge import UsageError, Wav2EdgeError
 from wav2edge.benchmark import BenchmarkPlan, LatencySample, benchmark
-from wav2edge.benchmark.child import peak_memory_bytes, synthetic_clip
+from wav2edge.benchmark.child import synthetic_clip
 from wav2edge.benchmark.environment import environment
+from wav2edge.benchmark.resident import peak_memory_bytes
 
 DURATIONS_S = (0.05, 0.2)
 
@@ -84,7 +85,7 @@ def test_the_synthetic_clip_is_as_long_as_asked_and_always_the_same():
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="only Linux passes a parent's peak on")
 def test_the_peak_memory_of_a_process_is_not_that_of_the_one_that_started_it(python):
-    code = "from wav2edge.benchmark.child import peak_memory_bytes; print(peak_memory_bytes())"
+    code = "from wav2edge.benchmark.resident import peak_memory_bytes; print(peak_memory_bytes())"
     ballast = np.ones(25_000_000)
     out, _ = python("-c", code).communicate()
     assert int(out) < ballast.nbytes

@@ -8,11 +8,11 @@ from __future__ import annotations
 import json
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from wav2edge.benchmark.resident import peak_memory_bytes
 from wav2edge.geometry import SAMPLE_RATE_HZ
 
 WARM_UP_RUNS = 3
@@ -24,24 +24,6 @@ def synthetic_clip(duration_s: float, *, seed: int = 0) -> npt.NDArray[np.float3
     noise = np.random.default_rng(seed).standard_normal(samples)
     envelope = 0.55 + 0.45 * np.sin(2 * np.pi * 4 * np.arange(samples) / SAMPLE_RATE_HZ)
     return (0.1 * noise * envelope).astype(np.float32)
-
-
-def peak_memory_bytes() -> int:
-    """Largest resident size this process has had.
-
-    Linux hands the peak of the process that started this one down through ``getrusage``, so ``/proc`` is asked first.
-    """
-    try:
-        lines = Path("/proc/self/status").read_text().splitlines()
-    except OSError:
-        lines = []
-    for line in lines:
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024
-    import resource  # not on Windows, where only this measurement is missing
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def main() -> None:

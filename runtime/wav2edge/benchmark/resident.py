@@ -1,0 +1,31 @@
+"""How much memory this process has, by what the system says of it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+STATUS = Path("/proc/self/status")
+"""https://man7.org/linux/man-pages/man5/proc_pid_status.5.html"""
+
+
+def resident_sizes() -> dict[str, int]:
+    """Linux's own names of sizes, such as ``VmRSS`` and ``RssAnon``, in bytes; empty on other systems."""
+    try:
+        fields = (line.split(":") for line in STATUS.read_text().splitlines())
+    except OSError:
+        return {}
+    return {name: int(value.split()[0]) * 1024 for name, value in fields if value.endswith(" kB")}
+
+
+def peak_memory_bytes() -> int:
+    """Largest resident size this process has had.
+
+    Linux hands the peak of the process that started this one down through ``getrusage``, so ``/proc`` is asked first.
+    """
+    if (peak := resident_sizes().get("VmHWM")) is not None:
+        return peak
+    import resource  # not on Windows, where only this measurement is missing
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
