@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from wav2edge.errors import CheckpointError, DataError
+from wav2edge.errors import CheckpointError, DataError, UsageError
 from wav2edge_train.cli import CHOICES, COMMAND
 from wav2edge_train.options import TrainingOptions
 from wav2edge_train.presets import PRESETS
@@ -74,5 +74,7 @@ def test_wrong_data_and_bases_are_typed_errors(parser: ArgumentParser, corpus: P
         COMMAND.run(parser.parse_args([str(tmp_path / "nowhere"), "--preset", "tiny", *output]))
     with pytest.raises(CheckpointError, match="no checkpoint there"):
         COMMAND.run(parser.parse_args([str(corpus), "--base", str(tmp_path / "nowhere"), *output]))
-    with pytest.raises(SystemExit):
-        parser.parse_args([str(corpus), "--preset", "tiny", "--base", "x", *output])
+    with pytest.raises(UsageError, match="'tiny' starts from random weights; --base goes with syllable-onset4 only"):
+        COMMAND.run(parser.parse_args([str(corpus), "--preset", "tiny", "--base", "x", *output]))
+    with pytest.raises(UsageError, match="nothing to start from; give --base CHECKPOINT or --preset NAME"):
+        COMMAND.run(parser.parse_args([str(corpus), *output]))

@@ -1,12 +1,18 @@
 from __future__ import annotations
 
-import pytest
+from pathlib import Path
 
-from wav2edge.errors import UsageError
-from wav2edge_train.bases import build_model, preset_base
+import pytest
+from transformers.utils import hub
+
+from wav2edge.errors import CheckpointError, UsageError
+from wav2edge_train.bases import Base, build_model, choose_base, preset_base
 from wav2edge_train.clips import Targets
 from wav2edge_train.options import TrainingOptions
 from wav2edge_train.presets import PRESETS
+from wav2edge_train.training import training_arguments
+
+FROM_RANDOM_WEIGHTS = [name for name, preset in PRESETS.items() if preset.base is None]
 
 
 @pytest.mark.parametrize(("name", "most_parameters"), [("tiny", 500_000), ("small", 1_500_000), ("medium", 21_000_000)])
@@ -21,7 +27,7 @@ def test_presets_are_small_and_nearly_all_their_weights_are_matrices(
     assert matrices >= 0.96 * sum(sizes.values())  # int8 then makes the graph less than 0.4 of its size
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", FROM_RANDOM_WEIGHTS)
 def test_presets_have_the_frames_of_wav2vec2_and_train_every_weight(name: str, targets: Targets) -> None:
     base, options = preset_base(name), TrainingOptions.of(PRESETS[name].training)
     assert [base.geometry.frames(samples) for samples in (399, 400, 16_000)] == [0, 1, 49]
@@ -33,3 +39,43 @@ def test_presets_have_the_frames_of_wav2vec2_and_train_every_weight(name: str, t
 def test_an_unknown_preset_is_refused_with_the_known_ones() -> None:
     with pytest.raises(UsageError, match="no preset 'huge'; choose tiny, small, medium"):
         preset_base("huge")
+
+
+CARD = {
+    "learning_rate": 0.0003,
+    "per_device_train_batch_size": 8,
+    "per_device_eval_batch_size": 8,
+    "seed": 42,
+    "gradient_accumulation_steps": 2,
+    "adam_beta1": 0.9,
+    "adam_beta2": 0.999,
+    "adam_epsilon": 1e-8,
+    "weight_decay": 0.0,
+    "lr_scheduler_type": "linear",
+    "warmup_steps": 200,
+    "max_steps": 1_680,
+    "eval_steps": 100,
+}
+"""What the reference card says, in the Trainer's words; its 70 epochs made 24 updates each."""
+
+
+def test_the_recipe_of_the_reference_run_has_its_hyper_parameters(base: Base, targets: Targets, tmp_path: Path) -> None:
+    recipe = PRESETS["syllable-onset4"]
+    options = TrainingOptions.of(recipe.training)
+    arguments = training_arguments(tmp_path, base, targets, options, "fp32")
+    assert {name: getattr(arguments, name) for name in CARD} == CARD
+    assert CARD["max_steps"] == 70 * (388 // 16)
+    assert (recipe.base, options.precision) == ("facebook/wav2vec2-large-xlsr-53", "fp16")
+
+
+def test_a_recipe_starts_from_a_local_copy_of_its_base(base: Base, tmp_path: Path) -> None:
+    base.config.save_pretrained(tmp_path)
+    assert choose_base("syllable-onset4", str(tmp_path)).weights == str(tmp_path)
+
+
+def test_without_a_network_the_recipe_s_base_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(hub.constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(CheckpointError, match="check the folder, or Hub name and network") as caught:
+        preset_base("syllable-onset4")
+    assert "\n" not in str(caught.value)

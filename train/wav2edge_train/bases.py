@@ -12,7 +12,7 @@ from wav2edge_train.clips import Targets
 from wav2edge_train.model import HEAD_NAMES, Wav2Vec2ForJointCTC
 from wav2edge_train.options import TrainingOptions
 from wav2edge_train.presets import PRESETS
-from wav2edge_train.quiet import first_line
+from wav2edge_train.quiet import first_line, quiet_transformers
 from wav2edge_train.vocabulary import make_feature_extractor
 
 
@@ -31,15 +31,36 @@ class Base:
         return ConvGeometry.of(self.config.conv_kernel, self.config.conv_stride)
 
 
-def preset_base(name: str) -> Base:
-    """The base that a preset describes.
+def choose_base(preset: str | None, checkpoint: str | None) -> Base:
+    """The base of a command line: a preset's, a checkpoint, or a recipe's with another copy of its checkpoint.
 
     Raises:
+        CheckpointError: there is no such checkpoint, or it is of another kind of model.
+        UsageError: there is no such preset, neither is given, or both and the preset starts from random weights.
+    """
+    if preset is None and checkpoint is None:
+        raise UsageError("nothing to start from; give --base CHECKPOINT or --preset NAME")
+    if preset is None or checkpoint is None:
+        return checkpoint_base(checkpoint) if checkpoint else preset_base(preset or "")
+    recipes = [name for name, each in PRESETS.items() if each.base]
+    if preset not in recipes:
+        raise UsageError(f"preset {preset!r} starts from random weights; --base goes with {', '.join(recipes)} only")
+    return checkpoint_base(checkpoint)
+
+
+def preset_base(name: str) -> Base:
+    """The base that a preset describes, or names.
+
+    Raises:
+        CheckpointError: a recipe's checkpoint cannot be had.
         UsageError: there is no such preset.
     """
     if name not in PRESETS:
         raise UsageError(f"no preset {name!r}; choose {', '.join(PRESETS)}")
-    config = Wav2Vec2Config(**PRESETS[name].architecture)
+    preset = PRESETS[name]
+    if preset.base is not None:
+        return checkpoint_base(preset.base)
+    config = Wav2Vec2Config(**preset.architecture)
     return Base(name=name, config=config, extractor=make_feature_extractor(layer_norm=True))
 
 
@@ -50,10 +71,11 @@ def checkpoint_base(source: str) -> Base:
         CheckpointError: there is none, or it is of another kind of model.
     """
     try:
-        config = AutoConfig.from_pretrained(source)
+        with quiet_transformers():
+            config = AutoConfig.from_pretrained(source)
     except (OSError, ValueError) as error:
         raise CheckpointError(
-            f"{source}: no checkpoint there ({first_line(error)}); check folder or Hub name"
+            f"{source}: no checkpoint there ({first_line(error)}); check the folder, or Hub name and network"
         ) from None
     if not isinstance(config, Wav2Vec2Config):
         raise CheckpointError(f"{source}: a {config.model_type} model; training starts from wav2vec2 checkpoints only")

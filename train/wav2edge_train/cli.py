@@ -62,10 +62,11 @@ CHOICES = (
 
 def _add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("data", metavar="DATA", type=Path, help="audiofolder with metadata.csv, or a .jsonl manifest")
-    start = parser.add_mutually_exclusive_group(required=True)
-    start.add_argument("--base", metavar="CHECKPOINT", help="wav2vec2 checkpoint to fine-tune: a folder or a Hub name")
+    parser.add_argument("--base", metavar="CHECKPOINT", help="wav2vec2 checkpoint to fine-tune: a folder or a Hub name")
     presets = "; ".join(f"{name}: {preset.summary}" for name, preset in PRESETS.items())
-    start.add_argument("--preset", choices=tuple(PRESETS), help=f"train from random weights; {presets}")
+    parser.add_argument(
+        "--preset", choices=tuple(PRESETS), help=f"a model with random weights, or a recipe for its --base; {presets}"
+    )
     parser.add_argument("--output", metavar="DIR", type=Path, required=True, help="folder of the new checkpoint")
     parser.add_argument("--resume", action="store_true", help="go on from the last saved step in --output")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
@@ -78,10 +79,10 @@ def _run(arguments: Namespace) -> int:
     preset = PRESETS[arguments.preset].training if arguments.preset else {}
     options = TrainingOptions.of(preset, {choice.field: getattr(arguments, choice.field) for choice in CHOICES})
 
-    from wav2edge_train.bases import checkpoint_base, preset_base
+    from wav2edge_train.bases import choose_base
     from wav2edge_train.training import train
 
-    base = preset_base(arguments.preset) if arguments.preset else checkpoint_base(arguments.base)
+    base = choose_base(arguments.preset, arguments.base)
     outcome = train(arguments.data, arguments.output, base=base, options=options, resume=arguments.resume)
     print(f"checkpoint, report.json and README.md are in {outcome.folder}", file=sys.stderr)
     if arguments.json:
@@ -99,6 +100,7 @@ COMMAND = Command(
     examples="""\
   wav2edge train data/ --base facebook/wav2vec2-large-xlsr-53 --output checkpoint
   wav2edge train data/ --preset small --output checkpoint
+  wav2edge train data/ --preset syllable-onset4 --base xlsr-53/ --output checkpoint
   wav2edge train data/ --preset small --output checkpoint --resume
   wav2edge train manifest.jsonl --base checkpoint/ --heads ctc --epochs 20 --learning-rate 1e-4 --output second""",
 )

@@ -1,4 +1,4 @@
-"""transformers talks on standard error and draws bars; here only what a user must know is said."""
+"""transformers and the Hub talk on standard error and draw bars; here only what a user must know is said."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from logging import CRITICAL
 
+from huggingface_hub.utils import logging as hub_logging
 from transformers.utils import logging
 
 LONGEST = 200
@@ -16,9 +17,11 @@ LONGEST = 200
 
 @contextmanager
 def quiet_transformers() -> Iterator[None]:
-    """Silence transformers' and PyTorch's warnings and bars inside the block."""
+    """Silence the warnings and bars of transformers, PyTorch and the Hub's client inside the block."""
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    hub_verbosity = hub_logging.get_verbosity()
     logging.set_verbosity(CRITICAL)
+    hub_logging.set_verbosity(CRITICAL)
     logging.disable_progress_bar()
     try:
         with warnings.catch_warnings():
@@ -26,6 +29,7 @@ def quiet_transformers() -> Iterator[None]:
             yield
     finally:
         logging.set_verbosity(verbosity)
+        hub_logging.set_verbosity(hub_verbosity)
         if bars:
             logging.enable_progress_bar()
 
