@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import ast
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-import yaml
+from huggingface_hub import ModelCard
+from matplotlib.image import imread
 from sklearn.metrics import classification_report
 from transformers.modelcard import make_markdown_table
 
 from wav2edge.report import ClassificationReport, Report
 from wav2edge.wer import WordErrors
 from wav2edge_train.card import Card, TrainingRow, figure_lines, rounded, title, training_table
+from wav2edge_train.charts import write_charts
 from wav2edge_train.options import TrainingOptions
 from wav2edge_train.training import training_rows
 
@@ -195,21 +199,55 @@ def test_figures_are_rounded_as_the_card_rounds(value: object, written: str) -> 
     assert rounded(value) == written
 
 
-def test_the_card_opens_with_a_block_the_hub_can_read(rows: tuple[TrainingRow, ...]) -> None:
-    card = Card(
-        name="whistles",
-        base="facebook/wav2vec2-large-xlsr-53",
-        pretrained=True,
-        data="corpus",
-        clips={"training": 388, "evaluation": 97},
-        options=TrainingOptions(),
-        precision="fp16",
-        rows=rows,
-        final=report(SECOND_CLASS_ONE_OFF, 194 / WORDS, 0.1349),
+def card_text(rows: tuple[TrainingRow, ...], **fields: Any) -> str:
+    return Card(
+        **{
+            "name": "whistles",
+            "base": "facebook/wav2vec2-large-xlsr-53",
+            "pretrained": True,
+            "data": "corpus",
+            "clips": {"training": 388, "evaluation": 97},
+            "options": TrainingOptions(),
+            "precision": "fp16",
+            "rows": rows,
+            "final": report(SECOND_CLASS_ONE_OFF, 194 / WORDS, 0.1349),
+            **fields,
+        }
     ).text()
-    block = yaml.safe_load(card.split("---")[1])
-    assert block["metrics"] == ["accuracy", "wer"]
-    assert block["model-index"] == [{"name": "whistles", "results": []}]
+
+
+def test_the_hub_s_own_reader_finds_the_figures_in_the_metadata_block(rows: tuple[TrainingRow, ...]) -> None:
+    data = ModelCard(card_text(rows)).data
+    assert (data.license, data.library_name, data.pipeline_tag) == (
+        "apache-2.0",
+        "transformers",
+        "automatic-speech-recognition",
+    )
+    assert data.base_model == "facebook/wav2vec2-large-xlsr-53"
+    assert data.metrics == ["accuracy", "f1", "precision", "recall", "wer"]
+    found = {result.metric_type: (result.task_type, result.metric_value) for result in data.eval_results}
+    assert found == {
+        "accuracy": ("audio-classification", 0.9897),
+        "f1": ("audio-classification", 0.9912),
+        "precision": ("audio-classification", 0.9907),
+        "recall": ("audio-classification", 0.9919),
+        "wer": ("automatic-speech-recognition", 0.2258),
+    }
+    for result in data.eval_results:
+        assert (result.dataset_type, result.dataset_name, result.dataset_split) == (
+            "audiofolder",
+            "corpus",
+            "validation",
+        )
+
+
+def test_a_model_from_random_weights_names_no_base(rows: tuple[TrainingRow, ...]) -> None:
+    assert ModelCard(card_text(rows, base="small", pretrained=False)).data.base_model is None
+    assert ModelCard(card_text(rows, base="/home/me/xlsr")).data.base_model is None
+
+
+def test_the_card_has_figures_and_hyper_parameters_in_the_cards_form(rows: tuple[TrainingRow, ...]) -> None:
+    card = card_text(rows)
     assert FINAL in card
     hyperparameters = card.split("during training:\n")[1].split("\n\n")[0].splitlines()
     assert hyperparameters[:11] == [
@@ -226,6 +264,39 @@ def test_the_card_opens_with_a_block_the_hub_can_read(rows: tuple[TrainingRow, .
         "- mixed_precision_training: Native AMP",
     ]
     assert "[facebook/wav2vec2-large-xlsr-53](https://huggingface.co/facebook/wav2vec2-large-xlsr-53)" in card
+    assert "- num_devices: 2\n- gradient_accumulation_steps: 2\n- total_train_batch_size: 32" in card_text(
+        rows, devices=2
+    )
+
+
+def test_the_confusion_matrix_is_a_table_that_can_be_read(rows: tuple[TrainingRow, ...]) -> None:
+    lines = card_text(rows).split("### Confusion matrix\n\n")[1].split("\n\n")[0].splitlines()
+    assert cells("\n".join(lines)) == [
+        ["true \\ heard", "0", "1", "2", "3"],
+        ["**0**", "26", "0", "0", "0"],
+        ["**1**", "0", "30", "1", "0"],
+        ["**2**", "0", "0", "26", "0"],
+        ["**3**", "0", "0", "0", "14"],
+    ]
+    assert len(set(map(len, lines))) == 1
+
+
+def test_the_card_says_which_step_was_kept_and_shows_the_charts(rows: tuple[TrainingRow, ...]) -> None:
+    card = card_text(rows, chosen_step=1600, charts=("loss.png", "confusion.png"))
+    assert "The weights are those of step 1600" in card
+    assert "![loss](loss.png)" in card
+    assert "![confusion](confusion.png)" in card
+
+
+def test_charts_are_drawn_of_what_there_are_figures_for(rows: tuple[TrainingRow, ...], tmp_path: Path) -> None:
+    drawn = write_charts(tmp_path, rows, report(SECOND_CLASS_ONE_OFF, 0.2, 0.1))
+    assert drawn == ("loss.png", "accuracy.png", "confusion.png")
+    for name in drawn:
+        pixels = imread(tmp_path / name)
+        assert min(pixels.shape[:2]) >= 400
+        assert pixels.std() > 0.02, f"{name} is blank"
+    only_heard = Report(clips=1, word_errors=WordErrors(edits=3, words=2))
+    assert write_charts(tmp_path, [], only_heard) == ()
 
 
 def test_a_run_without_evaluations_says_so() -> None:

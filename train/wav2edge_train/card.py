@@ -8,20 +8,14 @@ from importlib.metadata import version
 from typing import Any
 
 from wav2edge.report import Report
+from wav2edge_train.metadata import card_metadata
 from wav2edge_train.options import TrainingOptions
 
 LEADING_COLUMNS = ("Training Loss", "Epoch", "Step", "Validation Loss")
 FRAMEWORKS = {"Transformers": "transformers", "Pytorch": "torch", "Tokenizers": "tokenizers"}
 
 HEADER = """---
-license: {license}
-tags:
-- generated_from_trainer
-metrics:
-{metrics}
-model-index:
-- name: {name}
-  results: []
+{metadata}
 ---
 
 # {name}
@@ -29,7 +23,7 @@ model-index:
 {origin}
 It achieves the following results on the evaluation set:
 {figures}
-
+{confusion}
 ## Training and evaluation data
 
 {data}
@@ -44,7 +38,7 @@ The following hyperparameters were used during training:
 ### Training results
 
 {results}
-
+{charts}
 ### Framework versions
 
 {frameworks}
@@ -77,19 +71,24 @@ class Card:
     precision: str
     rows: Sequence[TrainingRow]
     final: Report
+    devices: int = 1
+    chosen_step: int | None = None
+    charts: Sequence[str] = ()
 
     def text(self) -> str:
         """The card as Markdown, with the metadata block that the Hub reads."""
-        figures = self.final.metrics()
+        hub_base = self.base if self.pretrained and self.base.count("/") == 1 else None
+        metadata = card_metadata(name=self.name, base=hub_base, data=self.data, report=self.final)
         return HEADER.format(
-            license="apache-2.0",
+            metadata=metadata.to_yaml(),
             name=self.name,
-            metrics="\n".join(f"- {name}" for name in ("accuracy", "wer") if name in figures),
             origin=self._origin(),
             figures=figure_lines(self.final),
+            confusion=_section("Confusion matrix", confusion_table(self.final)),
             data=f"{self.data}: " + ", ".join(f"{count} clips for {use}" for use, count in self.clips.items()) + ".",
-            hyperparameters=_bullets(hyperparameters(self.options, self.precision)),
-            results=training_table(self.rows),
+            hyperparameters=_bullets(hyperparameters(self.options, self.precision, self.devices)),
+            results=training_table(self.rows) + self._choice(),
+            charts="".join(f"\n![{chart.partition('.')[0]}]({chart})\n" for chart in self.charts),
             frameworks="\n".join(f"- {name} {version(package)}" for name, package in FRAMEWORKS.items()),
         )
 
@@ -98,6 +97,11 @@ class Card:
             return f"This model was trained from random weights (wav2edge's preset `{self.base}`)."
         link = f"[{self.base}](https://huggingface.co/{self.base})" if self.base.count("/") == 1 else f"`{self.base}`"
         return f"This model is a fine-tuned version of {link}."
+
+    def _choice(self) -> str:
+        if self.chosen_step is None:
+            return ""
+        return f"\n\nThe weights are those of step {self.chosen_step}, which had the best mean of accuracy and 1 - WER."
 
 
 def title(key: str) -> str:
@@ -119,7 +123,19 @@ def figure_lines(report: Report) -> str:
     return _bullets({title(key): rounded(value) for key, value in report.metrics().items()})
 
 
-def hyperparameters(options: TrainingOptions, precision: str) -> dict[str, Any]:
+def confusion_table(report: Report) -> str:
+    """Clips of each true class (rows) by the class that was heard, as Markdown; empty without a classifier."""
+    if report.classification is None:
+        return ""
+    names = [name.replace("|", r"\|") for name in report.classification.labels]
+    cells = [["true \\ heard", *names]]
+    cells += [[f"**{name}**", *map(str, row)] for name, row in zip(names, report.classification.confusion, strict=True)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    head, *body = ("| " + " | ".join(map(str.rjust, row, widths)) + " |" for row in cells)
+    return "\n".join((head, "|" + "|".join("-" * (width + 1) + ":" for width in widths) + "|", *body))
+
+
+def hyperparameters(options: TrainingOptions, precision: str, devices: int = 1) -> dict[str, Any]:
     """The choices under the card's names, in its order."""
     named: dict[str, Any] = {
         "learning_rate": options.learning_rate,
@@ -127,9 +143,12 @@ def hyperparameters(options: TrainingOptions, precision: str) -> dict[str, Any]:
         "eval_batch_size": options.batch_size,
         "seed": options.seed,
     }
+    if devices > 1:
+        named |= {"distributed_type": "multi-device", "num_devices": devices}
     if options.accumulation > 1:
         named["gradient_accumulation_steps"] = options.accumulation
-        named["total_train_batch_size"] = options.batch_size * options.accumulation
+    if devices * options.accumulation > 1:
+        named["total_train_batch_size"] = options.batch_size * options.accumulation * devices
     named["optimizer"] = "Adam with betas=(0.9,0.999) and epsilon=1e-08"
     named["lr_scheduler_type"] = options.schedule
     named["lr_scheduler_warmup_steps"] = options.warmup_steps
@@ -168,6 +187,10 @@ def _cells(row: TrainingRow) -> dict[str, str]:
     loss = "No log" if row.training_loss is None else rounded(row.training_loss)
     leading = (loss, rounded(round(row.epoch, 2)), str(row.step), rounded(figures.pop("loss", "")))
     return dict(zip(LEADING_COLUMNS, leading, strict=True)) | {title(k): rounded(v) for k, v in figures.items()}
+
+
+def _section(heading: str, text: str) -> str:
+    return f"\n### {heading}\n\n{text}\n" if text else ""
 
 
 def _bullets(figures: Mapping[str, Any]) -> str:

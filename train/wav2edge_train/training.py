@@ -20,6 +20,7 @@ from wav2edge.report import Report
 from wav2edge_train.augmentation import AUGMENTATIONS
 from wav2edge_train.bases import Base, build_model
 from wav2edge_train.card import Card, TrainingRow
+from wav2edge_train.charts import write_charts
 from wav2edge_train.clips import ClipDataset, Collator, Example, Targets, leave_out_too_short, prepare_examples
 from wav2edge_train.hearing import learn_to_hear
 from wav2edge_train.model import HEAD_NAMES, Wav2Vec2ForJointCTC
@@ -48,6 +49,7 @@ class TrainingOutcome:
     folder: Path
     report: Report
     rows: tuple[TrainingRow, ...]
+    chosen_step: int | None = None
 
 
 def train(
@@ -101,7 +103,12 @@ def train(
 
     save_processor(output, base.extractor, corpus.targets.vocabulary)
     report = examiner.examine(prediction, loss=(prediction.metrics or {})["final_loss"])
-    outcome = TrainingOutcome(folder=output, report=report, rows=training_rows(trainer.state.log_history))
+    outcome = TrainingOutcome(
+        folder=output,
+        report=report,
+        rows=training_rows(trainer.state.log_history),
+        chosen_step=trainer.state.best_global_step if options.keep == "best" else None,
+    )
     write_report_and_card(outcome, data.name, base, corpus, options, precision)
     return outcome
 
@@ -243,7 +250,7 @@ _BOOKKEEPING = {"runtime", "samples_per_second", "steps_per_second", "score", "m
 def write_report_and_card(
     outcome: TrainingOutcome, data: str, base: Base, corpus: Corpus, options: TrainingOptions, precision: str
 ) -> None:
-    """Write ``report.json`` and ``README.md`` beside the checkpoint."""
+    """Write ``report.json``, the charts and ``README.md`` beside the checkpoint."""
     card = Card(
         name=outcome.folder.resolve().name,
         base=base.name,
@@ -254,6 +261,8 @@ def write_report_and_card(
         precision=precision,
         rows=outcome.rows,
         final=outcome.report,
+        chosen_step=outcome.chosen_step,
+        charts=write_charts(outcome.folder, outcome.rows, outcome.report),
     )
     (outcome.folder / "README.md").write_text(card.text(), encoding="utf-8")
     report = json.dumps(outcome.report.to_dict(), indent=1, ensure_ascii=False, allow_nan=False)
