@@ -13,7 +13,6 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from wav2edge.benchmark.environment import environment
 from wav2edge.bundle import Bundle
 from wav2edge.progress import Progress
 from wav2edge_export.roofline import Roofline, roofline
@@ -40,11 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             measured[name] = roofline(graph, options.durations, options.threads, advance=progress.advance)
     for name, each in measured.items():
         print(f"## {name}\n\n{each.table()}\n")
-    record = {
-        "model": bundle.manifest.name,
-        "variants": {name: each.to_dict() for name, each in measured.items()},
-        "environment": environment(),
-    }
+    record = {"model": bundle.manifest.name, "variants": {name: each.to_dict() for name, each in measured.items()}}
     options.result.parent.mkdir(parents=True, exist_ok=True)
     options.result.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
