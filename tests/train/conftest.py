@@ -13,6 +13,7 @@ import soundfile
 import torch
 from transformers import Wav2Vec2Config
 
+from wav2edge_train import comparison
 from wav2edge_train.bases import Base
 from wav2edge_train.clips import Targets
 from wav2edge_train.options import TrainingOptions
@@ -31,6 +32,12 @@ def two_threads() -> Iterator[None]:
     torch.set_num_threads(2)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(autouse=True)
+def quick_comparisons(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As few rounds of timing as there may be: tests look at everything but the times."""
+    monkeypatch.setattr(comparison, "LONGEST_S", 0.0)
 
 
 def whistle(text: str, *, letter_s: float = 0.12, seed: int = 0) -> npt.NDArray[np.float32]:

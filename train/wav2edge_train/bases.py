@@ -9,9 +9,11 @@ from transformers import AutoConfig, Wav2Vec2Config, Wav2Vec2FeatureExtractor
 from wav2edge.errors import CheckpointError, UsageError
 from wav2edge.geometry import ConvGeometry
 from wav2edge_train.clips import Targets
+from wav2edge_train.layers import choose_layers, keep_layers
 from wav2edge_train.model import HEAD_NAMES, Wav2Vec2ForJointCTC
 from wav2edge_train.options import TrainingOptions
 from wav2edge_train.presets import PRESETS
+from wav2edge_train.pruning import pruned_width
 from wav2edge_train.quiet import first_line, quiet_transformers
 from wav2edge_train.vocabulary import make_feature_extractor
 
@@ -86,18 +88,40 @@ def checkpoint_base(source: str) -> Base:
     return Base(name=source, config=config, extractor=extractor, weights=source)
 
 
+def check_size(base: Base, options: TrainingOptions) -> None:
+    """Raise a UsageError where a model as small as the options say cannot be made from the base."""
+    starting_layers(base, options)
+    if options.prune_ffn:
+        pruned_width(base.config.intermediate_size, options.prune_ffn)
+        if base.weights is None:
+            raise UsageError("prune_ffn needs a trained base; random weights use all of their width alike")
+
+
+def starting_layers(base: Base, options: TrainingOptions) -> tuple[int, ...]:
+    """The transformer layers of the base that training starts with.
+
+    Raises:
+        UsageError: it has fewer than are asked for.
+    """
+    there = base.config.num_hidden_layers
+    wanted = there if options.encoder_layers is None else options.encoder_layers
+    return choose_layers(there, wanted, options.layers_from)
+
+
 def build_model(base: Base, targets: Targets, options: TrainingOptions, shortest_frames: int) -> Wav2Vec2ForJointCTC:
     """The model to train, with heads for the targets.
 
     Args:
         base: where to start from.
         targets: what the heads are taught.
-        options: the weights of the losses, and whether the feature encoder is frozen.
+        options: the weights of the losses, the layers to start with, and whether the feature encoder is frozen.
         shortest_frames: frames of the shortest clip; masks of SpecAugment must fit in it.
 
     Raises:
         CheckpointError: the weights of the base cannot be read.
+        UsageError: it has fewer layers than are asked for.
     """
+    kept = starting_layers(base, options)
     config = joint_config(base.config, targets, options, shortest_frames)
     if base.weights is None:
         model = Wav2Vec2ForJointCTC(config)
@@ -106,6 +130,8 @@ def build_model(base: Base, targets: Targets, options: TrainingOptions, shortest
             model = Wav2Vec2ForJointCTC.from_pretrained(base.weights, config=config, ignore_mismatched_sizes=True)
         except Exception as error:  # safetensors, pickle and the Hub each raise their own kind
             raise CheckpointError(f"{base.name}: its weights cannot be read ({first_line(error)})") from None
+    if len(kept) < base.config.num_hidden_layers:
+        keep_layers(model, kept)
     if options.freeze_feature_encoder:
         model.freeze_feature_encoder()
     return model

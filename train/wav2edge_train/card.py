@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Any
 
 from wav2edge.report import Report
+from wav2edge_train.comparison import Comparison
 from wav2edge_train.metadata import card_metadata
-from wav2edge_train.options import TrainingOptions
+from wav2edge_train.options import DistillationOptions, TrainingOptions
 
 LEADING_COLUMNS = ("Training Loss", "Epoch", "Step", "Validation Loss")
 FRAMEWORKS = {"Transformers": "transformers", "Pytorch": "torch", "Tokenizers": "tokenizers"}
@@ -23,7 +24,7 @@ HEADER = """---
 {origin}
 It achieves the following results on the evaluation set:
 {figures}
-{confusion}
+{confusion}{comparison}
 ## Training and evaluation data
 
 {data}
@@ -74,6 +75,8 @@ class Card:
     devices: int = 1
     chosen_step: int | None = None
     charts: Sequence[str] = ()
+    distillation: DistillationOptions | None = None
+    comparison: Comparison | None = None
 
     def text(self) -> str:
         """The card as Markdown, with the metadata block that the Hub reads."""
@@ -86,7 +89,11 @@ class Card:
             figures=figure_lines(self.final),
             confusion=_section("Confusion matrix", confusion_table(self.final)),
             data=f"{self.data}: " + ", ".join(f"{count} clips for {use}" for use, count in self.clips.items()) + ".",
-            hyperparameters=_bullets(hyperparameters(self.options, self.precision, self.devices)),
+            comparison=_section("Beside the model it comes from", self._comparison()),
+            hyperparameters=_bullets(
+                hyperparameters(self.options, self.precision, self.devices)
+                | (asdict(self.distillation) if self.distillation is not None else {})
+            ),
             results=training_table(self.rows) + self._choice(),
             charts="".join(f"\n![{chart.partition('.')[0]}]({chart})\n" for chart in self.charts),
             frameworks="\n".join(f"- {name} {version(package)}" for name, package in FRAMEWORKS.items()),
@@ -96,7 +103,17 @@ class Card:
         if not self.pretrained:
             return f"This model was trained from random weights (wav2edge's preset `{self.base}`)."
         link = f"[{self.base}](https://huggingface.co/{self.base})" if self.base.count("/") == 1 else f"`{self.base}`"
+        if self.distillation is not None:
+            return f"This model is a student of {link}, which it was distilled from."
         return f"This model is a fine-tuned version of {link}."
+
+    def _comparison(self) -> str:
+        if self.comparison is None:
+            return ""
+        return (
+            f"{self.comparison.table()}\n\nWER and accuracy are of the same evaluation set. Times are medians in"
+            " PyTorch on the CPU of the machine that trained, while the two took turns."
+        )
 
     def _choice(self) -> str:
         if self.chosen_step is None:
@@ -164,6 +181,9 @@ def hyperparameters(options: TrainingOptions, precision: str, devices: int = 1) 
         "ctc_weight": options.ctc_weight,
         "augmentation": options.augmentation,
         "hearing_steps": options.hearing_steps,
+        "encoder_layers": "all" if options.encoder_layers is None else options.encoder_layers,
+        "layers_from": options.layers_from,
+        "prune_ffn": options.prune_ffn,
     }
 
 

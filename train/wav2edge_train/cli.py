@@ -7,19 +7,22 @@ import sys
 from argparse import ArgumentParser, BooleanOptionalAction, Namespace
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wav2edge.cli.command import Command
 from wav2edge_train.augmentation import AUGMENTATIONS
-from wav2edge_train.options import HEAD_CHOICES, KEEP, PRECISIONS, SCHEDULES, TrainingOptions
+from wav2edge_train.options import HEAD_CHOICES, KEEP, LAYERS_FROM, PRECISIONS, SCHEDULES, TrainingOptions
 from wav2edge_train.presets import PRESETS
+
+if TYPE_CHECKING:
+    from wav2edge_train.training import TrainingOutcome
 
 # PyTorch and transformers take seconds to import, so they are imported when training starts, not for --help.
 
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """An option of the command line that is a field of ``TrainingOptions``, by the same name."""
+    """An option of the command line that is a field of ``TrainingOptions`` or of another class of options."""
 
     field: str
     help: str
@@ -27,11 +30,10 @@ class Choice:
     metavar: str | None = None
     choices: tuple[str, ...] | None = None
 
-    def add_to(self, parser: Any) -> None:
-        """Add it with its default in the help; None stands for what was not said."""
+    def add_to(self, parser: Any, default: Any, note: str = "") -> None:
+        """Add it with its default in the help, and a note on that; None stands for what was not said."""
         flag = "--" + self.field.replace("_", "-")
-        default = TrainingOptions.__dataclass_fields__[self.field].default
-        text = self.help if default is None else f"{self.help} (default: {default}, or the preset's)"
+        text = self.help if default is None else f"{self.help} (default: {default}{note})"
         if self.parse is bool:
             parser.add_argument(flag, action=BooleanOptionalAction, default=None, help=text)
         else:
@@ -56,6 +58,11 @@ CHOICES = (
     Choice(field="precision", choices=PRECISIONS, help="arithmetic; auto: fp32 on a CPU, mixed on a GPU"),
     Choice(field="eval_steps", parse=int, metavar="N", help="updates between two evaluations"),
     Choice(field="keep", choices=KEEP, help="which checkpoint becomes the result"),
+    Choice(
+        field="encoder_layers", parse=int, metavar="N", help="transformer layers to start with; the others are left"
+    ),
+    Choice(field="layers_from", choices=LAYERS_FROM, help="which layers these are"),
+    Choice(field="prune_ffn", parse=float, metavar="SHARE", help="take out this share of the feed-forward width first"),
     Choice(field="seed", parse=int, metavar="N", help="seed of everything random"),
 )
 
@@ -72,7 +79,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     how = parser.add_argument_group("how to train")
     for choice in CHOICES:
-        choice.add_to(how)
+        choice.add_to(how, getattr(TrainingOptions, choice.field), ", or the preset's")
 
 
 def _run(arguments: Namespace) -> int:
@@ -84,12 +91,21 @@ def _run(arguments: Namespace) -> int:
 
     base = choose_base(arguments.preset, arguments.base)
     outcome = train(arguments.data, arguments.output, base=base, options=options, resume=arguments.resume)
-    print(f"checkpoint, report.json and README.md are in {outcome.folder}", file=sys.stderr)
-    if arguments.json:
-        print(json.dumps(outcome.report.to_dict(), indent=2, ensure_ascii=False, allow_nan=False))
-    else:
-        print(outcome.report.table())
+    print_outcome(outcome, as_json=arguments.json)
     return 0
+
+
+def print_outcome(outcome: TrainingOutcome, *, as_json: bool) -> None:
+    """The report and, where a larger model is beside it, the comparison: on standard output, as text or as JSON."""
+    print(f"checkpoint, report.json and README.md are in {outcome.folder}", file=sys.stderr)
+    comparison = outcome.comparison
+    if as_json:
+        document = outcome.report.to_dict() | ({} if comparison is None else {"comparison": comparison.to_dict()})
+        print(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
+        return
+    print(outcome.report.table())
+    if comparison is not None:
+        print(f"\n{comparison.table()}")
 
 
 COMMAND = Command(
@@ -102,5 +118,6 @@ COMMAND = Command(
   wav2edge train data/ --preset small --output checkpoint
   wav2edge train data/ --preset syllable-onset4 --base xlsr-53/ --output checkpoint
   wav2edge train data/ --preset small --output checkpoint --resume
+  wav2edge train data/ --base checkpoint/ --encoder-layers 12 --prune-ffn 0.25 --output smaller
   wav2edge train manifest.jsonl --base checkpoint/ --heads ctc --epochs 20 --learning-rate 1e-4 --output second""",
 )

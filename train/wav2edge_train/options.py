@@ -12,6 +12,7 @@ from wav2edge_train.augmentation import AUGMENTATIONS
 PRECISIONS = ("auto", "fp32", "fp16", "bf16")
 SCHEDULES = ("linear", "cosine", "constant_with_warmup")
 KEEP = ("best", "last")
+LAYERS_FROM = ("first", "even")
 HEAD_CHOICES: dict[str, tuple[str, ...]] = {
     "auto": (),
     "both": ("ctc", "classification"),
@@ -28,6 +29,8 @@ class TrainingOptions:
     ``epochs`` is left aside when ``max_steps`` is given. ``batch_size`` clips go through the model at once, and
     ``accumulation`` of these batches make one update. ``eval_steps`` are updates between two evaluations.
     ``hearing_steps`` are updates of the head start in ``wav2edge_train.hearing``, for random weights only.
+    ``encoder_layers`` are the transformer layers to start with, all where it is None, and ``prune_ffn`` is the share of
+    their feed-forward width to take out before training; see ``wav2edge_train.layers`` and ``wav2edge_train.pruning``.
     """
 
     learning_rate: float = 3e-4
@@ -48,6 +51,9 @@ class TrainingOptions:
     augmentation: str = "none"
     eval_steps: int = 100
     keep: str = "best"
+    encoder_layers: int | None = None
+    layers_from: str = "first"
+    prune_ffn: float = 0.0
 
     def __post_init__(self) -> None:
         for name, known in _CHOICES.items():
@@ -61,6 +67,8 @@ class TrainingOptions:
                 raise UsageError(f"{name} is {getattr(self, name)}; it must be 0 or above")
         if self.max_steps is not None and self.max_steps < 1:
             raise UsageError(f"max_steps is {self.max_steps}; it must be above 0")
+        if not 0 <= self.prune_ffn < 1:
+            raise UsageError(f"prune_ffn is {self.prune_ffn}; it is a share, 0 or above and below 1")
         if self.class_weight == self.ctc_weight == 0:
             raise UsageError("class_weight and ctc_weight are both 0; nothing would be learnt")
 
@@ -72,10 +80,31 @@ class TrainingOptions:
         return cls(**{name: value for name, value in given.items() if name in known})
 
 
+@dataclass(frozen=True, kw_only=True)
+class DistillationOptions:
+    """How much the teacher's answers count beside the labels' losses; see ``wav2edge_train.distillation``."""
+
+    temperature: float = 2.0
+    ctc_distill_weight: float = 1.0
+    class_distill_weight: float = 1.0
+    hidden_distill_weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.temperature > 0:
+            raise UsageError(f"temperature is {self.temperature}; it must be above 0")
+        weights = ("ctc_distill_weight", "class_distill_weight", "hidden_distill_weight")
+        for name in weights:
+            if not getattr(self, name) >= 0:
+                raise UsageError(f"{name} is {getattr(self, name)}; it must be 0 or above")
+        if not any(getattr(self, name) for name in weights):
+            raise UsageError("all three weights of distillation are 0; nothing would be learnt from the teacher")
+
+
 _CHOICES: dict[str, tuple[str, ...]] = {
     "precision": PRECISIONS,
     "schedule": SCHEDULES,
     "heads": tuple(HEAD_CHOICES),
     "augmentation": tuple(AUGMENTATIONS),
     "keep": KEEP,
+    "layers_from": LAYERS_FROM,
 }

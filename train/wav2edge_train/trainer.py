@@ -27,6 +27,9 @@ PADDED = -100
 LOSS_NAMES = ("loss", "ctc_loss", "class_loss")
 """Fields of ``JointOutput`` that are no predictions."""
 
+_TRUTHS = {"logits": "labels", "class_logits": "class_labels"}
+"""The scores of each head, and the input that holds what is true; a head without truths is not asked."""
+
 
 class JointTrainer(Trainer):
     """Trains ``Wav2Vec2ForJointCTC``; predictions are ``(token ids [clips, frames], class ids [clips])``.
@@ -56,10 +59,13 @@ class JointTrainer(Trainer):
         outputs = model(**inputs)
         if model.training:
             self._loss_count += 1
-            for name in LOSS_NAMES[1:]:
-                if (part := getattr(outputs, name)) is not None:
-                    self._loss_sums[name] = self._loss_sums.get(name, 0) + part.detach()
+            self.remember({name: part for name in LOSS_NAMES[1:] if (part := getattr(outputs, name)) is not None})
         return (outputs.loss, outputs) if return_outputs else outputs.loss
+
+    def remember(self, losses: Mapping[str, torch.Tensor]) -> None:
+        """Add the parts of a training loss to the means that are logged."""
+        for name, part in losses.items():
+            self._loss_sums[name] = self._loss_sums.get(name, 0) + part.detach()
 
     def prediction_step(
         self,
@@ -69,8 +75,9 @@ class JointTrainer(Trainer):
         ignore_keys: list[str] | None = None,
     ) -> tuple[torch.Tensor | None, Any, Any]:
         """The Trainer's own step, then the best token of each frame and the best class of each clip."""
+        unwanted = [*LOSS_NAMES, *(name for name, truth in _TRUTHS.items() if truth not in inputs)]
         loss, outputs, labels = cast(
-            "tuple[Any, Any, Any]", super().prediction_step(model, inputs, prediction_loss_only, list(LOSS_NAMES))
+            "tuple[Any, Any, Any]", super().prediction_step(model, inputs, prediction_loss_only, unwanted)
         )
         if outputs is None:
             return loss, None, labels
@@ -197,7 +204,7 @@ class Narrator(TrainerCallback):
     ) -> None:
         """Remember the training losses for the next line."""
         if logs and "loss" in logs:
-            self._losses = {name: logs[name] for name in LOSS_NAMES if name in logs}
+            self._losses = {name: value for name, value in logs.items() if name.endswith("loss")}
 
     def on_evaluate(
         self,

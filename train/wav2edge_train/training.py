@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +19,19 @@ from wav2edge.errors import DataError, TrainingError
 from wav2edge.progress import track
 from wav2edge.report import Report
 from wav2edge_train.augmentation import AUGMENTATIONS
-from wav2edge_train.bases import Base, build_model
+from wav2edge_train.bases import Base, build_model, check_size
 from wav2edge_train.card import Card, TrainingRow
 from wav2edge_train.charts import write_charts
 from wav2edge_train.clips import ClipDataset, Collator, Example, Targets, leave_out_too_short, prepare_examples
+from wav2edge_train.comparison import Comparison, compare_with
+from wav2edge_train.distillation import Distillation, DistillationTrainer
 from wav2edge_train.hearing import learn_to_hear
 from wav2edge_train.model import HEAD_NAMES, Wav2Vec2ForJointCTC
 from wav2edge_train.options import HEAD_CHOICES, TrainingOptions
 from wav2edge_train.precision import resolve_precision
+from wav2edge_train.pruning import prune_feed_forward
 from wav2edge_train.quiet import quiet_transformers
+from wav2edge_train.teacher import Teacher, original_of, taught_by
 from wav2edge_train.threads import threads_for
 from wav2edge_train.trainer import Examiner, JointTrainer, Narrator
 from wav2edge_train.vocabulary import build_vocabulary, save_processor
@@ -44,12 +49,16 @@ def say_on_stderr(line: str) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingOutcome:
-    """A finished run: where the checkpoint is, its report on the validation split, and the way there."""
+    """A finished run: where the checkpoint is, its report on the validation split, and the way there.
+
+    ``comparison`` is with the teacher, or with the base of a model that was made smaller and has the same heads.
+    """
 
     folder: Path
     report: Report
     rows: tuple[TrainingRow, ...]
     chosen_step: int | None = None
+    comparison: Comparison | None = None
 
 
 def train(
@@ -58,33 +67,41 @@ def train(
     *,
     base: Base,
     options: TrainingOptions,
+    distillation: Distillation | None = None,
     resume: bool = False,
     say: Say = say_on_stderr,
 ) -> TrainingOutcome:
     """Fine-tune ``base`` on the split ``train`` of a data set, and evaluate it on the split ``validation``.
+
+    A model that is made smaller is compared with the base afterwards, and a student with its teacher.
 
     Args:
         data: a folder with ``metadata.csv`` or a JSON-lines manifest, see ``wav2edge.dataset``.
         output: folder of the checkpoint, its report and its card.
         base: where to start from.
         options: how to train.
+        distillation: a teacher whose answers are learnt too; vocabulary and labels are then the teacher's.
         resume: go on from the last saved step of an earlier run in ``output``.
         say: receives the talk, line by line.
 
     Raises:
         DataError: the data set cannot be trained on; the message names the row.
         TrainingError: the output holds another run, or there is nothing to resume.
-        UsageError: this machine cannot train in the precision asked for.
+        UsageError: this machine cannot train in the precision asked for, or the base is too small for the options.
     """
+    check_size(base, options)
     precision = resolve_precision(options.precision)
     last_step = find_last_step(output, resume=resume)
     set_seed(options.seed)
-    corpus = prepare_corpus(data, base, options, say)
+    corpus = prepare_corpus(data, base, options, say, teacher=distillation.teacher if distillation else None)
 
     with quiet_transformers():
         model = build_model(base, corpus.targets, options, corpus.shortest_frames)
+        if options.prune_ffn:
+            prune_feed_forward(model, corpus.training, base.extractor, options.prune_ffn)
         examiner = Examiner(corpus.targets, corpus.transcriptions)
-        trainer = JointTrainer(
+        trainer_class = partial(DistillationTrainer, distillation=distillation) if distillation else JointTrainer
+        trainer = trainer_class(
             model=model,
             args=training_arguments(output / CHECKPOINTS, base, corpus.targets, options, precision),
             train_dataset=corpus.training,
@@ -99,18 +116,28 @@ def train(
                 learn_to_hear(model, corpus.training, steps=options.hearing_steps, seed=options.seed)
             trainer.train(resume_from_checkpoint=last_step)
             prediction = trainer.predict(corpus.validation, metric_key_prefix="final")
+        original = distillation.teacher if distillation else _larger_original(base, corpus.targets, options)
         model.save_pretrained(output)
+        save_processor(output, base.extractor, corpus.targets.vocabulary)
+        report = examiner.examine(prediction, loss=(prediction.metrics or {})["final_loss"])
+        comparison = None
+        if original is not None:
+            comparison = compare_with(original, (output.resolve().name, model, report), trainer, examiner)
 
-    save_processor(output, base.extractor, corpus.targets.vocabulary)
-    report = examiner.examine(prediction, loss=(prediction.metrics or {})["final_loss"])
     outcome = TrainingOutcome(
         folder=output,
         report=report,
         rows=training_rows(trainer.state.log_history),
         chosen_step=trainer.state.best_global_step if options.keep == "best" else None,
+        comparison=comparison,
     )
-    write_report_and_card(outcome, data.name, base, corpus, options, precision)
+    write_report_and_card(outcome, data.name, base, corpus, options, precision, distillation)
     return outcome
+
+
+def _larger_original(base: Base, targets: Targets, options: TrainingOptions) -> Teacher | None:
+    made_smaller = options.encoder_layers is not None or options.prune_ffn > 0
+    return original_of(base, targets) if made_smaller else None
 
 
 def find_last_step(output: Path, *, resume: bool) -> str | None:
@@ -143,15 +170,17 @@ class Corpus:
         return min(self.training.shortest_frames, self.validation.shortest_frames)
 
 
-def prepare_corpus(data: Path, base: Base, options: TrainingOptions, say: Say) -> Corpus:
-    """Read and check both splits; vocabulary and labels come from the training split alone.
+def prepare_corpus(
+    data: Path, base: Base, options: TrainingOptions, say: Say, *, teacher: Teacher | None = None
+) -> Corpus:
+    """Read and check both splits; vocabulary and labels come from the training split alone, or from the teacher.
 
     Raises:
         DataError: the data set cannot be trained on; the message names the row.
     """
     utterances = read_dataset(data)
     rows = {name: select_split(utterances, name) for name in ("train", "validation")}
-    targets = choose_targets(rows["train"], options)
+    targets = taught_by(teacher, rows["train"], options.heads) if teacher else choose_targets(rows["train"], options)
     examples = {name: load_examples(split, name, targets, base) for name, split in rows.items()}
     kept = leave_out_too_short(examples["train"], base.geometry, say)
     augmentation = AUGMENTATIONS[options.augmentation]
@@ -248,9 +277,15 @@ _BOOKKEEPING = {"runtime", "samples_per_second", "steps_per_second", "score", "m
 
 
 def write_report_and_card(
-    outcome: TrainingOutcome, data: str, base: Base, corpus: Corpus, options: TrainingOptions, precision: str
+    outcome: TrainingOutcome,
+    data: str,
+    base: Base,
+    corpus: Corpus,
+    options: TrainingOptions,
+    precision: str,
+    distillation: Distillation | None,
 ) -> None:
-    """Write ``report.json``, the charts and ``README.md`` beside the checkpoint."""
+    """Write ``report.json``, the charts, ``README.md`` and, where there is one, ``comparison.json``."""
     card = Card(
         name=outcome.folder.resolve().name,
         base=base.name,
@@ -263,10 +298,17 @@ def write_report_and_card(
         final=outcome.report,
         chosen_step=outcome.chosen_step,
         charts=write_charts(outcome.folder, outcome.rows, outcome.report),
+        distillation=distillation.options if distillation else None,
+        comparison=outcome.comparison,
     )
     (outcome.folder / "README.md").write_text(card.text(), encoding="utf-8")
-    report = json.dumps(outcome.report.to_dict(), indent=1, ensure_ascii=False, allow_nan=False)
-    (outcome.folder / "report.json").write_text(report, encoding="utf-8")
+    _write_json(outcome.folder / "report.json", outcome.report.to_dict())
+    if outcome.comparison is not None:
+        _write_json(outcome.folder / "comparison.json", outcome.comparison.to_dict())
+
+
+def _write_json(path: Path, document: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False), encoding="utf-8")
 
 
 def _opening(base: Base, model: Wav2Vec2ForJointCTC, corpus: Corpus, precision: str) -> str:

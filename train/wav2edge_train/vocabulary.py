@@ -18,23 +18,28 @@ WORD_DELIMITER, UNKNOWN, BLANK = "|", "[UNK]", "[PAD]"
 
 @dataclass(frozen=True, kw_only=True)
 class Vocabulary:
-    """``tokens[i]`` is the token of column ``i``: the characters in code point order, unknown, and the blank last."""
+    """``tokens[i]`` is the token of column ``i``: the characters in code point order, unknown, and the blank last.
+
+    A vocabulary that comes with a checkpoint may order them otherwise, and name the last two otherwise.
+    """
 
     tokens: tuple[str, ...]
+    unknown: str = UNKNOWN
+    blank: str = BLANK
 
     @property
     def blank_id(self) -> int:
         """Column of the CTC blank."""
-        return self.tokens.index(BLANK)
+        return self.tokens.index(self.blank)
 
     def encode(self, transcription: str) -> list[int]:
         """Token ids of a transcription; a character that training never saw becomes the unknown token."""
         index = {token: position for position, token in enumerate(self.tokens)}
-        return [index.get(character, index[UNKNOWN]) for character in transcription.replace(" ", WORD_DELIMITER)]
+        return [index.get(character, index[self.unknown]) for character in transcription.replace(" ", WORD_DELIMITER)]
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text of token ids as they are written, without the rules of CTC; undoes ``encode``."""
-        kept = [self.tokens[i] for i in ids if self.tokens[i] not in (UNKNOWN, BLANK)]
+        kept = [self.tokens[i] for i in ids if self.tokens[i] not in (self.unknown, self.blank)]
         return " ".join("".join(kept).replace(WORD_DELIMITER, " ").split())
 
 
@@ -82,8 +87,8 @@ def save_processor(folder: Path, extractor: Wav2Vec2FeatureExtractor, vocabulary
     )
     tokenizer = Wav2Vec2CTCTokenizer(
         str(file),
-        unk_token=UNKNOWN,
-        pad_token=BLANK,
+        unk_token=vocabulary.unknown,
+        pad_token=vocabulary.blank,
         word_delimiter_token=WORD_DELIMITER,
         bos_token=None,
         eos_token=None,

@@ -20,7 +20,10 @@ BUILTIN = {
     command.name: command for command in (run.COMMAND, evaluate.COMMAND, verify.COMMAND, inspect.COMMAND, bench.COMMAND)
 }
 PLUGINS = "wav2edge.commands"
-ORDER = ("demo", "train", "evaluate", "export", "verify", "inspect", "run", "bench")
+ORDER = ("demo", "train", "distill", "evaluate", "export", "verify", "inspect", "run", "bench")
+EXTRAS = {"distill": "train"}
+"""Which extra a verb comes with, where that has another name."""
+
 EXIT_CODES = """\
 exit codes: 0 all answered, 1 some inputs failed (the rest answered), 2 wrong usage,
             3 the bundle or the device cannot be used, 130 interrupted"""
@@ -110,7 +113,8 @@ def _plugins(verb: str | None) -> dict[str, Command]:
 def missing_extra(verb: str, error: ImportError) -> MissingDependencyError:
     """One sentence for a verb whose packages are not installed."""
     return MissingDependencyError(
-        f"`wav2edge {verb}` needs {error.name or error}, which is not installed; run: pip install 'wav2edge[{verb}]'"
+        f"`wav2edge {verb}` needs {error.name or error}, which is not installed;"
+        f" run: pip install 'wav2edge[{EXTRAS.get(verb, verb)}]'"
     )
 
 

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from argparse import ArgumentParser
+from pathlib import Path
+
+import pytest
+
+from wav2edge.cli.main import missing_extra
+from wav2edge.errors import CheckpointError, UsageError
+from wav2edge_train.distill_cli import COMMAND, DEFAULTS, DISTILLATION_CHOICES, STUDENT_CHOICES
+from wav2edge_train.options import DistillationOptions, TrainingOptions
+from wav2edge_train.training import TrainingOutcome
+
+QUICK = ["--max-steps", "1", "--eval-steps", "1", "--batch-size", "4", "--warmup-steps", "0"]
+
+
+@pytest.fixture
+def parser() -> ArgumentParser:
+    parser = ArgumentParser()
+    COMMAND.add_arguments(parser)
+    return parser
+
+
+def test_help_does_not_import_pytorch() -> None:
+    script = "import sys, wav2edge_train.distill_cli; print(any(n in sys.modules for n in ('torch', 'transformers')))"
+    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "False"
+
+
+def test_every_option_is_on_the_command_line_with_the_default_that_holds(parser: ArgumentParser) -> None:
+    assert {choice.field for choice in DISTILLATION_CHOICES} == set(DistillationOptions.__dataclass_fields__)
+    student = {choice.field for choice in STUDENT_CHOICES}
+    assert student == set(TrainingOptions.__dataclass_fields__) - {"hearing_steps"}
+    assert set(DEFAULTS) <= student
+    text = " ".join(parser.format_help().split())
+    for field, value in DEFAULTS.items():
+        assert f"--{field.replace('_', '-')}" in text
+        assert f"(default: {value})" in text
+    assert TrainingOptions.of(DEFAULTS)
+
+
+def test_every_example_is_a_command_that_parses(parser: ArgumentParser) -> None:
+    for line in COMMAND.examples.splitlines():
+        words = line.split()
+        assert words[:2] == ["wav2edge", "distill"]
+        assert parser.parse_args(words[2:]).output is not None
+
+
+def test_the_answer_is_strict_json_with_the_comparison_in_it(
+    parser: ArgumentParser,
+    run: tuple[TrainingOutcome, list[str]],
+    corpus: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    words = [str(run[0].folder), str(corpus), "--prune-ffn", "0.5", "--output", str(tmp_path / "student"), "--json"]
+    assert COMMAND.run(parser.parse_args([*words, *QUICK])) == 0
+    out, err = capfd.readouterr()
+    document = json.loads(out, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+    assert document["comparison"] == json.loads((tmp_path / "student" / "comparison.json").read_text())
+    assert document["comparison"]["large"]["name"] == "whistles"
+    assert "step 1 of 1" in err
+    assert "Traceback" not in err
+
+
+def test_a_student_as_large_as_its_teacher_and_a_missing_teacher_are_refused(
+    parser: ArgumentParser, corpus: Path, tmp_path: Path
+) -> None:
+    words = [str(tmp_path / "nowhere"), str(corpus), "--output", str(tmp_path / "student")]
+    with pytest.raises(UsageError, match="give --encoder-layers N, --prune-ffn SHARE, or both"):
+        COMMAND.run(parser.parse_args(words))
+    with pytest.raises(CheckpointError, match="no checkpoint there"):
+        COMMAND.run(parser.parse_args([*words, "--encoder-layers", "1"]))
+
+
+def test_what_is_not_installed_is_named_with_an_extra_that_exists() -> None:
+    error = missing_extra("distill", ModuleNotFoundError("no torch", name="torch"))
+    assert "run: pip install 'wav2edge[train]'" in str(error)

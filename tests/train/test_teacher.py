@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import (
+    PreTrainedModel,
+    Wav2Vec2Config,
+    Wav2Vec2CTCTokenizer,
+    Wav2Vec2ForCTC,
+    Wav2Vec2ForSequenceClassification,
+)
+
+from wav2edge.dataset import Utterance
+from wav2edge.errors import CheckpointError, DataError, UsageError
+from wav2edge_train.bases import checkpoint_base
+from wav2edge_train.clips import Targets
+from wav2edge_train.model import Wav2Vec2ForJointCTC
+from wav2edge_train.teacher import Teacher, load_teacher, original_of, taught_by
+from wav2edge_train.vocabulary import Vocabulary, make_feature_extractor, save_processor
+
+ConfigMaker = Callable[..., Wav2Vec2Config]
+TOKENS = ("|", "a", "b", "c", "[UNK]", "[PAD]")
+LABELS = {"id2label": {0: "no", 1: "yes"}, "label2id": {"no": 0, "yes": 1}}
+
+
+def save(folder: Path, model: PreTrainedModel, vocabulary: Vocabulary | None = None) -> Path:
+    model.save_pretrained(folder)
+    save_processor(folder, make_feature_extractor(layer_norm=True), vocabulary or Vocabulary(tokens=TOKENS))
+    return folder
+
+
+def rows(*transcriptions: str) -> list[Utterance]:
+    return [
+        Utterance(path=Path("x.wav"), where=f"metadata.csv:{line}", transcription=text, label="yes")
+        for line, text in enumerate(transcriptions, start=2)
+    ]
+
+
+@pytest.fixture
+def joint(config: ConfigMaker, tmp_path: Path) -> Path:
+    torch.manual_seed(0)
+    return save(tmp_path / "joint", Wav2Vec2ForJointCTC(config(**LABELS)))
+
+
+def test_a_teacher_brings_its_vocabulary_and_labels(joint: Path) -> None:
+    teacher = load_teacher(joint)
+    assert teacher.targets == Targets(vocabulary=Vocabulary(tokens=TOKENS), labels=("no", "yes"))
+    assert not teacher.model.training
+    assert taught_by(teacher, rows("ab", "c a"), "auto") == teacher.targets
+
+
+def test_a_plain_ctc_checkpoint_with_another_blank_teaches_what_it_answers(config: ConfigMaker, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    plain = Wav2Vec2ForCTC(config(pad_token_id=0)).eval()
+    vocabulary = Vocabulary(tokens=("<pad>", "A", "B", "|", "<unk>", "'"), unknown="<unk>", blank="<pad>")
+    teacher = load_teacher(save(tmp_path / "plain", plain, vocabulary))
+    assert teacher.targets == Targets(vocabulary=vocabulary, labels=None)
+    assert vocabulary.encode("A BZ") == [1, 3, 2, 4]
+    assert vocabulary.decode([1, 0, 3, 2, 4]) == "A B"
+    values = torch.randn(1, 4_000)
+    with torch.no_grad():
+        torch.testing.assert_close(teacher.model(values).logits, plain(values).logits, atol=1e-5, rtol=1e-5)
+
+
+def test_a_head_of_another_build_cannot_be_copied(config: ConfigMaker, tmp_path: Path) -> None:
+    folder = save(tmp_path / "classes", Wav2Vec2ForSequenceClassification(config(**LABELS)))
+    with pytest.raises(CheckpointError, match="can learn from a Wav2Vec2ForJointCTC or Wav2Vec2ForCTC only"):
+        load_teacher(folder)
+
+
+def test_a_tokenizer_that_writes_otherwise_is_refused(joint: Path) -> None:
+    Wav2Vec2CTCTokenizer(
+        str(joint / "vocab.json"),
+        unk_token="[UNK]",
+        pad_token="[PAD]",
+        bos_token=None,
+        eos_token=None,
+        do_lower_case=True,
+    ).save_pretrained(joint)
+    with pytest.raises(CheckpointError, match="changes the case of letters"):
+        load_teacher(joint)
+
+
+def test_letters_that_the_teacher_cannot_write_are_named_with_their_row(joint: Path) -> None:
+    with pytest.raises(DataError, match=r"metadata\.csv:3: the teacher joint cannot write 'x', 'ö'"):
+        taught_by(load_teacher(joint), rows("ab", "aöx"), "auto")
+
+
+def test_a_student_may_copy_one_head_of_two_but_none_that_is_not_there(joint: Path, config: ConfigMaker) -> None:
+    teacher = load_teacher(joint)
+    assert taught_by(teacher, rows("xyz"), "classification") == Targets(vocabulary=None, labels=("no", "yes"))
+    deaf = Teacher(name="deaf", model=teacher.model, targets=Targets(vocabulary=None, labels=("no", "yes")))
+    with pytest.raises(UsageError, match="the teacher deaf has no ctc head"):
+        taught_by(deaf, rows("ab"), "both")
+
+
+def test_a_base_is_compared_with_only_where_it_has_the_same_heads(joint: Path, config: ConfigMaker) -> None:
+    base = checkpoint_base(str(joint))
+    same = Targets(vocabulary=Vocabulary(tokens=TOKENS), labels=("no", "yes"))
+    found = original_of(base, same)
+    assert found is not None
+    assert found.name == "joint"
+    assert original_of(base, Targets(vocabulary=Vocabulary(tokens=TOKENS), labels=("no", "maybe"))) is None
+    (joint / "vocab.json").unlink()
+    assert original_of(base, same) is None

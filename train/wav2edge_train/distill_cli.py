@@ -1,0 +1,81 @@
+"""``wav2edge distill``: a smaller student of a trained checkpoint, and the two side by side."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import Any
+
+from wav2edge.cli.command import Command
+from wav2edge.errors import UsageError
+from wav2edge_train.cli import CHOICES, Choice, print_outcome
+from wav2edge_train.options import DistillationOptions, TrainingOptions
+
+DEFAULTS: dict[str, Any] = {
+    "layers_from": "even",
+}
+"""Where a student is trained otherwise than a model that is fine-tuned."""
+
+STUDENT_CHOICES = tuple(choice for choice in CHOICES if choice.field != "hearing_steps")
+"""A student starts from trained weights, which have learnt to hear."""
+
+DISTILLATION_CHOICES = (
+    Choice(field="temperature", parse=float, metavar="T", help="what scores are divided by before they are compared"),
+    Choice(field="ctc_distill_weight", parse=float, metavar="X", help="weight of the divergence over CTC frames"),
+    Choice(field="class_distill_weight", parse=float, metavar="X", help="weight of the divergence over classes"),
+    Choice(field="hidden_distill_weight", parse=float, metavar="X", help="weight of the last hidden states' distance"),
+)
+
+
+def _add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("teacher", metavar="TEACHER", help="trained joint or CTC checkpoint: a folder or a Hub name")
+    parser.add_argument("data", metavar="DATA", type=Path, help="audiofolder with metadata.csv, or a .jsonl manifest")
+    parser.add_argument("--output", metavar="DIR", type=Path, required=True, help="folder of the student's checkpoint")
+    parser.add_argument("--resume", action="store_true", help="go on from the last saved step in --output")
+    parser.add_argument("--json", action="store_true", help="print report and comparison as JSON")
+    learn = parser.add_argument_group("how to learn from the teacher")
+    for choice in DISTILLATION_CHOICES:
+        choice.add_to(learn, getattr(DistillationOptions, choice.field))
+    how = parser.add_argument_group("how to train")
+    for choice in STUDENT_CHOICES:
+        choice.add_to(how, DEFAULTS.get(choice.field, getattr(TrainingOptions, choice.field)))
+
+
+def _run(arguments: Namespace) -> int:
+    options = TrainingOptions.of(DEFAULTS, vars(arguments))
+    distillation = DistillationOptions(**_said(arguments, DISTILLATION_CHOICES))
+    if options.encoder_layers is None and not options.prune_ffn:
+        raise UsageError("a student is smaller than its teacher; give --encoder-layers N, --prune-ffn SHARE, or both")
+
+    from wav2edge_train.bases import checkpoint_base
+    from wav2edge_train.distillation import Distillation
+    from wav2edge_train.teacher import load_teacher
+    from wav2edge_train.training import train
+
+    outcome = train(
+        arguments.data,
+        arguments.output,
+        base=checkpoint_base(arguments.teacher),
+        options=options,
+        distillation=Distillation(teacher=load_teacher(arguments.teacher), options=distillation),
+        resume=arguments.resume,
+    )
+    print_outcome(outcome, as_json=arguments.json)
+    return 0
+
+
+def _said(arguments: Namespace, choices: tuple[Choice, ...]) -> dict[str, Any]:
+    said = {choice.field: getattr(arguments, choice.field) for choice in choices}
+    return {field: value for field, value in said.items() if value is not None}
+
+
+COMMAND = Command(
+    name="distill",
+    summary="train a smaller student on the answers of a trained checkpoint as well as on the labels",
+    add_arguments=_add_arguments,
+    run=_run,
+    examples="""\
+  wav2edge distill checkpoint/ data/ --encoder-layers 12 --output student
+  wav2edge distill checkpoint/ data/ --encoder-layers 12 --prune-ffn 0.25 --output student
+  wav2edge distill checkpoint/ data/ --encoder-layers 12 --output student --resume""",
+)
