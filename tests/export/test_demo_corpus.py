@@ -284,6 +284,15 @@ def test_a_text_without_sound_is_an_error(synthesizer: Synthesizer):
         synthesizer.speak("", voice="m3", rate_wpm=150, pitch=50)
 
 
+def test_text_of_another_language_is_spoken_in_that_language(synthesizer: Synthesizer):
+    def say(language: str) -> bytes:
+        return synthesizer.speak_text("zhong1 guo2", language=language, voice="m3", rate_wpm=140, pitch=50)[0].tobytes()
+
+    assert say("cmn") != say("en-us")
+    with pytest.raises(AudioError, match=r"could not say .* with voice nowhere\+m3"):
+        say("nowhere")
+
+
 def test_a_closed_synthesizer_says_so_instead_of_crashing():
     pytest.importorskip("espeakng_loader", reason=NEEDS_ESPEAK)
     with Synthesizer() as closed:
@@ -323,7 +332,7 @@ def test_noise_has_unit_power_and_the_slope_of_its_colour(exponent: float):
 def test_speech_and_noise_stand_in_a_ratio_within_the_limits():
     speech = tone_bursts(1)
     for seed in range(5):
-        clip = corpus._add_background(speech, np.random.default_rng(seed))
+        clip = corpus.add_background(speech, np.random.default_rng(seed))
         # The speech is known, so least squares at the best alignment tells it from the noise.
         correlation = np.correlate(clip, speech, "valid")
         start = int(np.argmax(correlation))

@@ -267,7 +267,7 @@ def _draw_cycles(labels: list[str], syllables: int, rng: np.random.Generator) ->
 
 def _record(folder: Path, utterance: _Utterance, synthesizer: Synthesizer, rng: np.random.Generator) -> Clip:
     """Speak, mix and write one clip."""
-    samples = _add_background(_say(utterance, synthesizer, rng), rng)
+    samples = add_background(_say(utterance, synthesizer, rng), rng)
     file_name = f"{utterance.split}/{utterance.number:04d}.flac"
     (folder / utterance.split).mkdir(exist_ok=True)
     pcm = np.rint(samples * _FULL_SCALE).astype(np.int16)
@@ -309,7 +309,7 @@ def _draw_integer(limits: tuple[int, int], rng: np.random.Generator) -> int:
     return int(rng.integers(*limits, endpoint=True))
 
 
-def _add_background(speech: Samples, rng: np.random.Generator) -> NDArray[np.float64]:
+def add_background(speech: Samples, rng: np.random.Generator) -> NDArray[np.float64]:
     """Put speech ``[n]`` between margins, under noise, at a level: ``[m]`` within [-1, 1]."""
     before, after = (round(margin_s * RATE_HZ) for margin_s in rng.uniform(*MARGIN_S_LIMITS, size=2))
     clip = np.pad(speech.astype(np.float64), (before, after))

@@ -29,7 +29,7 @@ from wav2edge.errors import AudioError, MissingDependencyError, UsageError
 from wav2edge_export.demo.acoustics import Samples, count_bursts, periodicity, timbre_db
 
 ACCENT = "en-us"
-"""The language under every variant; ``A:`` is its open back vowel."""
+"""The language under every variant that phonemes are spoken with; ``A:`` is its open back vowel."""
 
 # speak_lib.h, espeak_AUDIO_OUTPUT: the call returns when all samples have gone through the callback.
 _AUDIO_OUTPUT_SYNCHRONOUS = 2
@@ -189,7 +189,14 @@ class Synthesizer:
         return _usable_voices(self._installation)
 
     def speak(
-        self, phonemes: str, *, voice: str, rate_wpm: int, pitch: int, pitch_range: int = 50, word_gap: int = 0
+        self,
+        phonemes: str,
+        *,
+        voice: str,
+        rate_wpm: int,
+        pitch: int,
+        pitch_range: int = 50,
+        word_gap: int = 0,
     ) -> tuple[Samples, int]:
         """Speak phonemes.
 
@@ -208,21 +215,34 @@ class Synthesizer:
             UsageError: An argument is out of its range, the voice unknown, or the Synthesizer closed.
             AudioError: espeak-ng refused the text, or answered with silence.
         """
+        prosody = _prosody(rate_wpm=rate_wpm, pitch=pitch, pitch_range=pitch_range, word_gap=word_gap)
+        return self._say(f"[[{phonemes}]]", ACCENT, voice, prosody)
+
+    def speak_text(
+        self, text: str, *, language: str, voice: str, rate_wpm: int, pitch: int, pitch_range: int = 50
+    ) -> tuple[Samples, int]:
+        """Speak text of a language.
+
+        Args:
+            text: Words as they are written.
+            language: espeak-ng's name of a language, such as ``"cmn"``.
+            voice: As in `speak`, and so are the others, the result and the errors.
+            rate_wpm: As in `speak`.
+            pitch: As in `speak`.
+            pitch_range: As in `speak`.
+        """
+        prosody = _prosody(rate_wpm=rate_wpm, pitch=pitch, pitch_range=pitch_range, word_gap=0)
+        return self._say(text, language, voice, prosody)
+
+    def _say(self, text: str, language: str, voice: str, prosody: dict[int, int]) -> tuple[Samples, int]:
         if voice not in self._variants:
             # espeak-ng itself would say nothing and speak with the default voice.
             raise UsageError(f"espeak-ng has no voice variant {voice!r}; Synthesizer.voices() lists the usable ones")
-        settings = {
-            _PARAMETER_RATE: _within("rate_wpm", rate_wpm, RATE_WPM_LIMITS),
-            _PARAMETER_VOLUME: _VOLUME,
-            _PARAMETER_PITCH: _within("pitch", pitch, PITCH_LIMITS),
-            _PARAMETER_RANGE: _within("pitch_range", pitch_range, PITCH_LIMITS),
-            _PARAMETER_WORD_GAP: _within("word_gap", word_gap, WORD_GAP_LIMITS),
-        }
         with self._lock:
-            status = self._synthesise(f"[[{phonemes}]]", f"{ACCENT}+{voice}", settings)
+            status = self._synthesise(text, f"{language}+{voice}", prosody)
             samples = np.frombuffer(bytes(self._pcm), dtype=np.int16).astype(np.float32) / np.float32(_FULL_SCALE)
         if status != _EE_OK or not samples.any():
-            raise AudioError(f"espeak-ng could not say [[{phonemes}]] with voice {voice!r} (status {status})")
+            raise AudioError(f"espeak-ng could not say {text} with voice {language}+{voice} (status {status})")
         return samples, self.rate_hz
 
     def _initialise(self, library: ctypes.CDLL) -> int:
@@ -260,6 +280,16 @@ class Synthesizer:
         if wave and count > 0:
             self._pcm += ctypes.string_at(wave, count * np.dtype(np.int16).itemsize)
         return 0
+
+
+def _prosody(*, rate_wpm: int, pitch: int, pitch_range: int, word_gap: int) -> dict[int, int]:
+    return {
+        _PARAMETER_RATE: _within("rate_wpm", rate_wpm, RATE_WPM_LIMITS),
+        _PARAMETER_VOLUME: _VOLUME,
+        _PARAMETER_PITCH: _within("pitch", pitch, PITCH_LIMITS),
+        _PARAMETER_RANGE: _within("pitch_range", pitch_range, PITCH_LIMITS),
+        _PARAMETER_WORD_GAP: _within("word_gap", word_gap, WORD_GAP_LIMITS),
+    }
 
 
 def _within(name: str, value: int, limits: tuple[int, int]) -> int:
