@@ -35,7 +35,7 @@ class Road:
 
         Exit codes other than the ``accepted`` ones end the record.
         """
-        shown = shlex.join(["wav2edge", *(self._names.get(str(word), str(word)) for word in words)])
+        shown = self.command(*words)
         print(f"$ {shown}", file=sys.stderr, flush=True)
         started_s = time.monotonic()
         command = [sys.executable, "-m", "wav2edge", *map(str, words)]
@@ -44,6 +44,10 @@ class Road:
             finished.check_returncode()
         self.steps.append(Step(command=shown, seconds=round(time.monotonic() - started_s, 1)))
         return finished.stdout
+
+    def command(self, *words: str | Path) -> str:
+        """A command as the record shows it, without this machine's paths."""
+        return self.anonymous(shlex.join(["wav2edge", *map(str, words)]))
 
     def anonymous(self, text: str) -> str:
         """A text with the names that stand for this machine's paths."""

@@ -1,0 +1,54 @@
+"""The record of what was tried on syllables: each trial with its command and its intervals."""
+
+import json
+
+import pytest
+
+from benchmarks import syllables
+from benchmarks.road import Road
+
+REPORT = {"accuracy": 0.9, "macro avg_support": 100, "wer": 0.95, "mtrix": [[0]]}
+
+
+@pytest.fixture
+def commands(monkeypatch):
+    seen = []
+
+    def run(self, *words, accepted=(0,)):
+        seen.append(list(map(str, words)))
+        return json.dumps(REPORT)
+
+    monkeypatch.setattr(Road, "run", run)
+    return seen
+
+
+def trained(commands):
+    return [words for words in commands if words[0] == "train"]
+
+
+def test_a_trial_is_trained_once_and_judged_on_both_speakers(commands, tmp_path):
+    done = tmp_path / "out/small"
+    done.mkdir(parents=True)
+    (done / "report.json").write_text("{}")
+    arguments = [str(tmp_path / "data"), "--output", str(tmp_path / "out"), "--result", str(tmp_path / "record.json")]
+    syllables.main(arguments)
+    assert [words[-1] for words in trained(commands)] == [str(tmp_path / "out/small-tones-only")]
+    record = json.loads((tmp_path / "record.json").read_text())
+    assert list(record["trials"]) == ["small", "small-tones-only"]
+    assert (
+        record["trials"]["small"]["training"] == "wav2edge train DATA --preset small --epochs 24 --output OUTPUT/small"
+    )
+    assert str(tmp_path) not in (tmp_path / "record.json").read_text()
+
+
+def test_accuracy_comes_with_its_interval():
+    row = syllables.judged(REPORT, "test")
+    low, high = row["accuracy_interval"]
+    assert low == pytest.approx(0.8256, abs=1e-3)
+    assert high == pytest.approx(0.9448, abs=1e-3)
+    assert row["on"] == "speaker never heard"
+
+
+def test_with_a_model_of_words_there_is_a_trial_that_starts_from_it(tmp_path):
+    assert list(syllables.trials(tmp_path)) == ["small", "small-tones-only", "medium-after-words"]
+    assert syllables.trials(tmp_path)["medium-after-words"][:2] == ("--base", tmp_path)
