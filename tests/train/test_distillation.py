@@ -129,7 +129,7 @@ def twins(
 
 
 def test_a_student_that_is_its_teacher_has_only_the_labels_to_learn_from(twins: DistillationTrainer) -> None:
-    batch = twins.data_collator([twins.train_dataset[index] for index in range(4)])
+    batch = twins._prepare_inputs(twins.data_collator([twins.train_dataset[index] for index in range(4)]))
     twins.model.train()
     loss = twins.compute_loss(twins.model, dict(batch))
     labels_alone = twins.model(**batch).loss
@@ -145,7 +145,7 @@ def test_a_student_that_differs_is_pulled_towards_its_teacher_who_stays(twins: D
     with torch.no_grad():
         twins.model.lm_head.weight.add_(torch.randn_like(twins.model.lm_head.weight))
         twins.model.classifier.weight.add_(torch.randn_like(twins.model.classifier.weight))
-    batch = twins.data_collator([twins.train_dataset[index] for index in range(4)])
+    batch = twins._prepare_inputs(twins.data_collator([twins.train_dataset[index] for index in range(4)]))
     twins.model.train()
     optimizer = torch.optim.SGD(twins.model.parameters(), 0.02)
     history = []
@@ -165,7 +165,7 @@ def test_an_evaluation_counts_the_labels_alone(twins: DistillationTrainer) -> No
         twins.model.lm_head.weight.mul_(3.0)
     with quiet_transformers():
         found = twins.evaluate()["eval_loss"]
-        batch = twins.data_collator([twins.eval_dataset[index] for index in range(4)])
+        batch = twins._prepare_inputs(twins.data_collator([twins.eval_dataset[index] for index in range(4)]))
         twins.model.eval()
         assert found == pytest.approx(float(twins.model(**batch).loss), rel=1e-5)
 

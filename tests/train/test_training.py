@@ -2,19 +2,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from sklearn.utils.class_weight import compute_class_weight
 from transformers import AutoProcessor, EvalPrediction, Wav2Vec2ForCTC
 
-from wav2edge.dataset import read_dataset, select_split
+from wav2edge.dataset import Utterance, read_dataset, select_split
 from wav2edge.errors import DataError, TrainingError, UsageError
 from wav2edge_train.bases import Base, build_model
 from wav2edge_train.clips import ClipDataset, Collator, Example, Targets
+from wav2edge_train.corpus import choose_targets
 from wav2edge_train.options import TrainingOptions
 from wav2edge_train.precision import resolve_precision
 from wav2edge_train.quiet import quiet_transformers
@@ -139,7 +142,7 @@ def test_a_second_run_must_say_resume_and_resuming_needs_a_first(
 ) -> None:
     with pytest.raises(TrainingError, match="already holds a run; add --resume"):
         train(corpus, run[0].folder, base=base, options=options())
-    with pytest.raises(TrainingError, match="no saved step to resume from"):
+    with pytest.raises(TrainingError, match="no run to resume there; run again without --resume"):
         train(corpus, tmp_path / "nothing", base=base, options=options(), resume=True)
 
 
@@ -217,6 +220,52 @@ def test_an_exploded_loss_ends_the_run_in_one_line(
             trainer.evaluate()
 
 
+def test_a_batch_whose_loss_is_not_finite_is_named_by_its_rows(
+    base: Base, targets: Targets, options: OptionsMaker, tmp_path: Path
+) -> None:
+    chosen = options(batch_size=2, max_steps=4, eval_steps=4)
+    with quiet_transformers():
+        trainer = trainer_for(base, targets, chosen, tmp_path)
+        dataset = cast(ClipDataset, trainer.train_dataset)
+        dataset.examples = [
+            replace(example, where=f"metadata.csv:{row}") for row, example in enumerate(dataset.examples, start=2)
+        ]
+        dataset.examples[1].samples[3_000] = np.nan
+        with pytest.raises(TrainingError, match=r"step \d: the loss of this batch is not finite: metadata") as caught:
+            trainer.train()
+    assert "metadata.csv:3" in str(caught.value)
+    assert str(caught.value).count("metadata.csv") == 2
+
+
+def test_a_rare_class_weighs_more_as_scikit_learn_and_pytorch_have_it(base: Base, options: OptionsMaker) -> None:
+    labels = ["0"] * 5 + ["1"] * 2 + ["2"]
+    rows = [Utterance(path=Path("x.wav"), where="", label=label) for label in labels]
+    targets = choose_targets(rows, options(class_balance="balanced", heads="classification"))
+    theirs = compute_class_weight("balanced", classes=np.array(["0", "1", "2"]), y=np.array(labels))
+    assert targets.class_balance == pytest.approx(theirs)
+
+    model = build_model(base, targets, options(), shortest_frames=18).eval()
+    waveforms, truth = torch.randn(3, 6_000), torch.tensor([2, 0, 1])
+    with torch.no_grad():
+        found = model(waveforms, class_labels=truth)
+        wanted = torch.nn.functional.cross_entropy(
+            found.class_logits, truth, weight=torch.tensor(theirs, dtype=torch.float32)
+        )
+    assert found.class_loss == pytest.approx(float(wanted))
+
+
+def test_clips_of_a_twentieth_of_a_second_survive_specaugment_and_augmentation(
+    make_corpus: Callable[..., Path], base: Base, options: OptionsMaker, tmp_path: Path
+) -> None:
+    base.config.mask_time_prob, base.config.mask_time_length = 0.65, 10
+    rows = [("train", letter, label) for letter, label in ("a0", "b1", "c1", "b0")] + [("validation", "a", "0")]
+    folder = make_corpus(rows, letter_s=0.05)
+    chosen = options(max_steps=3, augmentation="full")
+    outcome = train(folder, tmp_path / "run", base=base, options=chosen, say=lambda line: None)
+    assert outcome.report.loss is not None
+    assert np.isfinite(outcome.report.loss)
+
+
 @pytest.mark.parametrize(
     ("field", "value", "complaint"),
     [
@@ -224,6 +273,9 @@ def test_an_exploded_loss_ends_the_run_in_one_line(
         ("batch_size", 0, "batch_size is 0"),
         ("max_steps", 0, "max_steps is 0"),
         ("warmup_steps", -1, "warmup_steps is -1"),
+        ("patience", 0, "patience is 0"),
+        ("unfreeze_layers_after", 0, "unfreeze_layers_after is 0"),
+        ("class_balance", "fair", "class_balance 'fair' is unknown; choose none, balanced"),
         ("precision", "fp8", "precision 'fp8' is unknown; choose auto, fp32, fp16, bf16"),
         ("heads", "tail", "heads 'tail' is unknown"),
         ("augmentation", "wild", "augmentation 'wild' is unknown"),

@@ -9,6 +9,7 @@ from transformers import AutoConfig, Wav2Vec2Config, Wav2Vec2FeatureExtractor
 from wav2edge.errors import CheckpointError, UsageError
 from wav2edge.geometry import ConvGeometry
 from wav2edge_train.clips import Targets
+from wav2edge_train.freezing import frozen_parts
 from wav2edge_train.layers import choose_layers, keep_layers
 from wav2edge_train.model import HEAD_NAMES, Wav2Vec2ForJointCTC
 from wav2edge_train.options import TrainingOptions
@@ -132,8 +133,8 @@ def build_model(base: Base, targets: Targets, options: TrainingOptions, shortest
             raise CheckpointError(f"{base.name}: its weights cannot be read ({first_line(error)})") from None
     if len(kept) < base.config.num_hidden_layers:
         keep_layers(model, kept)
-    if options.freeze_feature_encoder:
-        model.freeze_feature_encoder()
+    for part in frozen_parts(model, options):
+        part.set_frozen(frozen=True)
     return model
 
 
@@ -147,6 +148,7 @@ def joint_config(
         "joint_heads": [name for name, target in present.items() if target is not None],
         "ctc_weight": options.ctc_weight,
         "class_weight": options.class_weight,
+        "class_balance": targets.class_balance,
         "ctc_loss_reduction": "mean",  # with "sum" a batch's loss is in the hundreds and drowns the classes
         "ctc_zero_infinity": True,
         "layerdrop": 0.0,

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from wav2edge.cli.command import Command
 from wav2edge_train.augmentation import AUGMENTATIONS
-from wav2edge_train.options import HEAD_CHOICES, KEEP, LAYERS_FROM, PRECISIONS, SCHEDULES, TrainingOptions
+from wav2edge_train.options import (
+    CLASS_BALANCES,
+    HEAD_CHOICES,
+    KEEP,
+    LAYERS_FROM,
+    PRECISIONS,
+    SCHEDULES,
+    TrainingOptions,
+)
 from wav2edge_train.presets import PRESETS
 
 if TYPE_CHECKING:
@@ -52,11 +60,20 @@ CHOICES = (
     Choice(field="weight_decay", parse=float, metavar="X", help="decoupled weight decay"),
     Choice(field="class_weight", parse=float, metavar="X", help="weight of the classification loss"),
     Choice(field="ctc_weight", parse=float, metavar="X", help="weight of the CTC loss"),
+    Choice(field="class_balance", choices=CLASS_BALANCES, help="weigh classes in their loss by how rare they are"),
     Choice(field="heads", choices=tuple(HEAD_CHOICES), help="what to learn; auto: what the data has answers for"),
     Choice(field="augmentation", choices=tuple(AUGMENTATIONS), help="how far training clips are varied"),
     Choice(field="freeze_feature_encoder", parse=bool, help="keep the convolutions as they are"),
+    Choice(
+        field="unfreeze_feature_encoder_after", parse=int, metavar="N", help="updates after which they are trained too"
+    ),
+    Choice(field="freeze_layers", parse=int, metavar="N", help="keep the lowest N transformer layers as they are"),
+    Choice(field="unfreeze_layers_after", parse=int, metavar="N", help="updates after which they are trained as well"),
+    Choice(field="gradient_checkpointing", parse=bool, help="less memory, a third more time"),
     Choice(field="precision", choices=PRECISIONS, help="arithmetic; auto: fp32 on a CPU, mixed on a GPU"),
     Choice(field="eval_steps", parse=int, metavar="N", help="updates between two evaluations"),
+    Choice(field="patience", parse=int, metavar="N", help="stop after N evaluations without a new best"),
+    Choice(field="tensorboard", parse=bool, help="write TensorBoard event files to tensorboard/ in --output"),
     Choice(field="keep", choices=KEEP, help="which checkpoint becomes the result"),
     Choice(
         field="encoder_layers", parse=int, metavar="N", help="transformer layers to start with; the others are left"

@@ -27,10 +27,14 @@ IGNORED_ID = -100
 
 @dataclass(frozen=True, kw_only=True)
 class Targets:
-    """What the heads are taught; a head that is absent is None."""
+    """What the heads are taught; a head that is absent is None.
+
+    ``class_balance`` is the weight of each label's clips in the cross-entropy; None weighs all alike.
+    """
 
     vocabulary: Vocabulary | None
     labels: tuple[str, ...] | None
+    class_balance: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -141,6 +145,7 @@ class ClipDataset(Dataset[dict[str, Any]]):
     def __getitem__(self, index: int) -> dict[str, Any]:
         example = self.examples[index]
         return {
+            "index": index,
             "samples": self._varied(example, index),
             "token_ids": example.token_ids,
             "class_id": example.class_id,
@@ -186,7 +191,8 @@ class Collator:
         """A batch of the items of ``ClipDataset``.
 
         ``input_values`` and ``attention_mask`` are ``[batch, samples]``, ``labels`` ``[batch, tokens]`` and
-        ``class_labels`` ``[batch]``; labels of an absent head are left out.
+        ``class_labels`` ``[batch]``; labels of an absent head are left out. ``indices: [batch]`` are the items' places
+        in the data set, which no model takes.
         """
         padded = self.extractor(
             [item["samples"] for item in items],
@@ -196,6 +202,8 @@ class Collator:
             return_tensors="pt",
         )
         batch = {"input_values": padded["input_values"], "attention_mask": padded["attention_mask"].long()}
+        if "index" in items[0]:
+            batch["indices"] = torch.tensor([item["index"] for item in items])
         if items[0]["token_ids"] is not None:
             rows = [torch.tensor(item["token_ids"], dtype=torch.long) for item in items]
             batch["labels"] = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=IGNORED_ID)

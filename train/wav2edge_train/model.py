@@ -34,8 +34,9 @@ class JointOutput(ModelOutput):
 class Wav2Vec2ForJointCTC(Wav2Vec2PreTrainedModel):
     """Transcribes and classifies an utterance with one encoder (wav2vec 2.0, arXiv:2006.11477).
 
-    The config of a wav2vec2 model with three more fields: ``joint_heads`` (which of ``HEAD_NAMES``), ``ctc_weight``
-    and ``class_weight``. The CTC part is named as in ``Wav2Vec2ForCTC``, which can therefore load it.
+    The config of a wav2vec2 model with four more fields: ``joint_heads`` (which of ``HEAD_NAMES``), ``ctc_weight``
+    and ``class_weight``, and ``class_balance`` (a weight for each class, or None). The CTC part is named as in
+    ``Wav2Vec2ForCTC``, which can therefore load it.
     """
 
     accepts_loss_kwargs = False
@@ -93,7 +94,7 @@ class Wav2Vec2ForJointCTC(Wav2Vec2PreTrainedModel):
         if logits is not None and labels is not None:
             ctc_loss = self._ctc_loss(logits, labels, self.frame_counts(input_values, attention_mask))
         if class_logits is not None and class_labels is not None:
-            class_loss = nn.functional.cross_entropy(class_logits.float(), class_labels)
+            class_loss = nn.functional.cross_entropy(class_logits.float(), class_labels, weight=self._class_balance())
         return JointOutput(
             loss=self._weighted(ctc_loss, class_loss),
             logits=logits,
@@ -101,6 +102,11 @@ class Wav2Vec2ForJointCTC(Wav2Vec2PreTrainedModel):
             ctc_loss=ctc_loss,
             class_loss=class_loss,
         )
+
+    def _class_balance(self) -> torch.Tensor | None:
+        """Weight of each class in the cross-entropy, ``[classes]`` float32; None weighs all alike."""
+        balance = getattr(self.config, "class_balance", None)
+        return None if balance is None else torch.tensor(balance, device=self.device)
 
     def _weighted(self, ctc_loss: torch.Tensor | None, class_loss: torch.Tensor | None) -> torch.Tensor | None:
         weights = {"ctc_weight": ctc_loss, "class_weight": class_loss}

@@ -13,6 +13,7 @@ PRECISIONS = ("auto", "fp32", "fp16", "bf16")
 SCHEDULES = ("linear", "cosine", "constant_with_warmup")
 KEEP = ("best", "last")
 LAYERS_FROM = ("first", "even")
+CLASS_BALANCES = ("none", "balanced")
 HEAD_CHOICES: dict[str, tuple[str, ...]] = {
     "auto": (),
     "both": ("ctc", "classification"),
@@ -31,6 +32,9 @@ class TrainingOptions:
     ``hearing_steps`` are updates of the head start in ``wav2edge_train.hearing``, for random weights only.
     ``encoder_layers`` are the transformer layers to start with, all where it is None, and ``prune_ffn`` is the share of
     their feed-forward width to take out before training; see ``wav2edge_train.layers`` and ``wav2edge_train.pruning``.
+    ``class_balance`` "balanced" weighs each class in the cross-entropy by ``clips / (classes * clips of the class)``.
+    What is frozen stays so for ever, or until the updates that ``unfreeze_..._after`` says; see
+    ``wav2edge_train.freezing``. ``patience`` is how many evaluations may pass without a new best.
     """
 
     learning_rate: float = 3e-4
@@ -47,13 +51,20 @@ class TrainingOptions:
     heads: str = "auto"
     class_weight: float = 1.0
     ctc_weight: float = 1.0
+    class_balance: str = "none"
     freeze_feature_encoder: bool = True
+    unfreeze_feature_encoder_after: int | None = None
+    freeze_layers: int = 0
+    unfreeze_layers_after: int | None = None
+    gradient_checkpointing: bool = False
     augmentation: str = "none"
     eval_steps: int = 100
+    patience: int | None = None
     keep: str = "best"
     encoder_layers: int | None = None
     layers_from: str = "first"
     prune_ffn: float = 0.0
+    tensorboard: bool = False
 
     def __post_init__(self) -> None:
         for name, known in _CHOICES.items():
@@ -62,13 +73,22 @@ class TrainingOptions:
         for name in ("learning_rate", "batch_size", "accumulation", "epochs", "eval_steps"):
             if not getattr(self, name) > 0:
                 raise UsageError(f"{name} is {getattr(self, name)}; it must be above 0")
-        for name in ("hearing_steps", "warmup_steps", "weight_decay", "seed", "class_weight", "ctc_weight"):
+        for name in (
+            "hearing_steps",
+            "warmup_steps",
+            "weight_decay",
+            "seed",
+            "class_weight",
+            "ctc_weight",
+            "freeze_layers",
+        ):
             if not getattr(self, name) >= 0:
                 raise UsageError(f"{name} is {getattr(self, name)}; it must be 0 or above")
-        if self.max_steps is not None and self.max_steps < 1:
-            raise UsageError(f"max_steps is {self.max_steps}; it must be above 0")
         if not 0 <= self.prune_ffn < 1:
             raise UsageError(f"prune_ffn is {self.prune_ffn}; it is a share, 0 or above and below 1")
+        for name in ("max_steps", "patience", "unfreeze_feature_encoder_after", "unfreeze_layers_after"):
+            if (value := getattr(self, name)) is not None and value < 1:
+                raise UsageError(f"{name} is {value}; it must be above 0")
         if self.class_weight == self.ctc_weight == 0:
             raise UsageError("class_weight and ctc_weight are both 0; nothing would be learnt")
 
@@ -107,4 +127,5 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "augmentation": tuple(AUGMENTATIONS),
     "keep": KEEP,
     "layers_from": LAYERS_FROM,
+    "class_balance": CLASS_BALANCES,
 }

@@ -1,10 +1,10 @@
-"""What the Trainer of transformers does not do by itself: two losses, true frame counts, and quiet progress."""
+"""What the Trainer of transformers does not do by itself: two losses, true frame counts, and steps saved whole."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -12,14 +12,16 @@ import numpy.typing as npt
 import torch
 from torch import nn
 from torch.utils.data import Sampler
-from transformers import EvalPrediction, PrinterCallback, Trainer, TrainerCallback, TrainerControl, TrainerState
+from transformers import EvalPrediction, PrinterCallback, Trainer, TrainerState
+from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PredictionOutput
 
 from wav2edge.errors import TrainingError
-from wav2edge.progress import Progress
 from wav2edge.report import Report, make_report
 from wav2edge_train.clips import ClipDataset, LengthGroupedOrder, Targets
 from wav2edge_train.model import Wav2Vec2ForJointCTC
+from wav2edge_train.saving import keep_only, mark_whole, step_folder, writing
+from wav2edge_train.stopping import patience_is_over
 
 PADDED = -100
 """What the Trainer pads predictions and labels with when it joins batches."""
@@ -38,15 +40,51 @@ class JointTrainer(Trainer):
     of different lengths with -100, which argmax turns into token 0.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, patience: int | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._patience = patience
+        self._folder = Path(cast(str, self.args.output_dir))
         self.remove_callback(PrinterCallback)  # it prints every log on standard output, where answers go
         self._loss_sums: dict[str, torch.Tensor] = {}
         self._loss_count = 0
+        self._indices = torch.empty(0)
+        self._unchecked: tuple[torch.Tensor, torch.Tensor, int] | None = None
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
         dataset = cast(ClipDataset, train_dataset or self.train_dataset)
         return LengthGroupedOrder(dataset, self.args.train_batch_size, self.args.seed)
+
+    def _prepare_inputs(self, inputs: Any) -> Any:
+        """The Trainer's own; which clips a batch holds is for messages, and no model takes it."""
+        self._indices = inputs.pop("indices", torch.empty(0))
+        return super()._prepare_inputs(inputs)
+
+    def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+        """The Trainer's own, and a look at the loss of the step before.
+
+        By then a GPU has found it out, so that nobody waits for it.
+        """
+        loss = super().training_step(*args, **kwargs)
+        self.check_losses()
+        self._unchecked = loss, self._indices, self.state.global_step + 1
+        return loss
+
+    def check_losses(self) -> None:
+        """Look at the newest loss that nobody looked at yet.
+
+        Raises:
+            TrainingError: it is no longer a number; the message names the batch's rows.
+        """
+        if self._unchecked is None:
+            return
+        (loss, indices, step), self._unchecked = self._unchecked, None
+        if not torch.isfinite(loss):
+            examples = cast(ClipDataset, self.train_dataset).examples
+            rows = ", ".join(examples[int(index)].where for index in indices)
+            raise TrainingError(
+                f"step {step}: the loss of this batch is not finite: {rows}; listen to these clips, lower"
+                " --learning-rate, or train in --precision fp32"
+            )
 
     def compute_loss(
         self,
@@ -96,19 +134,62 @@ class JointTrainer(Trainer):
         outside = torch.arange(ids.shape[1], device=ids.device) >= counts.to(ids.device)[:, None]
         return ids.masked_fill(outside, cast(int, model.config.pad_token_id))
 
+    def go_on_from(self, saved: Path | None) -> None:
+        """Train: from the start, or from a saved step; where that was the last one its weights are only loaded."""
+        if saved is None or not self._ends_at(saved):
+            self.train(resume_from_checkpoint=None if saved is None else str(saved))
+            return
+        self.state = TrainerState.load_from_json(str(saved / TRAINER_STATE_NAME))
+        if self.args.load_best_model_at_end and self.state.best_global_step:
+            saved = step_folder(saved.parent, self.state.best_global_step)
+        self._load_from_checkpoint(str(saved), self.model)
+
+    def _ends_at(self, saved: Path) -> bool:
+        state = TrainerState.load_from_json(str(saved / TRAINER_STATE_NAME))
+        return state.global_step >= self.update_count() or patience_is_over(state.log_history, self._patience)
+
+    def update_count(self) -> int:
+        """Updates of the whole training."""
+        batches = len(self.get_train_dataloader())
+        updates_an_epoch = math.ceil(batches / self.args.gradient_accumulation_steps)
+        return (
+            self.args.max_steps if self.args.max_steps > 0 else math.ceil(self.args.num_train_epochs * updates_an_epoch)
+        )
+
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
+        """The Trainer's own, which counts once its mark is written; the steps before it go after that."""
+        run_folder = self._folder
+        folder = step_folder(run_folder, self.state.global_step)
+        with writing(folder, whole=True):
+            super()._save_checkpoint(model, trial)
+        self.accelerator.wait_for_everyone()
+        if self.args.should_save:
+            with writing(folder, whole=True):
+                mark_whole(folder)
+            keep_only(run_folder, {self.state.global_step, self.state.best_global_step or self.state.global_step})
+
+    def _load_best_model(self) -> None:
+        """The Trainer's own, where the run is now: an output that was moved remembers its old place."""
+        best = step_folder(self._folder, self.state.best_global_step or self.state.global_step)
+        self.state.best_model_checkpoint = str(best)
+        super()._load_best_model()
+
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Log both losses beside their sum.
 
         Raises:
-            TrainingError: the loss of an evaluation is no longer a number.
+            TrainingError: the loss of a batch or of an evaluation is no longer a number.
         """
+        self.check_losses()
         if not math.isfinite(logs.get("eval_loss", 0.0)):
             raise TrainingError(
                 f"step {self.state.global_step}: the loss is not finite any more; lower --learning-rate, or train in"
                 " --precision fp32"
             )
         if "loss" in logs and self._loss_count:
-            logs |= {name: round(float(total) / self._loss_count, 4) for name, total in self._loss_sums.items()}
+            for name, total in self._loss_sums.items():
+                mean = self.accelerator.reduce(total, "mean") / self._loss_count
+                logs[name] = round(float(cast(torch.Tensor, mean)), 4)
             self._loss_sums, self._loss_count = {}, 0
         super().log(logs, start_time)
 
@@ -174,49 +255,3 @@ class Examiner:
     def examine(self, prediction: EvalPrediction | PredictionOutput, loss: float | None = None) -> Report:
         """The report of one evaluation."""
         return report_of(prediction, self._targets, self._transcriptions, loss)
-
-
-class Narrator(TrainerCallback):
-    """Says how the training goes: a bar on a terminal, and at each evaluation a line and the full report."""
-
-    def __init__(self, say: Callable[[str], None], examiner: Examiner) -> None:
-        self._say, self._examiner = say, examiner
-        self._progress = Progress("training", 0)
-        self._losses: Mapping[str, float] = {}
-
-    def on_train_begin(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """The number of updates is known from here on."""
-        self._progress = Progress("training", state.max_steps)
-
-    def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """Advance the bar; and evaluate after the last update too, so that it can be chosen."""
-        self._progress.update(state.global_step)
-        if state.global_step >= state.max_steps:
-            control.should_log = control.should_evaluate = True
-
-    def on_log(
-        self,
-        args: Any,
-        state: TrainerState,
-        control: TrainerControl,
-        logs: Mapping[str, float] | None = None,
-        **kwargs: Any,
-    ) -> None:
-        """Remember the training losses for the next line."""
-        if logs and "loss" in logs:
-            self._losses = {name: value for name, value in logs.items() if name.endswith("loss")}
-
-    def on_evaluate(
-        self,
-        args: Any,
-        state: TrainerState,
-        control: TrainerControl,
-        metrics: Mapping[str, float] | None = None,
-        **kwargs: Any,
-    ) -> None:
-        """Say the losses, and the report."""
-        self._progress.clear()
-        losses = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in self._losses.items())
-        self._say(f"epoch {state.epoch or 0:.2f}, step {state.global_step} of {state.max_steps}: {losses}")
-        if self._examiner.report is not None and metrics is not None:
-            self._say(f"{replace(self._examiner.report, loss=metrics.get('eval_loss')).table()}\n")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,34 +12,34 @@ from typing import Any
 
 import torch
 from transformers import TrainingArguments, set_seed
-from transformers.trainer_utils import get_last_checkpoint
 
-from wav2edge.dataset import Utterance, label_order, read_dataset, select_split
-from wav2edge.errors import DataError, TrainingError
-from wav2edge.progress import track
+from wav2edge.errors import TrainingError
 from wav2edge.report import Report
-from wav2edge_train.augmentation import AUGMENTATIONS
 from wav2edge_train.bases import Base, build_model, check_size
 from wav2edge_train.card import Card, TrainingRow
 from wav2edge_train.charts import write_charts
-from wav2edge_train.clips import ClipDataset, Collator, Example, Targets, leave_out_too_short, prepare_examples
+from wav2edge_train.clips import Collator, Targets
 from wav2edge_train.comparison import Comparison, compare_with
+from wav2edge_train.corpus import Corpus, Say, prepare_corpus
 from wav2edge_train.distillation import Distillation, DistillationTrainer
+from wav2edge_train.freezing import Freezing, frozen_parts
 from wav2edge_train.hearing import learn_to_hear
-from wav2edge_train.model import HEAD_NAMES, Wav2Vec2ForJointCTC
-from wav2edge_train.options import HEAD_CHOICES, TrainingOptions
+from wav2edge_train.model import Wav2Vec2ForJointCTC
+from wav2edge_train.narration import Narrator
+from wav2edge_train.options import TrainingOptions
 from wav2edge_train.precision import resolve_precision
 from wav2edge_train.pruning import prune_feed_forward
 from wav2edge_train.quiet import quiet_transformers
-from wav2edge_train.teacher import Teacher, original_of, taught_by
+from wav2edge_train.saving import last_whole_step, saved_steps, writing
+from wav2edge_train.stopping import EarlyStopping
+from wav2edge_train.teacher import Teacher, original_of
+from wav2edge_train.tensorboard import require_tensorboard
 from wav2edge_train.threads import threads_for
-from wav2edge_train.trainer import Examiner, JointTrainer, Narrator
-from wav2edge_train.vocabulary import build_vocabulary, save_processor
+from wav2edge_train.trainer import Examiner, JointTrainer
+from wav2edge_train.vocabulary import save_processor
 
 CHECKPOINTS = "checkpoints"
 """Folder in the output where a run keeps what it needs to be resumed."""
-
-Say = Callable[[str], None]
 
 
 def say_on_stderr(line: str) -> None:
@@ -91,7 +91,9 @@ def train(
     """
     check_size(base, options)
     precision = resolve_precision(options.precision)
-    last_step = find_last_step(output, resume=resume)
+    if options.tensorboard:
+        require_tensorboard()
+    saved = find_saved_step(output, resume=resume, say=say)
     set_seed(options.seed)
     corpus = prepare_corpus(data, base, options, say, teacher=distillation.teacher if distillation else None)
 
@@ -108,17 +110,23 @@ def train(
             eval_dataset=corpus.validation,
             data_collator=Collator(extractor=base.extractor),
             compute_metrics=examiner,
-            callbacks=[Narrator(say, examiner)],
+            callbacks=[
+                Narrator(say, examiner),
+                EarlyStopping(options.patience),
+                Freezing(frozen_parts(model, options)),
+            ],
+            patience=options.patience,
         )
         say(_opening(base, model, corpus, precision))
         with threads_for(model):
-            if base.weights is None and last_step is None:
+            if base.weights is None and saved is None:
                 learn_to_hear(model, corpus.training, steps=options.hearing_steps, seed=options.seed)
-            trainer.train(resume_from_checkpoint=last_step)
+            trainer.go_on_from(saved)
             prediction = trainer.predict(corpus.validation, metric_key_prefix="final")
         original = distillation.teacher if distillation else _larger_original(base, corpus.targets, options)
-        model.save_pretrained(output)
-        save_processor(output, base.extractor, corpus.targets.vocabulary)
+        with writing(output, whole=False):
+            model.save_pretrained(output)
+            save_processor(output, base.extractor, corpus.targets.vocabulary)
         report = examiner.examine(prediction, loss=(prediction.metrics or {})["final_loss"])
         comparison = None
         if original is not None:
@@ -140,82 +148,22 @@ def _larger_original(base: Base, targets: Targets, options: TrainingOptions) -> 
     return original_of(base, targets) if made_smaller else None
 
 
-def find_last_step(output: Path, *, resume: bool) -> str | None:
-    """The folder of the last saved step when resuming; None for a fresh run.
+def find_saved_step(output: Path, *, resume: bool, say: Say) -> Path | None:
+    """The folder of the last saved step when resuming; None for a fresh run, and where nothing was saved yet.
 
     Raises:
         TrainingError: there is nothing to resume, or a fresh run would overwrite another.
     """
     folder = output / CHECKPOINTS
-    last_step = get_last_checkpoint(str(folder)) if folder.is_dir() else None
-    if resume and last_step is None:
-        raise TrainingError(f"{output}: no saved step to resume from; run again without --resume")
-    if not resume and last_step is not None:
+    if not resume and saved_steps(folder):
         raise TrainingError(f"{output}: already holds a run; add --resume to go on with it, or give another --output")
-    return last_step
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Corpus:
-    """The two splits, ready for batches; ``transcriptions`` are those of the validation clips, as they were written."""
-
-    targets: Targets
-    training: ClipDataset
-    validation: ClipDataset
-    transcriptions: tuple[str, ...]
-
-    @property
-    def shortest_frames(self) -> int:
-        """Frames of the shortest clip of both."""
-        return min(self.training.shortest_frames, self.validation.shortest_frames)
-
-
-def prepare_corpus(
-    data: Path, base: Base, options: TrainingOptions, say: Say, *, teacher: Teacher | None = None
-) -> Corpus:
-    """Read and check both splits; vocabulary and labels come from the training split alone, or from the teacher.
-
-    Raises:
-        DataError: the data set cannot be trained on; the message names the row.
-    """
-    utterances = read_dataset(data)
-    rows = {name: select_split(utterances, name) for name in ("train", "validation")}
-    targets = taught_by(teacher, rows["train"], options.heads) if teacher else choose_targets(rows["train"], options)
-    examples = {name: load_examples(split, name, targets, base) for name, split in rows.items()}
-    kept = leave_out_too_short(examples["train"], base.geometry, say)
-    augmentation = AUGMENTATIONS[options.augmentation]
-    return Corpus(
-        targets=targets,
-        training=ClipDataset(kept, base.geometry, augmentation=augmentation, seed=options.seed),
-        validation=ClipDataset(examples["validation"], base.geometry),
-        transcriptions=tuple(row.transcription or "" for row in rows["validation"]),
-    )
-
-
-def choose_targets(training: Sequence[Utterance], options: TrainingOptions) -> Targets:
-    """Vocabulary and labels of the training split, for the heads that are asked for or that the data can teach.
-
-    Raises:
-        DataError: the data set teaches neither head.
-    """
-    taught = {
-        "ctc": any(row.transcription for row in training),
-        "classification": any(row.label for row in training),
-    }
-    wanted = HEAD_CHOICES[options.heads] or tuple(name for name in HEAD_NAMES if taught[name])
-    missing = [name for name in wanted if not taught[name]]
-    if not wanted or missing:
-        column = {"ctc": "transcription", "classification": "label"}.get("".join(missing[:1]), "transcription or label")
-        raise DataError(f"{training[0].where}: no row of the training split has a {column}; add that column")
-    return Targets(
-        vocabulary=build_vocabulary(training) if "ctc" in wanted else None,
-        labels=label_order(row.label for row in training if row.label) if "classification" in wanted else None,
-    )
-
-
-def load_examples(rows: Sequence[Utterance], split: str, targets: Targets, base: Base) -> list[Example]:
-    """The clips of a split in memory, with a bar while they are read."""
-    return list(track(prepare_examples(rows, targets, base.geometry), f"reading {split}", len(rows)))
+    if not resume:
+        return None
+    if not folder.is_dir():
+        raise TrainingError(f"{output}: no run to resume there; run again without --resume")
+    saved = last_whole_step(folder, say)
+    say(f"{output}: no step was saved yet, from the start" if saved is None else f"going on from {saved}")
+    return saved
 
 
 def training_arguments(
@@ -242,7 +190,6 @@ def training_arguments(
         eval_steps=options.eval_steps,
         logging_steps=options.eval_steps,
         save_steps=options.eval_steps,
-        save_total_limit=1,
         load_best_model_at_end=options.keep == "best",
         metric_for_best_model="score" if options.keep == "best" else None,
         greater_is_better=True,
@@ -250,7 +197,11 @@ def training_arguments(
         remove_unused_columns=False,
         dataloader_pin_memory=torch.cuda.is_available(),
         disable_tqdm=True,
-        report_to="none",
+        gradient_checkpointing=options.gradient_checkpointing,
+        gradient_checkpointing_kwargs={"use_reentrant": False},  # the other kind needs gradients of the waveform
+        logging_nan_inf_filter=False,  # JointTrainer ends the run instead
+        report_to="tensorboard" if options.tensorboard else "none",
+        logging_dir=str(folder.parent / "tensorboard"),
     )
 
 

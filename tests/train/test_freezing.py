@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import Wav2Vec2Config
+
+from wav2edge.errors import UsageError
+from wav2edge_train.bases import Base, build_model
+from wav2edge_train.clips import Targets
+from wav2edge_train.freezing import Freezing, frozen_parts
+from wav2edge_train.options import TrainingOptions
+from wav2edge_train.training import train
+from wav2edge_train.vocabulary import make_feature_extractor
+
+OptionsMaker = Callable[..., TrainingOptions]
+CONVOLUTIONS = "wav2vec2.feature_extractor"
+LOWEST = "wav2vec2.encoder.layers.0."
+BELOW = ("wav2vec2.feature_projection", "wav2vec2.encoder.pos_conv_embed")
+
+
+@pytest.fixture
+def two_layers(config: Callable[..., Wav2Vec2Config]) -> Base:
+    return Base(name="thin", config=config(num_hidden_layers=2), extractor=make_feature_extractor(layer_norm=True))
+
+
+def trained(model: torch.nn.Module) -> set[str]:
+    return {name for name, weights in model.named_parameters() if weights.requires_grad}
+
+
+def test_frozen_layers_take_all_that_feeds_them_with_them(
+    two_layers: Base, targets: Targets, options: OptionsMaker
+) -> None:
+    model = build_model(two_layers, targets, options(freeze_feature_encoder=True, freeze_layers=1), shortest_frames=9)
+    names = {name for name, _ in model.named_parameters()}
+    frozen = {name for name in names if name.startswith((CONVOLUTIONS, LOWEST, *BELOW))}
+    assert trained(model) == names - frozen
+    assert all(any(name.startswith(part) for name in frozen) for part in (CONVOLUTIONS, LOWEST, *BELOW))
+
+
+def test_more_layers_than_there_are_cannot_be_frozen(two_layers: Base, targets: Targets, options: OptionsMaker) -> None:
+    with pytest.raises(UsageError, match="freeze_layers is 3; the model has 2 layers"):
+        build_model(two_layers, targets, options(freeze_layers=3), shortest_frames=9)
+
+
+def weights_after(corpus: Path, output: Path, base: Base, chosen: TrainingOptions) -> dict[str, torch.Tensor]:
+    outcome = train(corpus, output, base=base, options=chosen, say=lambda line: None)
+    weights: dict[str, torch.Tensor] = load_file(outcome.folder / "model.safetensors")
+    return weights
+
+
+def test_each_part_thaws_at_its_update_and_not_before(
+    corpus: Path, two_layers: Base, targets: Targets, options: OptionsMaker, tmp_path: Path
+) -> None:
+    schedule = {
+        "freeze_feature_encoder": True,
+        "freeze_layers": 1,
+        "unfreeze_layers_after": 2,
+        "unfreeze_feature_encoder_after": 3,
+        "eval_steps": 1,
+        "keep": "last",
+    }
+    runs = [
+        weights_after(corpus, tmp_path / str(steps), two_layers, options(max_steps=steps, **schedule))
+        for steps in (1, 2, 3, 4)
+    ]
+
+    def moved(prefix: str) -> list[bool]:
+        name = next(name for name in runs[0] if name.startswith(prefix) and name.endswith("weight"))
+        return [not torch.equal(earlier[name], later[name]) for earlier, later in itertools.pairwise(runs)]
+
+    assert moved("lm_head") == [True, True, True]
+    assert moved(LOWEST) == moved(BELOW[0]) == [False, True, True]
+    assert moved(CONVOLUTIONS) == [False, False, True]
+
+
+def test_what_never_thaws_stays_out_of_the_optimizer(two_layers: Base, targets: Targets, options: OptionsMaker) -> None:
+    chosen = options(freeze_feature_encoder=True, freeze_layers=1, unfreeze_layers_after=2)
+    model = build_model(two_layers, targets, chosen, shortest_frames=9)
+    Freezing(frozen_parts(model, chosen))
+    found = trained(model)
+    assert not any(name.startswith(CONVOLUTIONS) for name in found)
+    assert any(name.startswith(LOWEST) for name in found)
+
+
+def test_gradient_checkpointing_changes_memory_and_not_the_weights(
+    corpus: Path, two_layers: Base, options: OptionsMaker, tmp_path: Path
+) -> None:
+    plain, recomputed = (
+        weights_after(
+            corpus,
+            tmp_path / str(checkpointing),
+            two_layers,
+            options(max_steps=2, freeze_feature_encoder=True, gradient_checkpointing=checkpointing),
+        )
+        for checkpointing in (False, True)
+    )
+    for name, weights in plain.items():
+        assert torch.equal(recomputed[name], weights), name

@@ -1,0 +1,95 @@
+"""From a data set on disk to the two splits that a training needs, with what its heads are taught."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from wav2edge.dataset import Utterance, label_order, read_dataset, select_split
+from wav2edge.errors import DataError
+from wav2edge.progress import track
+from wav2edge_train.augmentation import AUGMENTATIONS
+from wav2edge_train.bases import Base
+from wav2edge_train.clips import ClipDataset, Example, Targets, leave_out_too_short, prepare_examples
+from wav2edge_train.model import HEAD_NAMES
+from wav2edge_train.options import HEAD_CHOICES, TrainingOptions
+from wav2edge_train.teacher import Teacher, taught_by
+from wav2edge_train.vocabulary import build_vocabulary
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Corpus:
+    """The two splits, ready for batches; ``transcriptions`` are those of the validation clips, as they were written."""
+
+    targets: Targets
+    training: ClipDataset
+    validation: ClipDataset
+    transcriptions: tuple[str, ...]
+
+    @property
+    def shortest_frames(self) -> int:
+        """Frames of the shortest clip of both."""
+        return min(self.training.shortest_frames, self.validation.shortest_frames)
+
+
+def prepare_corpus(
+    data: Path, base: Base, options: TrainingOptions, say: Say, *, teacher: Teacher | None = None
+) -> Corpus:
+    """Read and check both splits; vocabulary and labels come from the training split alone, or from the teacher.
+
+    Raises:
+        DataError: the data set cannot be trained on; the message names the row.
+    """
+    utterances = read_dataset(data)
+    rows = {name: select_split(utterances, name) for name in ("train", "validation")}
+    targets = taught_by(teacher, rows["train"], options.heads) if teacher else choose_targets(rows["train"], options)
+    examples = {name: load_examples(split, name, targets, base) for name, split in rows.items()}
+    kept = leave_out_too_short(examples["train"], base.geometry, say)
+    augmentation = AUGMENTATIONS[options.augmentation]
+    return Corpus(
+        targets=targets,
+        training=ClipDataset(kept, base.geometry, augmentation=augmentation, seed=options.seed),
+        validation=ClipDataset(examples["validation"], base.geometry),
+        transcriptions=tuple(row.transcription or "" for row in rows["validation"]),
+    )
+
+
+def choose_targets(training: Sequence[Utterance], options: TrainingOptions) -> Targets:
+    """Vocabulary and labels of the training split, for the heads that are asked for or that the data can teach.
+
+    Raises:
+        DataError: the data set teaches neither head.
+    """
+    taught = {
+        "ctc": any(row.transcription for row in training),
+        "classification": any(row.label for row in training),
+    }
+    wanted = HEAD_CHOICES[options.heads] or tuple(name for name in HEAD_NAMES if taught[name])
+    missing = [name for name in wanted if not taught[name]]
+    if not wanted or missing:
+        column = {"ctc": "transcription", "classification": "label"}.get("".join(missing[:1]), "transcription or label")
+        raise DataError(f"{training[0].where}: no row of the training split has a {column}; add that column")
+    names = [row.label for row in training if row.label]
+    labels = label_order(names) if "classification" in wanted else None
+    balanced = options.class_balance == "balanced"
+    return Targets(
+        vocabulary=build_vocabulary(training) if "ctc" in wanted else None,
+        labels=labels,
+        class_balance=balance_of(labels, names) if labels is not None and balanced else None,
+    )
+
+
+def balance_of(classes: Sequence[str], labels: Sequence[str]) -> tuple[float, ...]:
+    """``clips / (classes * clips of the class)`` for each class, as scikit-learn's ``class_weight="balanced"`` has it.
+
+    King and Zeng, "Logistic regression in rare events data", Political Analysis 2001.
+    """
+    return tuple(len(labels) / (len(classes) * labels.count(name)) for name in classes)
+
+
+def load_examples(rows: Sequence[Utterance], split: str, targets: Targets, base: Base) -> list[Example]:
+    """The clips of a split in memory, with a bar while they are read."""
+    return list(track(prepare_examples(rows, targets, base.geometry), f"reading {split}", len(rows)))
