@@ -47,13 +47,22 @@ class Road:
 
     def command(self, *words: str | Path) -> str:
         """A command as the record shows it, without this machine's paths."""
-        return self.anonymous(shlex.join(["wav2edge", *map(str, words)]))
+        return shlex.join(["wav2edge", *(self._shown(str(word)) for word in words)])
+
+    def _shown(self, word: str) -> str:
+        for path, name in self._longest_first():
+            if word == path or word.startswith(f"{path}/"):
+                return name + word.removeprefix(path)
+        return word
 
     def anonymous(self, text: str) -> str:
         """A text with the names that stand for this machine's paths."""
-        for path, name in sorted(self._names.items(), key=lambda item: -len(item[0])):
+        for path, name in self._longest_first():
             text = text.replace(path, name)
         return text
+
+    def _longest_first(self) -> list[tuple[str, str]]:
+        return sorted(self._names.items(), key=lambda item: -len(item[0]))
 
     def report(self, *words: str | Path) -> dict[str, Any]:
         """Run one command that answers with one JSON object."""

@@ -1,6 +1,7 @@
 """A record holds the very commands that made it, and nothing of the machine's own paths."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -30,3 +31,9 @@ def test_a_command_that_fails_ends_the_record(bundle, tmp_path):
     with pytest.raises(Exception, match="exit status 3"):
         road.run("inspect", tmp_path / "nowhere")
     assert road.steps == []
+
+
+def test_a_folder_is_named_in_every_path_below_it_and_in_no_other_word(tmp_path):
+    road = Road({Path("data"): "DATA", Path("data/out"): "OUTPUT"})
+    shown = road.command("train", Path("data"), "--data", "data/test", "--output", Path("data/out/model"), "database")
+    assert shown == "wav2edge train DATA --data DATA/test --output OUTPUT/model database"
