@@ -5,17 +5,21 @@
 
 DATA is the set of ``benchmarks.words``: twelve two-syllable Mandarin words whose label is the tone of the last syllable
 (0 to 3 for the first to the fourth), the splits by speaker. CHECKPOINT is what ``benchmarks.words`` trained on it. The
-training goes on with the same words spoken by espeak-ng, so that the model answers clips that anybody can make, too:
-the repository can then carry clips that its own model answers. The bundle that comes out is copied to ``models/words``.
+training goes on with the same words spoken by espeak-ng, so that the model answers clips that anybody can make, too.
+With ``--publish models`` the bundle becomes ``models/words``, and one clip of each word, each by another voice that the
+model never heard, ``models/clips``: the repository carries clips that its own model can be tried on.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import json
+import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -113,6 +117,25 @@ def say(word: str, voice: str, synthesizer: Synthesizer, rng: np.random.Generato
     return add_background(soxr.resample(samples, rate_hz, RATE_HZ), rng).astype(np.float32)
 
 
+def publish(bundle: Path, rows: Sequence[Row], folder: Path) -> None:
+    """Copy the bundle, and one clip of each word by voices that the model never heard."""
+    shutil.rmtree(folder / bundle.name, ignore_errors=True)
+    shutil.copytree(bundle, folder / bundle.name)
+    clips = folder / "clips"
+    shutil.rmtree(clips, ignore_errors=True)
+    clips.mkdir()
+    unseen = [row for row in rows if row.split == SPOKEN]
+    voices = cycle(dict.fromkeys(row.speaker for row in unseen))
+    with (clips / "metadata.csv").open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(("file_name", "transcription", "label", "speaker", "split"))
+        for said, voice in zip(WORDS.values(), voices, strict=False):
+            row = next(each for each in unseen if (each.text, each.label) == said and each.speaker == voice)
+            name = f"{row.text.replace(' ', '-')}-{row.label}.flac"
+            shutil.copyfile(row.audio_filepath, clips / name)
+            table.writerow((name, row.text, row.label, row.speaker, "test"))
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Speak, train, export, judge, and write the record."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -120,6 +143,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--words", type=Path, required=True, metavar="CHECKPOINT", help="trained by benchmarks.words")
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="where clips, checkpoint, bundle go")
     parser.add_argument("--result", type=Path, required=True, metavar="FILE", help="the record to write")
+    parser.add_argument("--publish", type=Path, metavar="DIR", help="copy bundle and a few clips there")
     options = parser.parse_args(arguments)
 
     checkpoint, bundle, manifest = (options.output / name for name in ("checkpoint", "words", "manifest.jsonl"))
@@ -142,6 +166,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "certificate": json.loads((bundle / "certificate.json").read_text(encoding="utf-8"))["variants"]["int8"],
     }
     road.write(options.result, record)
+    if options.publish is not None:
+        publish(bundle, rows, options.publish)
 
 
 if __name__ == "__main__":

@@ -5,8 +5,9 @@ import json
 import pytest
 
 from benchmarks import shipped_model
-from benchmarks.shipped_model import SPOKEN, Row, real_rows, spoken_rows
+from benchmarks.shipped_model import SPOKEN, Row, publish, real_rows, spoken_rows
 from wav2edge.audio import load_clip
+from wav2edge.dataset import read_dataset
 
 pytest.importorskip("espeakng_loader", reason="the voices come from espeak-ng: pip install 'wav2edge[demo]'")
 
@@ -46,3 +47,16 @@ def test_the_same_seed_speaks_the_same_clips(few_voices, tmp_path):
 def test_a_row_is_a_line_of_a_manifest():
     row = Row(audio_filepath="/a.flac", text="shu zi", label="3", speaker="f2", split="train")
     assert json.loads(row.line())["text"] == "shu zi"
+
+
+def test_what_is_published_is_the_bundle_and_a_clip_of_each_word_by_unseen_voices(few_voices, tmp_path):
+    rows = list(spoken_rows(tmp_path / "spoken"))
+    bundle = tmp_path / "words"
+    bundle.mkdir()
+    (bundle / "manifest.json").write_text("{}")
+    publish(bundle, rows, tmp_path / "models")
+    assert (tmp_path / "models/words/manifest.json").read_text() == "{}"
+    published = read_dataset(tmp_path / "models/clips")
+    assert [(row.transcription, row.label) for row in published] == [("bei jing", "0"), ("bei jing", "2")]
+    assert {row.speaker for row in published} == {row.speaker for row in rows if row.split == SPOKEN}
+    assert all(row.path.is_file() for row in published)
