@@ -102,6 +102,7 @@ def test_the_entry_points_are_the_command_its_verbs_and_the_checkpoint_reader(di
         "console_scripts": {"wav2edge": "wav2edge.cli:main"},
         "wav2edge.commands": {
             "demo": "wav2edge_export.demo.cli:COMMAND",
+            "distill": "wav2edge_train.distill_cli:COMMAND",
             "export": "wav2edge_export.cli:COMMAND",
             "train": "wav2edge_train.cli:COMMAND",
         },

@@ -20,7 +20,7 @@ class TimeMajorFeatureEncoder(Wav2Vec2FeatureEncoder):
 
     def forward(self, input_values: torch.Tensor) -> Any:
         """Features of waveforms: ``[batch, samples]`` to ``[batch, channels, frames]``."""
-        if not (self.training and torch.is_grad_enabled() and input_values.device.type == "cpu"):
+        if not (self.training and input_values.device.type == "cpu"):
             return super().forward(input_values)
         frames = input_values[:, :, None]
         for layer in cast("list[Any]", self.conv_layers):

@@ -13,6 +13,8 @@ from wav2edge_train.options import DistillationOptions, TrainingOptions
 
 DEFAULTS: dict[str, Any] = {
     "layers_from": "even",
+    "epochs": 20.0,
+    "schedule": "cosine",
 }
 """Where a student is trained otherwise than a model that is fine-tuned."""
 

@@ -1,0 +1,138 @@
+"""A student of half the layers on real speech, beside its teacher, and what half the layers save at XLSR-53's shape.
+
+    python -m benchmarks.distillation TEACHER DATA --output build/distill --result benchmarks/results/distill-words.json
+
+TEACHER is a trained joint checkpoint, such as the one `benchmarks.words` leaves, DATA what it was trained on. A short
+trial decides which layers the student starts from, by the validation split; then it is trained in full and asked the
+test split, whose speakers nobody heard. A student that is in DIR already is not trained again. At XLSR-53's shape the
+weights are random: they prove speed, never accuracy.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.precisions import alternated_s
+from benchmarks.road import Road
+from wav2edge.engine import load
+from wav2edge_export.shapes import write_random_checkpoint
+from wav2edge_train.layers import choose_layers, keep_layers
+from wav2edge_train.model import Wav2Vec2ForJointCTC
+from wav2edge_train.options import LAYERS_FROM
+
+HOW = (
+    *("--learning-rate", "1e-3", "--batch-size", "8", "--accumulation", "1", "--warmup-steps", "100"),
+    *("--weight-decay", "0.05", "--augmentation", "full", "--no-freeze-feature-encoder", "--eval-steps", "300"),
+)
+"""As the preset `small` trains its teacher, but for fewer epochs."""
+
+TRIAL_EPOCHS = "3"
+SHAPE = "xlsr-53"
+DURATIONS_S = (1.0, 3.0)
+ROUNDS = 20
+
+
+def distill(road: Road, teacher: Path, data: Path, student: Path, words: Sequence[str]) -> dict[str, Any]:
+    """Train a student, unless it is there; its comparison with the teacher on the validation split."""
+    if not (student / "comparison.json").is_file():
+        shutil.rmtree(student, ignore_errors=True)
+        road.run("distill", teacher, data, *words, *HOW, "--output", student)
+    comparison: dict[str, Any] = json.loads((student / "comparison.json").read_text(encoding="utf-8"))
+    return comparison
+
+
+def halve(checkpoint: Path, output: Path) -> None:
+    """A checkpoint with every other layer of another one, evenly spaced."""
+    shutil.copytree(checkpoint, output)
+    model = Wav2Vec2ForJointCTC.from_pretrained(checkpoint)
+    there = model.config.num_hidden_layers
+    keep_layers(model, choose_layers(there, there // 2, "even"))
+    model.save_pretrained(output)
+
+
+def int8_latencies_s(road: Road, checkpoints: Mapping[str, Path], output: Path) -> dict[str, Any]:
+    """Two checkpoints as int8 bundles: median latencies in turns by clip length, sizes, and the second one's ratios."""
+    bundles = {name: output / f"{name}-bundle" for name in checkpoints}
+    for name, checkpoint in checkpoints.items():
+        shutil.rmtree(bundles[name], ignore_errors=True)
+        road.run("export", checkpoint, "--output", bundles[name], "--precision", "int8")
+    engines = {name: load(bundle) for name, bundle in bundles.items()}
+    found = {f"{duration_s:g} s": each for duration_s, each in alternated_s(engines, DURATIONS_S, ROUNDS)}
+    (large, small), sizes = tuple(checkpoints), {name: _size_bytes(bundle) for name, bundle in bundles.items()}
+    return {
+        "latency_s": found,
+        "latency_ratio": {length: round(each[small] / each[large], 4) for length, each in found.items()},
+        "size_bytes": sizes,
+        "size_ratio": round(sizes[small] / sizes[large], 4),
+    }
+
+
+def _size_bytes(bundle: Path) -> int:
+    return (bundle / "onnx" / "model_quantized.onnx").stat().st_size
+
+
+def validation_score(comparison: Mapping[str, Any]) -> float:
+    """What the better student has more of: accuracy less WER on the validation split."""
+    report = comparison["small"]["report"]
+    return float(report["accuracy"] - report["wer"])
+
+
+def differences(student: Mapping[str, Any], teacher: Mapping[str, Any]) -> dict[str, float]:
+    """What a student loses: its WER and accuracy less its teacher's."""
+    return {name: round(student[name] - teacher[name], 4) for name in ("wer", "accuracy")}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Train, measure and write the record."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("teacher", type=Path, metavar="TEACHER")
+    parser.add_argument("data", type=Path, metavar="DATA")
+    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="where students and bundles go")
+    parser.add_argument("--result", type=Path, required=True, metavar="FILE", help="the record to write")
+    parser.add_argument("--encoder-layers", default="2", metavar="N")
+    parser.add_argument("--epochs", default="16", metavar="N")
+    parser.add_argument("--shape", default=SHAPE, metavar="NAME", help="where half the layers are timed")
+    options = parser.parse_args(arguments)
+
+    teacher, data, output = options.teacher, options.data, options.output
+    road = Road({teacher: "TEACHER", data: "DATA"})
+    layers = ("--encoder-layers", options.encoder_layers, "--layers-from")
+    trials = {
+        name: distill(road, teacher, data, output / f"trial-{name}", (*layers, name, "--epochs", TRIAL_EPOCHS))
+        for name in LAYERS_FROM
+    }
+    best = max(trials, key=lambda name: validation_score(trials[name]))
+    student = output / "student"
+    compared = distill(road, teacher, data, student, (*layers, best, "--epochs", options.epochs))
+    reports = {
+        name: road.report("evaluate", checkpoint, data, "--split", "test", "--json")
+        for name, checkpoint in (("teacher", teacher), ("student", student))
+    }
+    trained = int8_latencies_s(road, {"teacher": teacher, "student": student}, output)
+    whole, half = output / options.shape, output / f"{options.shape}-half"
+    if not half.is_dir():
+        write_random_checkpoint(whole, options.shape)
+        halve(whole, half)
+    record = {
+        "what": "a student of a trained teacher; the test split holds speakers that neither heard",
+        "trials": {name: each["small"]["report"] for name, each in trials.items()},
+        "layers_from": best,
+        "validation": compared,
+        "test": reports,
+        "test_differences": differences(reports["student"], reports["teacher"]),
+        "int8_bundles": trained,
+        "shape": {
+            "what": f"{options.shape} with seeded random weights, all layers and half of them: speed, never accuracy",
+            "int8_bundles": int8_latencies_s(road, {"whole": whole, "half": half}, output),
+        },
+    }
+    road.write(options.result, record)
+
+
+if __name__ == "__main__":
+    main()
