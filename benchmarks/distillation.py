@@ -100,7 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
 
     teacher, data, output = options.teacher, options.data, options.output
-    road = Road({teacher: "TEACHER", data: "DATA"})
+    road = Road({teacher: "TEACHER", data: "DATA", output: "OUTPUT"})
     layers = ("--encoder-layers", options.encoder_layers, "--layers-from")
     trials = {
         name: distill(road, teacher, data, output / f"trial-{name}", (*layers, name, "--epochs", TRIAL_EPOCHS))
