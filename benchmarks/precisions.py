@@ -52,9 +52,13 @@ def forms(precisions: Sequence[str], targets: Sequence[str]) -> list[Form]:
     return made + [Form(name=f"int8 {target}", precision="int8", target=target) for target in targets]
 
 
-def export(road: Road, checkpoint: Path, form: Form, output: Path, judged: Sequence[str | Path]) -> Bundle | None:
+def export(
+    road: Road, checkpoint: Path, form: Form, output: Path, judged: Sequence[str | Path], *, reuse: bool
+) -> Bundle | None:
     """The bundle of one form; None if it is over its budget."""
     folder = output / form.name.replace(" ", "-")
+    if reuse and folder.is_dir():
+        return Bundle.open(folder)
     shutil.rmtree(folder, ignore_errors=True)
     wanted: list[str | Path] = ["--output", folder, "--precision", form.precision, *judged]
     wanted += [] if form.target is None else ["--target", form.target]
@@ -132,6 +136,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seconds", default="1,3,10", metavar="LIST")
     parser.add_argument("--rounds", type=int, default=20, metavar="N")
     parser.add_argument("--threads", type=int, metavar="N")
+    parser.add_argument("--reuse", action="store_true", help="measure what an earlier run left in --output again")
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="where the bundles go")
     parser.add_argument("--result", type=Path, required=True, metavar="FILE", help="the record to write")
     options = parser.parse_args(arguments)
@@ -144,12 +149,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     judged = [] if options.data is None else ["--data", options.data, "--split", "test"]
     targets = [each for each in options.targets.split(",") if each]
     made = {
-        form: export(road, checkpoint, form, options.output, judged)
+        form: export(road, checkpoint, form, options.output, judged, reuse=options.reuse)
         for form in forms(options.precision.split(","), targets)
     }
     bundles = {form.name: bundle for form, bundle in made.items() if bundle is not None}
     rows = {form.name: facts(bundle, form.precision) for form, bundle in made.items() if bundle is not None}
-    engines = {name: Engine(bundle, threads=options.threads, spinning=True) for name, bundle in bundles.items()}
+    engines = {name: Engine(bundle, threads=options.threads) for name, bundle in bundles.items()}
     durations_s = [float(part) for part in options.seconds.split(",")]
     for duration_s, latencies_s in alternated_s(engines, durations_s, options.rounds):
         for name, latency_s in latencies_s.items():

@@ -63,6 +63,14 @@ def test_a_bundle_of_an_earlier_run_is_not_taken_for_one_that_is_refused_now(mad
     assert json.loads((tmp_path / "record.json").read_text())["refused"] == ["int4"]
 
 
+def test_bundles_can_be_measured_again_without_making_them_again(made, tmp_path):
+    precisions.main(arguments(tmp_path, "--precision", "fp32,int8"))
+    made.clear()
+    precisions.main(arguments(tmp_path, "--precision", "fp32,int8", "--reuse"))
+    assert made == []
+    assert list(json.loads((tmp_path / "record.json").read_text())["forms"]) == ["fp32", "int8"]
+
+
 def test_graphs_take_turns_and_the_first_round_is_thrown_away():
     turns = []
 
