@@ -12,6 +12,7 @@ from torch.nn import functional
 from transformers import Wav2Vec2Config
 
 from wav2edge.errors import UsageError
+from wav2edge_train.arguments import training_arguments
 from wav2edge_train.bases import Base, checkpoint_base
 from wav2edge_train.clips import ClipDataset, Collator, Example, Targets
 from wav2edge_train.distillation import Distillation, DistillationTrainer, divergence, frames_inside, state_distance
@@ -20,7 +21,7 @@ from wav2edge_train.options import DistillationOptions, TrainingOptions
 from wav2edge_train.quiet import quiet_transformers
 from wav2edge_train.reference import load_reference
 from wav2edge_train.teacher import Teacher, load_teacher
-from wav2edge_train.training import CHECKPOINTS, TrainingOutcome, train, training_arguments
+from wav2edge_train.training import CHECKPOINTS, TrainingOutcome, train
 from wav2edge_train.vocabulary import make_feature_extractor, save_processor
 
 ConfigMaker = Callable[..., Wav2Vec2Config]

@@ -15,6 +15,7 @@ from transformers import AutoProcessor, EvalPrediction, Wav2Vec2ForCTC
 
 from wav2edge.dataset import Utterance, read_dataset, select_split
 from wav2edge.errors import DataError, TrainingError, UsageError
+from wav2edge_train.arguments import training_arguments
 from wav2edge_train.bases import Base, build_model
 from wav2edge_train.clips import ClipDataset, Collator, Example, Targets
 from wav2edge_train.corpus import choose_targets
@@ -23,7 +24,7 @@ from wav2edge_train.precision import resolve_precision
 from wav2edge_train.quiet import quiet_transformers
 from wav2edge_train.reference import load_reference
 from wav2edge_train.trainer import JointTrainer, report_of
-from wav2edge_train.training import CHECKPOINTS, TrainingOutcome, train, training_arguments
+from wav2edge_train.training import CHECKPOINTS, TrainingOutcome, train
 
 OptionsMaker = Callable[..., TrainingOptions]
 NO_DROPOUT = {"hidden_dropout": 0.0, "attention_dropout": 0.0, "activation_dropout": 0.0, "final_dropout": 0.0}
@@ -154,7 +155,7 @@ def test_clips_too_short_for_their_transcription_are_left_out_of_training(
     folder = make_corpus(rows, letter_s=0.03)
     outcome = train(folder, tmp_path / "run", base=base, options=options(max_steps=1), say=said.append)
     assert "metadata.csv:3: left out, 0.36 s give 17 frames and the transcription needs 23" in said[0]
-    assert "2 clips to train on, 1 to evaluate on" in said[1]
+    assert "2 clips to train on, 1 to evaluate on" in said[2]
     assert outcome.report.loss is not None
     assert np.isfinite(outcome.report.loss)
 

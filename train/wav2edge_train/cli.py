@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from argparse import ArgumentParser, BooleanOptionalAction, Namespace
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wav2edge.cli.command import Command
+from wav2edge.errors import UsageError
 from wav2edge_train.augmentation import AUGMENTATIONS
 from wav2edge_train.options import (
     CLASS_BALANCES,
@@ -91,7 +93,12 @@ def _add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--preset", choices=tuple(PRESETS), help=f"a model with random weights, or a recipe for its --base; {presets}"
     )
-    parser.add_argument("--output", metavar="DIR", type=Path, required=True, help="folder of the new checkpoint")
+    parser.add_argument("--output", metavar="DIR", type=Path, help="folder of the new checkpoint")
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="check the data, make three updates, say what training takes",
+    )
     parser.add_argument("--resume", action="store_true", help="go on from the last saved step in --output")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     how = parser.add_argument_group("how to train")
@@ -104,12 +111,25 @@ def _run(arguments: Namespace) -> int:
     options = TrainingOptions.of(preset, {choice.field: getattr(arguments, choice.field) for choice in CHOICES})
 
     from wav2edge_train.bases import choose_base
-    from wav2edge_train.training import train
+    from wav2edge_train.ranks import one_voice
+    from wav2edge_train.training import dry_run, train
 
-    base = choose_base(arguments.preset, arguments.base)
-    outcome = train(arguments.data, arguments.output, base=base, options=options, resume=arguments.resume)
-    print_outcome(outcome, as_json=arguments.json)
+    if arguments.output is None and not arguments.dry_run:
+        raise UsageError("no folder for the new checkpoint; give --output DIR")
+    with one_voice():
+        base = choose_base(arguments.preset, arguments.base)
+        if arguments.dry_run:
+            expected = dry_run(arguments.data, base=base, options=options)
+            print(as_json_text(expected.to_dict()) if arguments.json else expected.table())
+            return 0
+        outcome = train(arguments.data, arguments.output, base=base, options=options, resume=arguments.resume)
+        print_outcome(outcome, as_json=arguments.json)
     return 0
+
+
+def as_json_text(document: Mapping[str, Any]) -> str:
+    """Strict JSON, for people to read as well."""
+    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
 
 
 def print_outcome(outcome: TrainingOutcome, *, as_json: bool) -> None:
@@ -118,7 +138,7 @@ def print_outcome(outcome: TrainingOutcome, *, as_json: bool) -> None:
     comparison = outcome.comparison
     if as_json:
         document = outcome.report.to_dict() | ({} if comparison is None else {"comparison": comparison.to_dict()})
-        print(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
+        print(as_json_text(document))
         return
     print(outcome.report.table())
     if comparison is not None:
@@ -134,6 +154,7 @@ COMMAND = Command(
   wav2edge train data/ --base facebook/wav2vec2-large-xlsr-53 --output checkpoint
   wav2edge train data/ --preset small --output checkpoint
   wav2edge train data/ --preset syllable-onset4 --base xlsr-53/ --output checkpoint
+  wav2edge train data/ --preset small --output checkpoint --dry-run
   wav2edge train data/ --preset small --output checkpoint --resume
   wav2edge train data/ --base checkpoint/ --encoder-layers 12 --prune-ffn 0.25 --output smaller
   wav2edge train manifest.jsonl --base checkpoint/ --heads ctc --epochs 20 --learning-rate 1e-4 --output second""",

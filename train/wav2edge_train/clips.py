@@ -110,7 +110,9 @@ def _class_id(row: Utterance, labels: tuple[str, ...] | None) -> int | None:
         return None
     if row.label not in labels:
         said = "no label" if not row.label else f"label {row.label!r}, which the training split does not have"
-        raise DataError(f"{row.where}: {said}; known are {', '.join(labels)}")
+        raise DataError(
+            f"{row.where}: {said}; known are {', '.join(labels)}: move clips of it there, or remove the row"
+        )
     return labels.index(row.label)
 
 

@@ -12,6 +12,7 @@ from wav2edge.progress import track
 from wav2edge_train.augmentation import AUGMENTATIONS
 from wav2edge_train.bases import Base
 from wav2edge_train.clips import ClipDataset, Example, Targets, leave_out_too_short, prepare_examples
+from wav2edge_train.inspection import data_warnings, length_warnings
 from wav2edge_train.model import HEAD_NAMES
 from wav2edge_train.options import HEAD_CHOICES, TrainingOptions
 from wav2edge_train.teacher import Teacher, taught_by
@@ -22,12 +23,16 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Corpus:
-    """The two splits, ready for batches; ``transcriptions`` are those of the validation clips, as they were written."""
+    """The two splits, ready for batches; ``transcriptions`` are those of the validation clips, as they were written.
+
+    ``left_out`` counts the training clips that are too short for their transcription.
+    """
 
     targets: Targets
     training: ClipDataset
     validation: ClipDataset
     transcriptions: tuple[str, ...]
+    left_out: int = 0
 
     @property
     def shortest_frames(self) -> int:
@@ -48,12 +53,16 @@ def prepare_corpus(
     targets = taught_by(teacher, rows["train"], options.heads) if teacher else choose_targets(rows["train"], options)
     examples = {name: load_examples(split, name, targets, base) for name, split in rows.items()}
     kept = leave_out_too_short(examples["train"], base.geometry, say)
+    everything = (example for split in examples.values() for example in split)
+    for doubt in (*data_warnings(utterances, targets), *length_warnings(everything)):
+        say(f"warning: {doubt}")
     augmentation = AUGMENTATIONS[options.augmentation]
     return Corpus(
         targets=targets,
         training=ClipDataset(kept, base.geometry, augmentation=augmentation, seed=options.seed),
         validation=ClipDataset(examples["validation"], base.geometry),
         transcriptions=tuple(row.transcription or "" for row in rows["validation"]),
+        left_out=len(examples["train"]) - len(kept),
     )
 
 

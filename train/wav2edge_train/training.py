@@ -8,13 +8,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-import torch
 from transformers import TrainingArguments, set_seed
+from transformers.trainer_utils import IntervalStrategy, SaveStrategy
 
 from wav2edge.errors import TrainingError
 from wav2edge.report import Report
+from wav2edge_train.arguments import training_arguments
 from wav2edge_train.bases import Base, build_model, check_size
 from wav2edge_train.card import Card, TrainingRow
 from wav2edge_train.charts import write_charts
@@ -22,6 +24,7 @@ from wav2edge_train.clips import Collator, Targets
 from wav2edge_train.comparison import Comparison, compare_with
 from wav2edge_train.corpus import Corpus, Say, prepare_corpus
 from wav2edge_train.distillation import Distillation, DistillationTrainer
+from wav2edge_train.forecast import Forecast, forecast
 from wav2edge_train.freezing import Freezing, frozen_parts
 from wav2edge_train.hearing import learn_to_hear
 from wav2edge_train.model import Wav2Vec2ForJointCTC
@@ -30,6 +33,7 @@ from wav2edge_train.options import TrainingOptions
 from wav2edge_train.precision import resolve_precision
 from wav2edge_train.pruning import prune_feed_forward
 from wav2edge_train.quiet import quiet_transformers
+from wav2edge_train.ranks import is_first_process, process_count
 from wav2edge_train.saving import last_whole_step, saved_steps, writing
 from wav2edge_train.stopping import EarlyStopping
 from wav2edge_train.teacher import Teacher, original_of
@@ -89,6 +93,7 @@ def train(
         TrainingError: the output holds another run, or there is nothing to resume.
         UsageError: this machine cannot train in the precision asked for, or the base is too small for the options.
     """
+    say = say if is_first_process() else _keep_to_itself
     check_size(base, options)
     precision = resolve_precision(options.precision)
     if options.tensorboard:
@@ -98,25 +103,13 @@ def train(
     corpus = prepare_corpus(data, base, options, say, teacher=distillation.teacher if distillation else None)
 
     with quiet_transformers():
-        model = build_model(base, corpus.targets, options, corpus.shortest_frames)
-        if options.prune_ffn:
-            prune_feed_forward(model, corpus.training, base.extractor, options.prune_ffn)
+        model = start_model(base, corpus, options)
         examiner = Examiner(corpus.targets, corpus.transcriptions)
-        trainer_class = partial(DistillationTrainer, distillation=distillation) if distillation else JointTrainer
-        trainer = trainer_class(
-            model=model,
-            args=training_arguments(output / CHECKPOINTS, base, corpus.targets, options, precision),
-            train_dataset=corpus.training,
-            eval_dataset=corpus.validation,
-            data_collator=Collator(extractor=base.extractor),
-            compute_metrics=examiner,
-            callbacks=[
-                Narrator(say, examiner),
-                EarlyStopping(options.patience),
-                Freezing(frozen_parts(model, options)),
-            ],
-            patience=options.patience,
-        )
+        arguments = training_arguments(output / CHECKPOINTS, base, corpus.targets, options, precision)
+        trainer = make_trainer(model, arguments, base, corpus, options, distillation)
+        trainer.compute_metrics = examiner
+        trainer.add_callback(Narrator(say, examiner))
+        trainer.add_callback(EarlyStopping(options.patience))
         say(_opening(base, model, corpus, precision))
         with threads_for(model):
             if base.weights is None and saved is None:
@@ -124,9 +117,10 @@ def train(
             trainer.go_on_from(saved)
             prediction = trainer.predict(corpus.validation, metric_key_prefix="final")
         original = distillation.teacher if distillation else _larger_original(base, corpus.targets, options)
-        with writing(output, whole=False):
-            model.save_pretrained(output)
-            save_processor(output, base.extractor, corpus.targets.vocabulary)
+        if is_first_process():
+            with writing(output, whole=False):
+                model.save_pretrained(output)
+                save_processor(output, base.extractor, corpus.targets.vocabulary)
         report = examiner.examine(prediction, loss=(prediction.metrics or {})["final_loss"])
         comparison = None
         if original is not None:
@@ -139,8 +133,66 @@ def train(
         chosen_step=trainer.state.best_global_step if options.keep == "best" else None,
         comparison=comparison,
     )
-    write_report_and_card(outcome, data.name, base, corpus, options, precision, distillation)
+    if is_first_process():
+        with writing(output, whole=False):
+            write_report_and_card(outcome, data.name, base, corpus, options, precision, distillation)
     return outcome
+
+
+def dry_run(data: Path, *, base: Base, options: TrainingOptions, say: Say = say_on_stderr) -> Forecast:
+    """Check a data set and a base as ``train`` does, make a few updates, and write nothing.
+
+    Raises:
+        DataError: the data set cannot be trained on; the message names the row.
+        UsageError: this machine cannot train in the precision asked for, or the base is too small for the options.
+    """
+    say = say if is_first_process() else _keep_to_itself
+    check_size(base, options)
+    precision = resolve_precision(options.precision)
+    set_seed(options.seed)
+    corpus = prepare_corpus(data, base, options, say)
+    with quiet_transformers(), TemporaryDirectory() as folder:
+        model = start_model(base, corpus, options)
+        arguments = training_arguments(Path(folder), base, corpus.targets, options, precision)
+        arguments.eval_strategy, arguments.save_strategy = IntervalStrategy.NO, SaveStrategy.NO
+        arguments.load_best_model_at_end = False
+        trainer = make_trainer(model, arguments, base, corpus, options)
+        say(_opening(base, model, corpus, precision))
+        with threads_for(model):
+            return forecast(trainer, corpus, options)
+
+
+def start_model(base: Base, corpus: Corpus, options: TrainingOptions) -> Wav2Vec2ForJointCTC:
+    """The model that training starts with, as narrow as it is to be."""
+    model = build_model(base, corpus.targets, options, corpus.shortest_frames)
+    if options.prune_ffn:
+        prune_feed_forward(model, corpus.training, base.extractor, options.prune_ffn)
+    return model
+
+
+def make_trainer(
+    model: Wav2Vec2ForJointCTC,
+    arguments: TrainingArguments,
+    base: Base,
+    corpus: Corpus,
+    options: TrainingOptions,
+    distillation: Distillation | None = None,
+) -> JointTrainer:
+    """The Trainer of a model, on the clips of a corpus."""
+    trainer_class = partial(DistillationTrainer, distillation=distillation) if distillation else JointTrainer
+    return trainer_class(
+        model=model,
+        args=arguments,
+        train_dataset=corpus.training,
+        eval_dataset=corpus.validation,
+        data_collator=Collator(extractor=base.extractor),
+        callbacks=[Freezing(frozen_parts(model, options))],
+        patience=options.patience,
+    )
+
+
+def _keep_to_itself(line: str) -> None:
+    """What every process but the first does with its talk."""
 
 
 def _larger_original(base: Base, targets: Targets, options: TrainingOptions) -> Teacher | None:
@@ -164,49 +216,6 @@ def find_saved_step(output: Path, *, resume: bool, say: Say) -> Path | None:
     saved = last_whole_step(folder, say)
     say(f"{output}: no step was saved yet, from the start" if saved is None else f"going on from {saved}")
     return saved
-
-
-def training_arguments(
-    folder: Path, base: Base, targets: Targets, options: TrainingOptions, precision: str
-) -> TrainingArguments:
-    """Our options in the Trainer's words: Adam (0.9, 0.999, 1e-8), evaluated, logged and saved at the same steps."""
-    padding_is_harmless = base.config.feat_extract_norm == "layer"
-    return TrainingArguments(
-        output_dir=str(folder),
-        learning_rate=options.learning_rate,
-        per_device_train_batch_size=options.batch_size,
-        per_device_eval_batch_size=options.batch_size if padding_is_harmless else 1,
-        gradient_accumulation_steps=options.accumulation,
-        num_train_epochs=options.epochs,
-        max_steps=options.max_steps or -1,
-        warmup_steps=options.warmup_steps,
-        lr_scheduler_type=options.schedule,
-        weight_decay=options.weight_decay,
-        optim="adamw_torch_fused",
-        seed=options.seed,
-        fp16=precision == "fp16",
-        bf16=precision == "bf16",
-        eval_strategy="steps",
-        eval_steps=options.eval_steps,
-        logging_steps=options.eval_steps,
-        save_steps=options.eval_steps,
-        load_best_model_at_end=options.keep == "best",
-        metric_for_best_model="score" if options.keep == "best" else None,
-        greater_is_better=True,
-        label_names=[name for name, target in _LABEL_INPUTS.items() if getattr(targets, target) is not None],
-        remove_unused_columns=False,
-        dataloader_pin_memory=torch.cuda.is_available(),
-        disable_tqdm=True,
-        gradient_checkpointing=options.gradient_checkpointing,
-        gradient_checkpointing_kwargs={"use_reentrant": False},  # the other kind needs gradients of the waveform
-        logging_nan_inf_filter=False,  # JointTrainer ends the run instead
-        report_to="tensorboard" if options.tensorboard else "none",
-        logging_dir=str(folder.parent / "tensorboard"),
-    )
-
-
-_LABEL_INPUTS = {"labels": "vocabulary", "class_labels": "labels"}
-"""Inputs of the model that hold truths, and the target each belongs to."""
 
 
 def training_rows(history: Sequence[Mapping[str, Any]]) -> tuple[TrainingRow, ...]:
@@ -247,6 +256,7 @@ def write_report_and_card(
         precision=precision,
         rows=outcome.rows,
         final=outcome.report,
+        devices=process_count(),
         chosen_step=outcome.chosen_step,
         charts=write_charts(outcome.folder, outcome.rows, outcome.report),
         distillation=distillation.options if distillation else None,
@@ -267,5 +277,5 @@ def _opening(base: Base, model: Wav2Vec2ForJointCTC, corpus: Corpus, precision: 
     return (
         f"{base.name}: {millions:.2f} million parameters, heads {' and '.join(model.config.joint_heads)};"
         f" {len(corpus.training)} clips to train on, {len(corpus.validation)} to evaluate on;"
-        f" {precision} on {model.device.type}"
+        f" {precision} on {model.device.type}" + (f" times {process_count()}" if process_count() > 1 else "")
     )

@@ -1,0 +1,55 @@
+"""Our options in the words of transformers' Trainer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from transformers import TrainingArguments
+
+from wav2edge_train.bases import Base
+from wav2edge_train.clips import Targets
+from wav2edge_train.options import TrainingOptions
+
+
+def training_arguments(
+    folder: Path, base: Base, targets: Targets, options: TrainingOptions, precision: str
+) -> TrainingArguments:
+    """The Trainer's arguments: Adam (0.9, 0.999, 1e-8), evaluated, logged and saved at the same steps."""
+    padding_is_harmless = base.config.feat_extract_norm == "layer"
+    return TrainingArguments(
+        output_dir=str(folder),
+        learning_rate=options.learning_rate,
+        per_device_train_batch_size=options.batch_size,
+        per_device_eval_batch_size=options.batch_size if padding_is_harmless else 1,
+        gradient_accumulation_steps=options.accumulation,
+        num_train_epochs=options.epochs,
+        max_steps=options.max_steps or -1,
+        warmup_steps=options.warmup_steps,
+        lr_scheduler_type=options.schedule,
+        weight_decay=options.weight_decay,
+        optim="adamw_torch_fused",
+        seed=options.seed,
+        fp16=precision == "fp16",
+        bf16=precision == "bf16",
+        eval_strategy="steps",
+        eval_steps=options.eval_steps,
+        logging_steps=options.eval_steps,
+        save_steps=options.eval_steps,
+        load_best_model_at_end=options.keep == "best",
+        metric_for_best_model="score" if options.keep == "best" else None,
+        greater_is_better=True,
+        label_names=[name for name, target in _LABEL_INPUTS.items() if getattr(targets, target) is not None],
+        remove_unused_columns=False,
+        dataloader_pin_memory=torch.cuda.is_available(),
+        disable_tqdm=True,
+        gradient_checkpointing=options.gradient_checkpointing,
+        gradient_checkpointing_kwargs={"use_reentrant": False},  # the other kind needs gradients of the waveform
+        logging_nan_inf_filter=False,  # JointTrainer ends the run instead
+        report_to="tensorboard" if options.tensorboard else "none",
+        logging_dir=str(folder.parent / "tensorboard"),
+    )
+
+
+_LABEL_INPUTS = {"labels": "vocabulary", "class_labels": "labels"}
+"""Inputs of the model that hold truths, and the target each belongs to."""
