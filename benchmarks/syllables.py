@@ -20,7 +20,7 @@ from benchmarks.road import Road
 from wav2edge.parity.intervals import share_interval
 
 AFTER_WORDS = (
-    *("--no-freeze-feature-encoder", "--epochs", "5", "--learning-rate", "3e-4", "--batch-size", "16"),
+    *("--no-freeze-feature-encoder", "--epochs", "3", "--learning-rate", "3e-4", "--batch-size", "16"),
     *("--accumulation", "1", "--warmup-steps", "50", "--schedule", "cosine", "--weight-decay", "0.05"),
     *("--eval-steps", "166", "--augmentation", "full"),
 )
