@@ -198,7 +198,7 @@ def test_a_student_ends_beside_its_teacher_in_a_file_and_in_the_card(
     assert outcome.comparison is not None
     assert outcome.comparison.table() in card
     assert "This model is a student of" in card
-    for line in ("- encoder_layers: 1", "- layers_from: first", "- temperature: 2.0", "- hidden_distill_weight: 1.0"):
+    for line in ("- encoder_layers: 1", "- layers_from: first", "- temperature: 2.0", "- hidden_distill_weight: 4.0"):
         assert line in card
 
 
