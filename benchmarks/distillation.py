@@ -95,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="where students and bundles go")
     parser.add_argument("--result", type=Path, required=True, metavar="FILE", help="the record to write")
     parser.add_argument("--encoder-layers", default="2", metavar="N")
-    parser.add_argument("--epochs", default="16", metavar="N")
+    parser.add_argument("--epochs", default="12", metavar="N")
     parser.add_argument("--shape", default=SHAPE, metavar="NAME", help="where half the layers are timed")
     options = parser.parse_args(arguments)
 
