@@ -10,12 +10,14 @@ from transformers import TrainingArguments
 from wav2edge_train.bases import Base
 from wav2edge_train.clips import Targets
 from wav2edge_train.options import TrainingOptions
+from wav2edge_train.ranks import process_count
 
 
 def training_arguments(
     folder: Path, base: Base, targets: Targets, options: TrainingOptions, precision: str
 ) -> TrainingArguments:
     """The Trainer's arguments: Adam (0.9, 0.999, 1e-8), evaluated, logged and saved at the same steps."""
+    together_on_cpu = process_count() > 1 and not torch.cuda.is_available()
     padding_is_harmless = base.config.feat_extract_norm == "layer"
     return TrainingArguments(
         output_dir=str(folder),
@@ -30,6 +32,8 @@ def training_arguments(
         weight_decay=options.weight_decay,
         optim="adamw_torch_fused",
         seed=options.seed,
+        use_cpu=together_on_cpu,
+        ddp_backend="gloo" if together_on_cpu else None,
         fp16=precision == "fp16",
         bf16=precision == "bf16",
         eval_strategy="steps",

@@ -277,5 +277,5 @@ def _opening(base: Base, model: Wav2Vec2ForJointCTC, corpus: Corpus, precision: 
     return (
         f"{base.name}: {millions:.2f} million parameters, heads {' and '.join(model.config.joint_heads)};"
         f" {len(corpus.training)} clips to train on, {len(corpus.validation)} to evaluate on;"
-        f" {precision} on {model.device.type}" + (f" times {process_count()}" if process_count() > 1 else "")
+        f" {precision} on {model.device.type}" + (f", {process_count()} processes" if process_count() > 1 else "")
     )

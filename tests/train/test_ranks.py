@@ -1,0 +1,122 @@
+"""Two processes on one machine, started by torchrun, train one model."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wav2edge.errors import DataError, TrainingError
+from wav2edge_train.ranks import is_first_process, one_voice
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = """
+import hashlib, json, os, sys
+from pathlib import Path
+from wav2edge.cli import main
+from wav2edge_train import training
+from wav2edge_train.trainer import JointTrainer
+
+seen = {"batches": []}
+train, hear, step = training.train, training.learn_to_hear, JointTrainer.training_step
+
+def hearing(model, *arguments, **keywords):
+    hear(model, *arguments, **keywords)
+    weights = b"".join(w.detach().numpy().tobytes() for w in model.wav2vec2.feature_extractor.parameters())
+    seen["heard"] = hashlib.sha256(weights).hexdigest()
+
+def stepping(self, *arguments):
+    loss = step(self, *arguments)
+    seen["batches"].append([self.train_dataset.epoch, self._indices.tolist()])
+    return loss
+
+def training_(*arguments, **keywords):
+    outcome = train(*arguments, **keywords)
+    seen["report"] = outcome.report.to_dict()
+    seen["rows"] = [[row.training_loss, row.step, dict(row.figures)] for row in outcome.rows]
+    Path(sys.argv[1], os.environ["RANK"] + ".json").write_text(json.dumps(seen))
+    return outcome
+
+training.train, training.learn_to_hear, JointTrainer.training_step = training_, hearing, stepping
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+@pytest.fixture(scope="module")
+def together(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[list[dict[str, Any]], str, str, Path]:
+    folder = tmp_path_factory.mktemp("together")
+    (folder / "script.py").write_text(SCRIPT)
+    options = [
+        "--max-steps",
+        "4",
+        "--eval-steps",
+        "2",
+        "--hearing-steps",
+        "2",
+        "--batch-size",
+        "3",
+        "--warmup-steps",
+        "0",
+    ]
+    words = ["train", str(corpus), "--preset", "tiny", *options, "--output", str(folder / "run"), "--json"]
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    finished = subprocess.run(
+        [*launcher, str(folder / "script.py"), str(folder), *words],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stderr
+    ranks = [json.loads((folder / f"{rank}.json").read_text()) for rank in range(2)]
+    return ranks, finished.stdout, finished.stderr, folder / "run"
+
+
+def test_every_process_has_the_same_head_start_and_the_same_figures(
+    together: tuple[list[dict[str, Any]], str, str, Path],
+) -> None:
+    (first, second), *_ = together
+    assert first["heard"] == second["heard"]
+    assert first["rows"] == second["rows"]
+    assert first["report"] == second["report"]
+    assert first["report"]["clips"] == 6
+
+
+def test_the_processes_share_the_clips_and_vary_them_anew_each_epoch(
+    together: tuple[list[dict[str, Any]], str, str, Path],
+) -> None:
+    (first, second), *_ = together
+    for epoch in (0, 1):
+        clips = [
+            index for rank in (first, second) for number, batch in rank["batches"] if number == epoch for index in batch
+        ]
+        assert sorted(clips) == list(range(12))
+
+
+def test_only_the_first_process_talks_and_writes(together: tuple[list[dict[str, Any]], str, str, Path]) -> None:
+    (first, _), out, err, folder = together
+    assert json.loads(out) == first["report"] == json.loads((folder / "report.json").read_text())
+    assert err.count("step 2 of 4: loss") == 1
+    assert err.count("12 clips to train on") == 1
+    assert "fp32 on cpu, 2 processes" in err
+    assert "- num_devices: 2" in (folder / "README.md").read_text()
+
+
+def test_a_later_process_is_silent_but_for_what_only_it_knows(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("RANK", "1")
+    assert not is_first_process()
+    with pytest.raises(SystemExit, match="1"), one_voice():
+        raise DataError(print("the same again"))
+    with pytest.raises(TrainingError, match="only here"), one_voice():
+        raise TrainingError("only here")
+    assert capsys.readouterr().out == ""
+    monkeypatch.delenv("RANK")
+    with one_voice():
+        print("alone")
+    assert capsys.readouterr().out == "alone\n"
