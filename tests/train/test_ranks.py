@@ -70,6 +70,7 @@ def together(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[li
         capture_output=True,
         text=True,
         check=False,
+        timeout=300,
     )
     assert finished.returncode == 0, finished.stderr
     ranks = [json.loads((folder / f"{rank}.json").read_text()) for rank in range(2)]

@@ -65,6 +65,38 @@ def test_only_layer_norm_models_ask_for_the_mask(tmp_path: Path, *, layer_norm: 
     assert extractor.do_normalize
 
 
+SCRIPTS = {
+    "capital letters": "Ab aB",
+    "right to left": "שלום עולם",
+    "right to left, joined": "السلام عليكم",
+    "composed accents": "é ü ñ",
+    "accents that nothing composes": "x\u030c q\u0301",
+    "no spaces": "北京上海",
+    "vowel signs": "नमस्ते दुनिया",
+}
+
+
+@pytest.mark.parametrize("text", SCRIPTS.values(), ids=SCRIPTS)
+def test_every_script_is_written_and_read_back_as_it_was(tmp_path: Path, text: str) -> None:
+    vocabulary = build_vocabulary([row(text)])
+    save_processor(tmp_path, make_feature_extractor(layer_norm=True), vocabulary)
+    tokenizer = Wav2Vec2Processor.from_pretrained(tmp_path).tokenizer
+    ids = vocabulary.encode(text)
+    assert "[UNK]" not in [vocabulary.tokens[i] for i in ids]
+    assert ids == tokenizer(text).input_ids
+    assert vocabulary.decode(ids) == text
+    assert tokenizer.decode(ids, group_tokens=False) == text
+
+
+def test_an_accent_written_in_two_ways_is_one_token(tmp_path: Path) -> None:
+    (tmp_path / "metadata.jsonl").write_text(
+        '{"file_name": "1.wav", "transcription": "e\\u0301", "split": "train"}\n'
+        '{"file_name": "2.wav", "transcription": "\\u00e9", "split": "train"}\n',
+        encoding="utf-8",
+    )
+    assert build_vocabulary(read_dataset(tmp_path)).tokens == ("|", "é", "[UNK]", "[PAD]")
+
+
 def test_unknown_tokens_and_blanks_are_not_written_out() -> None:
     vocabulary = build_vocabulary([row("ab c")])
     assert vocabulary.decode([*vocabulary.encode("ab c"), 4, 5]) == "ab c"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from transformers import AutoConfig, Wav2Vec2Config, Wav2Vec2FeatureExtractor
 
@@ -10,6 +10,7 @@ from wav2edge.errors import CheckpointError, UsageError
 from wav2edge.geometry import ConvGeometry
 from wav2edge_train.clips import Targets
 from wav2edge_train.freezing import frozen_parts
+from wav2edge_train.heads import TrainedHeads, renew, trained_heads, useless_heads
 from wav2edge_train.layers import choose_layers, keep_layers
 from wav2edge_train.model import HEAD_NAMES, Wav2Vec2ForJointCTC
 from wav2edge_train.options import TrainingOptions
@@ -21,12 +22,16 @@ from wav2edge_train.vocabulary import make_feature_extractor
 
 @dataclass(frozen=True, kw_only=True)
 class Base:
-    """An architecture, how its waveforms are prepared, and where its weights are; ``weights`` None means random."""
+    """An architecture, how its waveforms are prepared, where its weights are, and what its heads were taught.
+
+    ``weights`` None means random.
+    """
 
     name: str
     config: Wav2Vec2Config
     extractor: Wav2Vec2FeatureExtractor
     weights: str | None = None
+    heads: TrainedHeads = field(default_factory=TrainedHeads)
 
     @property
     def geometry(self) -> ConvGeometry:
@@ -86,7 +91,8 @@ def checkpoint_base(source: str) -> Base:
         extractor = Wav2Vec2FeatureExtractor.from_pretrained(source)
     except (OSError, ValueError):
         extractor = make_feature_extractor(layer_norm=config.feat_extract_norm == "layer")
-    return Base(name=source, config=config, extractor=extractor, weights=source)
+    heads = trained_heads(source, config)
+    return Base(name=source, config=config, extractor=extractor, weights=source, heads=heads)
 
 
 def check_size(base: Base, options: TrainingOptions) -> None:
@@ -131,6 +137,7 @@ def build_model(base: Base, targets: Targets, options: TrainingOptions, shortest
             model = Wav2Vec2ForJointCTC.from_pretrained(base.weights, config=config, ignore_mismatched_sizes=True)
         except Exception as error:  # safetensors, pickle and the Hub each raise their own kind
             raise CheckpointError(f"{base.name}: its weights cannot be read ({first_line(error)})") from None
+        renew(model, useless_heads(base.name, base.heads, targets))
     if len(kept) < base.config.num_hidden_layers:
         keep_layers(model, kept)
     for part in frozen_parts(model, options):

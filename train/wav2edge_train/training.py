@@ -26,6 +26,7 @@ from wav2edge_train.corpus import Corpus, Say, prepare_corpus
 from wav2edge_train.distillation import Distillation, DistillationTrainer
 from wav2edge_train.forecast import Forecast, forecast
 from wav2edge_train.freezing import Freezing, frozen_parts
+from wav2edge_train.heads import useless_heads
 from wav2edge_train.hearing import learn_to_hear
 from wav2edge_train.model import Wav2Vec2ForJointCTC
 from wav2edge_train.narration import Narrator
@@ -110,6 +111,8 @@ def train(
         trainer.compute_metrics = examiner
         trainer.add_callback(Narrator(say, examiner))
         trainer.add_callback(EarlyStopping(options.patience))
+        for line in useless_heads(base.name, base.heads, corpus.targets).values():
+            say(line)
         say(_opening(base, model, corpus, precision))
         with threads_for(model):
             if base.weights is None and saved is None:

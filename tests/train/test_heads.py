@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from wav2edge_train.bases import build_model, checkpoint_base
+from wav2edge_train.clips import Targets
+from wav2edge_train.heads import TrainedHeads, useless_heads
+from wav2edge_train.options import TrainingOptions
+from wav2edge_train.training import TrainingOutcome, train
+from wav2edge_train.vocabulary import Vocabulary
+
+LETTERS = Vocabulary(tokens=("|", "a", "b", "c", "[UNK]", "[PAD]"))
+OTHER_LETTERS = Vocabulary(tokens=("|", "x", "y", "z", "[UNK]", "[PAD]"))
+
+
+def test_a_head_of_the_same_width_is_not_taken_over_with_another_meaning(
+    run: tuple[TrainingOutcome, list[str]], options: Callable[..., TrainingOptions]
+) -> None:
+    base = checkpoint_base(str(run[0].folder))
+    assert base.heads == TrainedHeads(vocabulary=LETTERS.tokens, labels=("0", "1"))
+    same, other = (
+        build_model(base, Targets(vocabulary=vocabulary, labels=labels), options(), shortest_frames=18)
+        for vocabulary, labels in ((LETTERS, ("0", "1")), (OTHER_LETTERS, ("no", "yes")))
+    )
+    for name in ("lm_head.weight", "classifier.weight"):
+        assert same.get_parameter(name).shape == other.get_parameter(name).shape
+        assert not torch.equal(same.get_parameter(name), other.get_parameter(name))
+    name = "wav2vec2.encoder.layers.0.attention.q_proj.weight"
+    assert torch.equal(same.get_parameter(name), other.get_parameter(name))
+
+
+def test_a_base_of_another_vocabulary_is_said_in_one_line_for_each_head(
+    run: tuple[TrainingOutcome, list[str]],
+    make_corpus: Callable[..., Path],
+    options: Callable[..., TrainingOptions],
+    tmp_path: Path,
+) -> None:
+    folder = make_corpus([("train", "ab", "yes"), ("train", "ba", "no"), ("validation", "ab", "no")])
+    said: list[str] = []
+    base = checkpoint_base(str(run[0].folder))
+    train(folder, tmp_path / "run", base=base, options=options(max_steps=1), say=said.append)
+    news = [line.partition(": ")[2] for line in said if "is made new" in line]
+    assert news == [
+        "its vocabulary of 6 tokens is not the data's of 5; the CTC head is made new",
+        "its labels are 0, 1, the data's no, yes; the classifier is made new",
+    ]
+
+
+@pytest.mark.parametrize("heads", [TrainedHeads(), TrainedHeads(vocabulary=LETTERS.tokens, labels=("0", "1"))])
+def test_heads_that_are_absent_or_fit_are_passed_over_in_silence(heads: TrainedHeads) -> None:
+    assert useless_heads("base", heads, Targets(vocabulary=LETTERS, labels=("0", "1"))) == {}
