@@ -15,7 +15,7 @@ ifeq ($(shell command -v nvidia-smi),)
 INSTALL_TORCH := $(PIP) install --quiet $(CPU_INDEX) $(TORCH) 2>/dev/null || $(INSTALL_TORCH)
 endif
 
-.PHONY: demo test check format install clean
+.PHONY: demo test check gpu format install clean
 
 demo: $(VENV)/.runs ## the whole pipeline on a corpus made on the spot, in minutes
 	$(BIN)/wav2edge demo --output $(DEMO)
@@ -28,6 +28,10 @@ check: $(VENV)/.dev ## lint, types and import contracts: exactly what CI runs be
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+gpu: $(VENV)/.dev ## what wants a CUDA GPU: train at full size, distill, throughput; WORDS=folder, SYLLABLES=, BASE=
+	$(BIN)/python -m benchmarks.gpu $(WORDS) $(if $(SYLLABLES),--syllables $(SYLLABLES)) $(if $(BASE),--base $(BASE)) \
+		--output build/gpu --result benchmarks/results/gpu $(GPU_OPTIONS)
 
 format: $(VENV)/.dev ## let ruff write the layout
 	$(BIN)/ruff check --fix
