@@ -50,6 +50,8 @@ WORDS = {
 """What is said, and its transcription and label."""
 LANGUAGE = "cmn"
 RATE_WPM_LIMITS, PITCH_LIMITS, PITCH_RANGE_LIMITS = (100, 180), (35, 70), (35, 70)
+NAME = "wav2edge-words"
+"""What the model is called, by its checkpoint's folder; one that is there already is not trained again."""
 UNSEEN_SHARE = 0.2
 """Voices that only the split ``spoken`` has."""
 SPOKEN = "spoken"
@@ -146,11 +148,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--publish", type=Path, metavar="DIR", help="copy bundle and a few clips there")
     options = parser.parse_args(arguments)
 
-    checkpoint, bundle, manifest = (options.output / name for name in ("checkpoint", "words", "manifest.jsonl"))
+    checkpoint, bundle, manifest = (options.output / name for name in (NAME, "words", "manifest.jsonl"))
     rows = [*real_rows(options.data), *spoken_rows(options.output / "spoken")]
     manifest.write_text("".join(f"{row.line()}\n" for row in rows), encoding="utf-8")
     road = Road({options.data: "DATA", options.words: "CHECKPOINT", options.output: "OUTPUT", manifest: "MANIFEST"})
-    road.run("train", manifest, "--base", options.words, *TRAINING, "--output", checkpoint)
+    if not (checkpoint / "report.json").is_file():
+        road.run("train", manifest, "--base", options.words, *TRAINING, "--output", checkpoint)
     road.run(
         "export", checkpoint, "--output", bundle, "--precision", "int8", "--target", TARGET,
         "--data", manifest, "--split", "test",
