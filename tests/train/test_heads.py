@@ -43,6 +43,7 @@ def test_a_base_of_another_vocabulary_is_said_in_one_line_for_each_head(
     said: list[str] = []
     base = checkpoint_base(str(run[0].folder))
     train(folder, tmp_path / "run", base=base, options=options(max_steps=1), say=said.append)
+    assert f"fine-tuned version of `{run[0].folder.name}`" in (tmp_path / "run" / "README.md").read_text()
     news = [line.partition(": ")[2] for line in said if "is made new" in line]
     assert news == [
         "its vocabulary of 6 tokens is not the data's of 5; the CTC head is made new",

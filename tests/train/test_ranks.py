@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,13 +13,15 @@ import pytest
 
 from wav2edge.errors import DataError, TrainingError
 from wav2edge_train.ranks import is_first_process, one_voice
+from wav2edge_train.saving import MARK
+from wav2edge_train.training import CHECKPOINTS
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = """
 import hashlib, json, os, sys
 from pathlib import Path
 from wav2edge.cli import main
-from wav2edge_train import training
+from wav2edge_train import trainer, training
 from wav2edge_train.trainer import JointTrainer
 
 seen = {"batches": []}
@@ -41,37 +44,26 @@ def training_(*arguments, **keywords):
     Path(sys.argv[1], os.environ["RANK"] + ".json").write_text(json.dumps(seen))
     return outcome
 
+trainer.keep_only = lambda *_: None  # a test resumes from an earlier step
 training.train, training.learn_to_hear, JointTrainer.training_step = training_, hearing, stepping
 sys.exit(main(sys.argv[2:]))
 """
 
 
+def go(corpus: Path, folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    """Train with two processes; each leaves what it saw in the folder, and the output is ``run`` in it."""
+    (folder / "script.py").write_text(SCRIPT)
+    options = ["--max-steps", "4", "--eval-steps", "2", "--hearing-steps", "2", "--batch-size", "3"]
+    words = ["train", str(corpus), "--preset", "tiny", *options, "--output", str(folder / "run"), "--json", *more]
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command = [*launcher, str(folder / "script.py"), str(folder), *words]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
+
+
 @pytest.fixture(scope="module")
 def together(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[list[dict[str, Any]], str, str, Path]:
     folder = tmp_path_factory.mktemp("together")
-    (folder / "script.py").write_text(SCRIPT)
-    options = [
-        "--max-steps",
-        "4",
-        "--eval-steps",
-        "2",
-        "--hearing-steps",
-        "2",
-        "--batch-size",
-        "3",
-        "--warmup-steps",
-        "0",
-    ]
-    words = ["train", str(corpus), "--preset", "tiny", *options, "--output", str(folder / "run"), "--json"]
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    finished = subprocess.run(
-        [*launcher, str(folder / "script.py"), str(folder), *words],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
+    finished = go(corpus, folder)
     assert finished.returncode == 0, finished.stderr
     ranks = [json.loads((folder / f"{rank}.json").read_text()) for rank in range(2)]
     return ranks, finished.stdout, finished.stderr, folder / "run"
@@ -105,6 +97,20 @@ def test_only_the_first_process_talks_and_writes(together: tuple[list[dict[str, 
     assert err.count("12 clips to train on") == 1
     assert "fp32 on cpu, 2 processes" in err
     assert "- num_devices: 2" in (folder / "README.md").read_text()
+
+
+def test_processes_resume_together_to_the_same_weights(
+    together: tuple[list[dict[str, Any]], str, str, Path], corpus: Path, tmp_path: Path
+) -> None:
+    *_, folder = together
+    shutil.copytree(folder / CHECKPOINTS, tmp_path / "run" / CHECKPOINTS)
+    (tmp_path / "run" / CHECKPOINTS / "checkpoint-4" / MARK).unlink()  # as if killed while it was written
+    finished = go(corpus, tmp_path, "--resume")
+    assert finished.returncode == 0, finished.stderr
+    assert "checkpoint-4: passed over" in finished.stderr
+    assert "going on from" in finished.stderr
+    assert (tmp_path / "run/model.safetensors").read_bytes() == (folder / "model.safetensors").read_bytes()
+    assert (tmp_path / "run/report.json").read_text() == (folder / "report.json").read_text()
 
 
 def test_a_later_process_is_silent_but_for_what_only_it_knows(

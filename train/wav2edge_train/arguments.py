@@ -13,13 +13,22 @@ from wav2edge_train.options import TrainingOptions
 from wav2edge_train.ranks import process_count
 
 
+class TogetherOnCpu(TrainingArguments):
+    """Several processes on one CPU; Accelerate calls it ``cpu:0``, and PyTorch loads no saved step to such a place."""
+
+    @property
+    def device(self) -> torch.device:
+        """The one place there is."""
+        return torch.device(super().device.type)
+
+
 def training_arguments(
     folder: Path, base: Base, targets: Targets, options: TrainingOptions, precision: str
 ) -> TrainingArguments:
     """The Trainer's arguments: Adam (0.9, 0.999, 1e-8), evaluated, logged and saved at the same steps."""
     together_on_cpu = process_count() > 1 and not torch.cuda.is_available()
     padding_is_harmless = base.config.feat_extract_norm == "layer"
-    return TrainingArguments(
+    return (TogetherOnCpu if together_on_cpu else TrainingArguments)(
         output_dir=str(folder),
         learning_rate=options.learning_rate,
         per_device_train_batch_size=options.batch_size,
@@ -46,6 +55,7 @@ def training_arguments(
         label_names=[name for name, target in _LABEL_INPUTS.items() if getattr(targets, target) is not None],
         remove_unused_columns=False,
         dataloader_pin_memory=torch.cuda.is_available(),
+        accelerator_config={"non_blocking": torch.cuda.is_available()},  # else each batch waits for the one before it
         disable_tqdm=True,
         gradient_checkpointing=options.gradient_checkpointing,
         gradient_checkpointing_kwargs={"use_reentrant": False},  # the other kind needs gradients of the waveform

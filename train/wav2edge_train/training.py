@@ -251,7 +251,7 @@ def write_report_and_card(
     """Write ``report.json``, the charts, ``README.md`` and, where there is one, ``comparison.json``."""
     card = Card(
         name=outcome.folder.resolve().name,
-        base=base.name,
+        base=Path(base.name).resolve().name if Path(base.name).is_dir() else base.name,
         pretrained=base.weights is not None,
         data=data,
         clips={"training": len(corpus.training), "evaluation": len(corpus.validation)},
