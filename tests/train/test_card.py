@@ -264,6 +264,9 @@ def test_the_card_has_figures_and_hyper_parameters_in_the_cards_form(rows: tuple
         "- mixed_precision_training: Native AMP",
     ]
     assert "[facebook/wav2vec2-large-xlsr-53](https://huggingface.co/facebook/wav2vec2-large-xlsr-53)" in card
+    assert "patience" not in card
+    chosen = TrainingOptions(class_balance="balanced", freeze_layers=6, patience=3)
+    assert "- class_balance: balanced\n- freeze_layers: 6\n- patience: 3\n" in card_text(rows, options=chosen)
     assert "- num_devices: 2\n- gradient_accumulation_steps: 2\n- total_train_batch_size: 32" in card_text(
         rows, devices=2
     )

@@ -13,6 +13,17 @@ from wav2edge_train.metadata import card_metadata
 from wav2edge_train.options import DistillationOptions, TrainingOptions
 
 LEADING_COLUMNS = ("Training Loss", "Epoch", "Step", "Validation Loss")
+UNUSUAL = (
+    "class_balance",
+    "freeze_feature_encoder",
+    "unfreeze_feature_encoder_after",
+    "freeze_layers",
+    "unfreeze_layers_after",
+    "gradient_checkpointing",
+    "patience",
+)
+"""Hyper-parameters that the card names only where they are not the reference run's."""
+
 FRAMEWORKS = {"Transformers": "transformers", "Pytorch": "torch", "Tokenizers": "tokenizers"}
 
 HEADER = """---
@@ -184,6 +195,9 @@ def hyperparameters(options: TrainingOptions, precision: str, devices: int = 1) 
         "encoder_layers": "all" if options.encoder_layers is None else options.encoder_layers,
         "layers_from": options.layers_from,
         "prune_ffn": options.prune_ffn,
+        **{
+            name: getattr(options, name) for name in UNUSUAL if getattr(options, name) != getattr(TrainingOptions, name)
+        },
     }
 
 
