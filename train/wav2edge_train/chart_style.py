@@ -32,6 +32,7 @@ def draw_curves(axes: Axes, curves: Sequence[tuple[str, str, Sequence[int], Sequ
     axes.set_axisbelow(True)
     axes.set_xlabel("update", color=INK, fontsize=9)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlim(0, 1.03 * max(max(steps) for _, _, steps, _ in curves))
     for name, colour, steps, values in curves:
         axes.plot(
             steps, values, color=colour, linewidth=1.8, marker="o", markersize=3, label=f"{name} {values[-1]:.4g}"
