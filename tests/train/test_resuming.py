@@ -107,6 +107,13 @@ def test_a_step_that_was_not_written_to_its_end_is_passed_over(
     assert_same(resumed, unbroken)
 
 
+def test_processes_that_prepare_batches_change_nothing(
+    corpus: Path, unbroken: TrainingOutcome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wav2edge_train.arguments.loaders", lambda: 2)
+    assert_same(go(corpus, tmp_path / "run")[0], unbroken)
+
+
 def test_a_finished_run_is_resumed_without_another_step(
     corpus: Path, unbroken: TrainingOutcome, monkeypatch: pytest.MonkeyPatch
 ) -> None:

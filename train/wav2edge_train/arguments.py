@@ -22,6 +22,11 @@ class TogetherOnCpu(TrainingArguments):
         return torch.device(super().device.type)
 
 
+LOADERS = 2
+"""Processes that vary and pad clips while a GPU learns: a clip takes 4 ms, and the GPU must not wait for it. On a CPU
+they would compete with the model for its cores."""
+
+
 def training_arguments(
     folder: Path, base: Base, targets: Targets, options: TrainingOptions, precision: str
 ) -> TrainingArguments:
@@ -55,6 +60,7 @@ def training_arguments(
         label_names=[name for name, target in _LABEL_INPUTS.items() if getattr(targets, target) is not None],
         remove_unused_columns=False,
         dataloader_pin_memory=torch.cuda.is_available(),
+        dataloader_num_workers=loaders(),
         accelerator_config={"non_blocking": torch.cuda.is_available()},  # else each batch waits for the one before it
         disable_tqdm=True,
         gradient_checkpointing=options.gradient_checkpointing,
@@ -63,6 +69,11 @@ def training_arguments(
         report_to="tensorboard" if options.tensorboard else "none",
         logging_dir=str(folder.parent / "tensorboard"),
     )
+
+
+def loaders() -> int:
+    """How many processes prepare batches on this machine; none means the training itself."""
+    return LOADERS if torch.cuda.is_available() else 0
 
 
 _LABEL_INPUTS = {"labels": "vocabulary", "class_labels": "labels"}
