@@ -63,6 +63,8 @@ def test_a_script_without_spaces_makes_each_transcription_a_word() -> None:
     rows = [row("x", "train", text="北京"), row("y", "train", text="上海"), row("z", "validation", text="北海")]
     targets = Targets(vocabulary=build_vocabulary(rows[:2]), labels=None)
     assert data_warnings(rows, targets) == ["no transcription has a space: WER counts each of them as one word"]
+    words = [row("x", "train", text="yes"), row("y", "train", text="no"), rows[2]]
+    assert data_warnings(words, Targets(vocabulary=build_vocabulary(words[:2]), labels=None)) == []
     spaced = [row("x", "train", text="bei jing"), *rows[1:]]
     assert data_warnings(spaced, targets) == []
 

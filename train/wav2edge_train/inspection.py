@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
@@ -17,6 +18,9 @@ SHORT_S, LONG_S = 0.1, 30.0
 
 NAMED = 3
 """How many of a kind are named; the others are counted."""
+
+UNSPACED = ("CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN")
+"""How the Unicode names of letters begin in scripts without spaces between words."""
 
 SPLITS = ("train", "validation", "test")
 
@@ -33,7 +37,11 @@ def data_warnings(utterances: Sequence[Utterance], targets: Targets) -> list[str
     if targets.labels is not None:
         found += _lonely_classes(splits, targets.labels)
     spoken = [row.transcription for row in splits["train"] if row.transcription]
-    if targets.vocabulary is not None and len(spoken) > 1 and all(len(text) > 1 and " " not in text for text in spoken):
+    if (
+        targets.vocabulary is not None
+        and _unspaced(targets.vocabulary.tokens)
+        and not any(" " in text for text in spoken)
+    ):
         found.append("no transcription has a space: WER counts each of them as one word")
     return found
 
@@ -54,6 +62,11 @@ def length_warnings(examples: Iterable[Example]) -> list[str]:
     if long:
         found.append(f"longer than {LONG_S:g} s, the memory of a batch grows with its longest clip: {_listed(long)}")
     return found
+
+
+def _unspaced(tokens: Iterable[str]) -> bool:
+    """Whether a letter belongs to a script that is written without spaces between words."""
+    return any(unicodedata.name(token, "").startswith(UNSPACED) for token in tokens if len(token) == 1)
 
 
 def _duplicates(splits: Mapping[str, Sequence[Utterance]]) -> Iterator[str]:
