@@ -16,14 +16,12 @@ import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from benchmarks import training
-from benchmarks.road import Road
+from benchmarks.road import Road, with_interval
 from wav2edge.errors import UsageError
-from wav2edge.parity.intervals import share_interval
 from wav2edge_export.shapes import write_random_checkpoint
 
 KEPT = ("README.md", "report.json", "comparison.json", "loss.png", "accuracy.png", "confusion.png")
@@ -76,12 +74,6 @@ def trials(options: argparse.Namespace) -> Iterator[Trial]:
         )
 
 
-def judged(report: dict[str, Any]) -> dict[str, Any]:
-    """A report with the interval of its accuracy at 95 %."""
-    clips = report["clips"]
-    return report | {"accuracy_interval": list(share_interval(round(report["accuracy"] * clips), clips))}
-
-
 def run_trial(road: Road, trial: Trial, output: Path, result: Path) -> None:
     """Train unless that is done, judge, and keep card, figures and charts."""
     checkpoint = output / trial.name
@@ -91,7 +83,7 @@ def run_trial(road: Road, trial: Trial, output: Path, result: Path) -> None:
         resume = ("--resume",) if (checkpoint / "checkpoints").is_dir() else ()
         road.run(*command, "--output", checkpoint, *resume)
     reports = {
-        split: judged(road.report("evaluate", checkpoint, trial.data, "--split", split, "--json"))
+        split: with_interval(road.report("evaluate", checkpoint, trial.data, "--split", split, "--json"))
         for split in trial.splits
     }
     folder = result / trial.name

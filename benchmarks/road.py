@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from wav2edge.benchmark.environment import environment
+from wav2edge.parity.intervals import share_interval
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +75,12 @@ class Road:
         document = {**record, "steps": [asdict(step) for step in self.steps], "environment": environment()}
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def with_interval(report: Mapping[str, Any]) -> dict[str, Any]:
+    """A report with the interval of its accuracy at 95 %."""
+    right = round(report["accuracy"] * report["clips"])
+    return {**report, "accuracy_interval": list(share_interval(right, report["clips"]))}
 
 
 def bundle_facts(bundle: Path) -> dict[str, Any]:

@@ -12,12 +12,10 @@ learnt whole words first. A trial whose checkpoint is already under the output i
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from benchmarks.road import Road
-from wav2edge.parity.intervals import share_interval
+from benchmarks.road import Road, with_interval
 
 AFTER_WORDS = (
     *("--no-freeze-feature-encoder", "--epochs", "3", "--learning-rate", "3e-4", "--batch-size", "16"),
@@ -36,20 +34,6 @@ def trials(words: Path | None) -> dict[str, tuple[str | Path, ...]]:
     if words is not None:
         tried["medium-after-words"] = ("--base", words, *AFTER_WORDS)
     return tried
-
-
-def judged(report: Mapping[str, Any], split: str) -> dict[str, Any]:
-    """Accuracy of the tones with its interval, and the WER where there is one."""
-    clips = report["macro avg_support"]
-    low, high = share_interval(round(report["accuracy"] * clips), clips)
-    return {
-        "on": JUDGED_ON[split],
-        "clips": clips,
-        "accuracy": report["accuracy"],
-        "accuracy_interval": [low, high],
-        "wer": report.get("wer"),
-        "mtrix": report["mtrix"],
-    }
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -73,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         }
         found[name] = {
             "training": road.command("train", options.data, *training, "--output", checkpoint),
-            **{split: judged(report, split) for split, report in reports.items()},
+            **{split: {"on": JUDGED_ON[split], **with_interval(report)} for split, report in reports.items()},
         }
     road.write(options.result, {"what": "tones of single syllables, intervals at 95 %", "trials": found})
 
