@@ -161,7 +161,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
             rows[name].setdefault("latency_s", {})[f"{duration_s:g}"] = latency_s
     refused = [form.name for form in made if form.name not in bundles]
     what = f"{options.shape} with seeded random weights" if options.checkpoint is None else "a trained checkpoint"
-    record = {"what": f"every precision of {what}", "forms": rows, "refused": refused, "rounds": options.rounds}
+    record = {
+        "what": f"every precision of {what}",
+        "forms": rows,
+        "refused": refused,
+        "rounds": options.rounds,
+        "bundles_of_an_earlier_run": options.reuse,
+    }
     road.write(options.result, record)
     print(table(rows))
 
