@@ -50,7 +50,7 @@ def test_the_layers_that_win_the_trial_are_trained_in_full_and_asked_unseen_spea
     record = run_script(tmp_path)
     trained = [words for words in asked if words[0] == "distill"]
     assert [words[words.index("--layers-from") + 1] for words in trained] == ["first", "even", "even"]
-    assert [words[words.index("--epochs") + 1] for words in trained] == ["3", "3", "12"]
+    assert [words[words.index("--epochs") + 1] for words in trained] == ["3", "3", "30"]
     assert record["layers_from"] == "even"
     assert record["test_differences"] == {"wer": 0.05, "accuracy": 0.0}
     assert all("test" in words for words in asked if words[0] == "evaluate")
