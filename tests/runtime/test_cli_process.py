@@ -22,6 +22,8 @@ def start(python):
     running: list[subprocess.Popen[bytes]] = []
 
     def begin(*words: object, **options: object) -> subprocess.Popen[bytes]:
+        if sys.platform != "win32":  # a shell's job in the background hands down that interrupts are ignored
+            options["preexec_fn"] = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
         running.append(python("-m", "wav2edge", *words, **options))
         return running[-1]
 
