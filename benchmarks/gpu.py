@@ -20,6 +20,7 @@ from pathlib import Path
 import torch
 
 from benchmarks import training
+from benchmarks.gpu_meter import device_name
 from benchmarks.road import Road, with_interval
 from wav2edge.errors import UsageError
 from wav2edge_export.shapes import write_random_checkpoint
@@ -93,12 +94,8 @@ def run_trial(road: Road, trial: Trial, output: Path, result: Path) -> None:
             shutil.copy(checkpoint / name, folder / name)
     road.write(
         folder / "record.json",
-        {"training": road.command(*command, "--output", checkpoint), "device": _device(), "reports": reports},
+        {"training": road.command(*command, "--output", checkpoint), "device": device_name(), "reports": reports},
     )
-
-
-def _device() -> str:
-    return torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -6,7 +6,14 @@ import shutil
 import subprocess
 from statistics import mean
 
+import torch
+
 COMMAND = ("nvidia-smi", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits", "--loop-ms=200", "--id=0")
+
+
+def device_name() -> str:
+    """The GPU that PyTorch would train on, or the CPU."""
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
 
 
 class GpuMeter:

@@ -26,13 +26,12 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 from transformers import TrainerCallback, TrainerControl, TrainerState, Wav2Vec2Config
-from transformers.trainer_utils import IntervalStrategy, SaveStrategy
 
-from benchmarks.gpu_meter import GpuMeter
+from benchmarks.gpu_meter import GpuMeter, device_name
 from benchmarks.road import Road
 from wav2edge.geometry import SAMPLE_RATE_HZ
 from wav2edge_export.shapes import SHAPES
-from wav2edge_train.arguments import training_arguments
+from wav2edge_train.arguments import training_arguments, updates_only
 from wav2edge_train.bases import Base, build_model, preset_base
 from wav2edge_train.clips import ClipDataset, Collator, Example, Targets
 from wav2edge_train.corpus import Corpus
@@ -126,9 +125,7 @@ def our_loop(model: Wav2Vec2ForJointCTC, base: Base, corpus: Corpus, options: Tr
         arguments = training_arguments(
             Path(folder), base, corpus.targets, options, resolve_precision(options.precision)
         )
-        arguments.eval_strategy, arguments.save_strategy = IntervalStrategy.NO, SaveStrategy.NO
-        arguments.load_best_model_at_end = False
-        trainer = make_trainer(model, arguments, base, corpus, options)
+        trainer = make_trainer(model, updates_only(arguments), base, corpus, options)
         trainer.add_callback(Ticking(clock))
         trainer.train()
 
@@ -196,7 +193,7 @@ def compare(shape: str, *, rounds: int, warm_up: int, updates: int) -> dict[str,
         "shape": shape,
         "parameters": sum(weights.numel() for weights in source.parameters()),
         "precision": resolve_precision(options.precision),
-        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        "device": device_name(),
         "batch_size": BATCH_SIZE,
         "clip_s": CLIP_S,
         "updates": updates,

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -132,4 +133,5 @@ def test_every_word_of_the_rehearsal_is_understood_by_the_command_line(tmp_path)
             words = list(map(str, trial.words))
             first = words[:1] if trial.verb == "distill" else []
             rest = words[1:] if trial.verb == "distill" else words
-            parsers[trial.verb].parse_args([*first, str(trial.data), *rest, "--output", "x"])
+            parsed = parsers[trial.verb].parse_args([*first, str(trial.data), *rest, "--output", "x"])
+            assert (parsed.data, parsed.output) == (corpus, Path("x"))

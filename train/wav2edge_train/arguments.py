@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 from transformers import TrainingArguments
+from transformers.trainer_utils import IntervalStrategy, SaveStrategy
 
 from wav2edge_train.bases import Base
 from wav2edge_train.clips import Targets
@@ -69,6 +70,13 @@ def training_arguments(
         report_to="tensorboard" if options.tensorboard else "none",
         logging_dir=str(folder.parent / "tensorboard"),
     )
+
+
+def updates_only(arguments: TrainingArguments) -> TrainingArguments:
+    """The same arguments, changed in place so that the Trainer neither evaluates nor saves."""
+    arguments.eval_strategy, arguments.save_strategy = IntervalStrategy.NO, SaveStrategy.NO
+    arguments.load_best_model_at_end = False
+    return arguments
 
 
 def loaders() -> int:

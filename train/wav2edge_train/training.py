@@ -12,11 +12,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from transformers import TrainingArguments, set_seed
-from transformers.trainer_utils import IntervalStrategy, SaveStrategy
 
 from wav2edge.errors import TrainingError
 from wav2edge.report import Report
-from wav2edge_train.arguments import training_arguments
+from wav2edge_train.arguments import training_arguments, updates_only
 from wav2edge_train.bases import Base, build_model, check_size
 from wav2edge_train.card import Card, TrainingRow
 from wav2edge_train.charts import write_charts
@@ -156,9 +155,7 @@ def dry_run(data: Path, *, base: Base, options: TrainingOptions, say: Say = say_
     corpus = prepare_corpus(data, base, options, say)
     with quiet_transformers(), TemporaryDirectory() as folder:
         model = start_model(base, corpus, options)
-        arguments = training_arguments(Path(folder), base, corpus.targets, options, precision)
-        arguments.eval_strategy, arguments.save_strategy = IntervalStrategy.NO, SaveStrategy.NO
-        arguments.load_best_model_at_end = False
+        arguments = updates_only(training_arguments(Path(folder), base, corpus.targets, options, precision))
         trainer = make_trainer(model, arguments, base, corpus, options)
         say(_opening(base, model, corpus, precision))
         with threads_for(model):
