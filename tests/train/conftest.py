@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from argparse import ArgumentParser
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -75,6 +76,14 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Twelve clips to train on and six to validate on; the label tells whether there is a space."""
     rows = [(split, word, str(int(" " in word))) for split in ("train", "train", "validation") for word in WORDS]
     return write_corpus(tmp_path_factory.mktemp("corpus"), rows)
+
+
+@pytest.fixture
+def parser(request: pytest.FixtureRequest) -> ArgumentParser:
+    """The command line of the ``COMMAND`` that the test's module imports."""
+    parser = ArgumentParser()
+    request.module.COMMAND.add_arguments(parser)
+    return parser
 
 
 def small_config(**fields: object) -> Wav2Vec2Config:

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from wav2edge.cli.command import Command
 from wav2edge.errors import CheckpointError, DataError, UsageError
+from wav2edge_train import distill_cli
 from wav2edge_train.cli import CHOICES, COMMAND
 from wav2edge_train.options import TrainingOptions
 from wav2edge_train.presets import PRESETS
@@ -16,15 +18,9 @@ from wav2edge_train.presets import PRESETS
 QUICK = ["--max-steps", "1", "--eval-steps", "1", "--batch-size", "4", "--warmup-steps", "0", "--hearing-steps", "1"]
 
 
-@pytest.fixture
-def parser() -> ArgumentParser:
-    parser = ArgumentParser()
-    COMMAND.add_arguments(parser)
-    return parser
-
-
-def test_help_does_not_import_pytorch() -> None:
-    script = "import sys, wav2edge_train.cli; print(any(name in sys.modules for name in ('torch', 'transformers')))"
+@pytest.mark.parametrize("module", ["wav2edge_train.cli", "wav2edge_train.distill_cli"])
+def test_help_does_not_import_pytorch(module: str) -> None:
+    script = f"import sys, {module}; print(any(name in sys.modules for name in ('torch', 'transformers')))"
     answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "False"
 
@@ -37,10 +33,13 @@ def test_every_option_of_training_is_on_the_command_line(parser: ArgumentParser)
         assert choice.help in text
 
 
-def test_every_example_is_a_command_that_parses(parser: ArgumentParser) -> None:
-    for line in COMMAND.examples.splitlines():
+@pytest.mark.parametrize("command", [COMMAND, distill_cli.COMMAND], ids=lambda command: command.name)
+def test_every_example_is_a_command_that_parses(command: Command) -> None:
+    parser = ArgumentParser()
+    command.add_arguments(parser)
+    for line in command.examples.splitlines():
         words = line.split()
-        assert words[:2] == ["wav2edge", "train"]
+        assert words[:2] == ["wav2edge", command.name]
         assert parser.parse_args(words[2:]).output is not None
 
 

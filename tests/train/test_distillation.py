@@ -186,6 +186,17 @@ def test_a_student_is_smaller_and_has_its_teachers_letters_and_labels(
     assert any(all(name.replace("_", " ") in line for name in DISTILL_LOSSES) for line in said)
 
 
+def test_classes_are_balanced_for_a_student_too_and_one_it_never_hears_weighs_as_before(
+    teacher_folder: Path, make_corpus: Callable[..., Path], options: OptionsMaker, tmp_path: Path
+) -> None:
+    rows = [("train", "ab", "0"), ("train", "ba", "0"), ("train", "c a", "0"), ("train", "a c", "1")]
+    chosen = options(encoder_layers=2, class_balance="balanced")
+    data = make_corpus([*rows, ("validation", "ab", "0")])
+    outcome = distil(teacher_folder, data, tmp_path / "student", chosen, said=[])
+    config = load_reference(outcome.folder).checkpoint.model.config
+    assert config.class_balance == pytest.approx([2 / 3, 2.0, 1.0])
+
+
 def test_a_student_ends_beside_its_teacher_in_a_file_and_in_the_card(
     teacher_folder: Path, corpus: Path, options: OptionsMaker, tmp_path: Path
 ) -> None:

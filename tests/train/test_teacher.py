@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,7 @@ def test_a_base_is_compared_with_only_where_it_has_the_same_heads(joint: Path, c
     found = original_of(base, same)
     assert found is not None
     assert found.name == "joint"
+    assert original_of(base, replace(same, class_balance=(0.5, 2.0))) is not None
     assert original_of(base, Targets(vocabulary=Vocabulary(tokens=TOKENS), labels=("no", "maybe"))) is None
     (joint / "vocab.json").unlink()
     assert original_of(base, same) is None

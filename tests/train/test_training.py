@@ -18,7 +18,7 @@ from wav2edge.errors import DataError, TrainingError, UsageError
 from wav2edge_train.arguments import training_arguments
 from wav2edge_train.bases import Base, build_model
 from wav2edge_train.clips import ClipDataset, Collator, Example, Targets
-from wav2edge_train.corpus import choose_targets
+from wav2edge_train.corpus import balanced, choose_targets
 from wav2edge_train.options import TrainingOptions
 from wav2edge_train.precision import resolve_precision
 from wav2edge_train.quiet import quiet_transformers
@@ -241,7 +241,7 @@ def test_a_batch_whose_loss_is_not_finite_is_named_by_its_rows(
 def test_a_rare_class_weighs_more_as_scikit_learn_and_pytorch_have_it(base: Base, options: OptionsMaker) -> None:
     labels = ["0"] * 5 + ["1"] * 2 + ["2"]
     rows = [Utterance(path=Path("x.wav"), where="", label=label) for label in labels]
-    targets = choose_targets(rows, options(class_balance="balanced", heads="classification"))
+    targets = balanced(choose_targets(rows, options(heads="classification")), rows)
     theirs = compute_class_weight("balanced", classes=np.array(["0", "1", "2"]), y=np.array(labels))
     assert targets.class_balance == pytest.approx(theirs)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from argparse import ArgumentParser, BooleanOptionalAction, Namespace
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,8 @@ from wav2edge_train.options import (
 from wav2edge_train.presets import PRESETS
 
 if TYPE_CHECKING:
+    from wav2edge_train.bases import Base
+    from wav2edge_train.distillation import Distillation
     from wav2edge_train.training import TrainingOutcome
 
 # PyTorch and transformers take seconds to import, so they are imported when training starts, not for --help.
@@ -94,13 +96,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
         "--preset", choices=tuple(PRESETS), help=f"a model with random weights, or a recipe for its --base; {presets}"
     )
     parser.add_argument("--output", metavar="DIR", type=Path, help="folder of the new checkpoint")
-    parser.add_argument(
-        "--dry-run",
-        action="store_true",
-        help="check the data, make three updates, say what training takes",
-    )
-    parser.add_argument("--resume", action="store_true", help="go on from the last saved step in --output")
-    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    add_run_arguments(parser)
     how = parser.add_argument_group("how to train")
     for choice in CHOICES:
         choice.add_to(how, getattr(TrainingOptions, choice.field), ", or the preset's")
@@ -111,18 +107,48 @@ def _run(arguments: Namespace) -> int:
     options = TrainingOptions.of(preset, {choice.field: getattr(arguments, choice.field) for choice in CHOICES})
 
     from wav2edge_train.bases import choose_base
+
+    return run_training(arguments, options, lambda: choose_base(arguments.preset, arguments.base))
+
+
+def add_run_arguments(parser: ArgumentParser) -> None:
+    """What can be asked of every kind of training."""
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="check the data, make three updates, say what training takes",
+    )
+    parser.add_argument("--resume", action="store_true", help="go on from the last saved step in --output")
+    parser.add_argument("--json", action="store_true", help="print the answer as JSON")
+
+
+def run_training(
+    arguments: Namespace,
+    options: TrainingOptions,
+    find_base: Callable[[], Base],
+    find_teacher: Callable[[], Distillation | None] = lambda: None,
+) -> int:
+    """Train, or say what training would take; the answer goes to standard output.
+
+    Args:
+        arguments: the data, the output, and those of ``add_run_arguments``.
+        options: how to train.
+        find_base: where to start from; called where only the first of several processes is heard.
+        find_teacher: whose answers are learnt too; likewise.
+    """
     from wav2edge_train.ranks import one_voice
     from wav2edge_train.training import dry_run, train
 
-    if arguments.output is None and not arguments.dry_run:
+    data, output = arguments.data, arguments.output
+    if output is None and not arguments.dry_run:
         raise UsageError("no folder for the new checkpoint; give --output DIR")
     with one_voice():
-        base = choose_base(arguments.preset, arguments.base)
+        base, distillation = find_base(), find_teacher()
         if arguments.dry_run:
-            expected = dry_run(arguments.data, base=base, options=options)
+            expected = dry_run(data, base=base, options=options, distillation=distillation)
             print(as_json_text(expected.to_dict()) if arguments.json else expected.table())
             return 0
-        outcome = train(arguments.data, arguments.output, base=base, options=options, resume=arguments.resume)
+        outcome = train(data, output, base=base, options=options, distillation=distillation, resume=arguments.resume)
         print_outcome(outcome, as_json=arguments.json)
     return 0
 

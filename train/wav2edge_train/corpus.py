@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from wav2edge.dataset import Utterance, label_order, read_dataset, select_split
@@ -51,6 +52,8 @@ def prepare_corpus(
     utterances = read_dataset(data)
     rows = {name: select_split(utterances, name) for name in ("train", "validation")}
     targets = taught_by(teacher, rows["train"], options.heads) if teacher else choose_targets(rows["train"], options)
+    if options.class_balance == "balanced":
+        targets = balanced(targets, rows["train"])
     examples = {name: load_examples(split, name, targets, base) for name, split in rows.items()}
     kept = leave_out_too_short(examples["train"], base.geometry, say)
     everything = (example for split in examples.values() for example in split)
@@ -82,21 +85,23 @@ def choose_targets(training: Sequence[Utterance], options: TrainingOptions) -> T
         column = {"ctc": "transcription", "classification": "label"}.get("".join(missing[:1]), "transcription or label")
         raise DataError(f"{training[0].where}: no row of the training split has a {column}; add that column")
     names = [row.label for row in training if row.label]
-    labels = label_order(names) if "classification" in wanted else None
-    balanced = options.class_balance == "balanced"
     return Targets(
         vocabulary=build_vocabulary(training) if "ctc" in wanted else None,
-        labels=labels,
-        class_balance=balance_of(labels, names) if labels is not None and balanced else None,
+        labels=label_order(names) if "classification" in wanted else None,
     )
 
 
-def balance_of(classes: Sequence[str], labels: Sequence[str]) -> tuple[float, ...]:
-    """``clips / (classes * clips of the class)`` for each class, as scikit-learn's ``class_weight="balanced"`` has it.
+def balanced(targets: Targets, training: Sequence[Utterance]) -> Targets:
+    """The same targets with rare classes weighing more: ``clips / (classes * clips of the class)`` for each class.
 
-    King and Zeng, "Logistic regression in rare events data", Political Analysis 2001.
+    As scikit-learn's ``class_weight="balanced"`` has it; King and Zeng, "Logistic regression in rare events data",
+    Political Analysis 2001. A class of a teacher's that no training clip has keeps weight 1.
     """
-    return tuple(len(labels) / (len(classes) * labels.count(name)) for name in classes)
+    if targets.labels is None:
+        return targets
+    counts = Counter(row.label for row in training if row.label)
+    weights = (counts.total() / (len(counts) * counts[name]) if counts[name] else 1.0 for name in targets.labels)
+    return replace(targets, class_balance=tuple(weights))
 
 
 def load_examples(rows: Sequence[Utterance], split: str, targets: Targets, base: Base) -> list[Example]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from wav2edge.cli.command import Command
 from wav2edge.errors import UsageError
-from wav2edge_train.cli import CHOICES, Choice, print_outcome
+from wav2edge_train.cli import CHOICES, Choice, add_run_arguments, run_training
 from wav2edge_train.options import DistillationOptions, TrainingOptions
 
 DEFAULTS: dict[str, Any] = {
@@ -36,9 +36,8 @@ DISTILLATION_CHOICES = (
 def _add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("teacher", metavar="TEACHER", help="trained joint or CTC checkpoint: a folder or a Hub name")
     parser.add_argument("data", metavar="DATA", type=Path, help="audiofolder with metadata.csv, or a .jsonl manifest")
-    parser.add_argument("--output", metavar="DIR", type=Path, required=True, help="folder of the student's checkpoint")
-    parser.add_argument("--resume", action="store_true", help="go on from the last saved step in --output")
-    parser.add_argument("--json", action="store_true", help="print report and comparison as JSON")
+    parser.add_argument("--output", metavar="DIR", type=Path, help="folder of the student's checkpoint")
+    add_run_arguments(parser)
     learn = parser.add_argument_group("how to learn from the teacher")
     for choice in DISTILLATION_CHOICES:
         choice.add_to(learn, getattr(DistillationOptions, choice.field))
@@ -49,32 +48,20 @@ def _add_arguments(parser: ArgumentParser) -> None:
 
 def _run(arguments: Namespace) -> int:
     options = TrainingOptions.of(DEFAULTS, vars(arguments))
-    distillation = DistillationOptions(**_said(arguments, DISTILLATION_CHOICES))
+    distillation = DistillationOptions.of(vars(arguments))
     if options.encoder_layers is None and not options.prune_ffn:
         raise UsageError("a student is smaller than its teacher; give --encoder-layers N, --prune-ffn SHARE, or both")
 
     from wav2edge_train.bases import checkpoint_base
     from wav2edge_train.distillation import Distillation
-    from wav2edge_train.ranks import one_voice
     from wav2edge_train.teacher import load_teacher
-    from wav2edge_train.training import train
 
-    with one_voice():
-        outcome = train(
-            arguments.data,
-            arguments.output,
-            base=checkpoint_base(arguments.teacher),
-            options=options,
-            distillation=Distillation(teacher=load_teacher(arguments.teacher), options=distillation),
-            resume=arguments.resume,
-        )
-        print_outcome(outcome, as_json=arguments.json)
-    return 0
-
-
-def _said(arguments: Namespace, choices: tuple[Choice, ...]) -> dict[str, Any]:
-    said = {choice.field: getattr(arguments, choice.field) for choice in choices}
-    return {field: value for field, value in said.items() if value is not None}
+    return run_training(
+        arguments,
+        options,
+        lambda: checkpoint_base(arguments.teacher),
+        lambda: Distillation(teacher=load_teacher(arguments.teacher), options=distillation),
+    )
 
 
 COMMAND = Command(

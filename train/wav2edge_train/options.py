@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Self
 
 from wav2edge.errors import UsageError
 from wav2edge_train.augmentation import AUGMENTATIONS
@@ -24,7 +24,19 @@ HEAD_CHOICES: dict[str, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingOptions:
+class _Options:
+    """What both kinds of options can be made from."""
+
+    @classmethod
+    def of(cls, *defaults: Mapping[str, Any]) -> Self:
+        """Options from mappings, the later one wins; a value of None and an unknown name say nothing."""
+        known = {field.name for field in fields(cls)}
+        given = {name: value for layer in defaults for name, value in layer.items() if value is not None}
+        return cls(**{name: value for name, value in given.items() if name in known})
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingOptions(_Options):
     """The defaults are those of the reference run on XLSR-53; presets bring their own.
 
     ``epochs`` is left aside when ``max_steps`` is given. ``batch_size`` clips go through the model at once, and
@@ -92,16 +104,9 @@ class TrainingOptions:
         if self.class_weight == self.ctc_weight == 0:
             raise UsageError("class_weight and ctc_weight are both 0; nothing would be learnt")
 
-    @classmethod
-    def of(cls, *defaults: Mapping[str, Any]) -> TrainingOptions:
-        """Options from mappings, the later one wins; a value of None says nothing."""
-        known = {field.name for field in fields(cls)}
-        given = {name: value for layer in defaults for name, value in layer.items() if value is not None}
-        return cls(**{name: value for name, value in given.items() if name in known})
-
 
 @dataclass(frozen=True, kw_only=True)
-class DistillationOptions:
+class DistillationOptions(_Options):
     """How much the teacher's answers count beside the labels' losses; see ``wav2edge_train.distillation``.
 
     Frames and hidden states, of which there are many a clip, teach more than the one class: with these weights a

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from transformers import Wav2Vec2CTCTokenizer, Wav2Vec2ForCTC
@@ -105,4 +105,4 @@ def original_of(base: Base, targets: Targets) -> Teacher | None:
         original = load_teacher(base.weights)
     except CheckpointError:
         return None
-    return original if original.targets == targets else None
+    return original if original.targets == replace(targets, class_balance=None) else None

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, cast
 
 from transformers import TrainingArguments, set_seed
 
@@ -117,31 +117,51 @@ def train(
             if base.weights is None and saved is None:
                 learn_to_hear(model, corpus.training, steps=options.hearing_steps, seed=options.seed)
             trainer.go_on_from(saved)
-            prediction = trainer.predict(corpus.validation, metric_key_prefix="final")
-        original = distillation.teacher if distillation else _larger_original(base, corpus.targets, options)
-        if is_first_process():
-            with writing(output, whole=False):
-                model.save_pretrained(output)
-                save_processor(output, base.extractor, corpus.targets.vocabulary)
-        report = examiner.examine(prediction, loss=(prediction.metrics or {})["final_loss"])
-        comparison = None
-        if original is not None:
-            comparison = compare_with(original, (output.resolve().name, model, report), trainer, examiner)
+        outcome = conclude(output, trainer, examiner, base, corpus, options, distillation)
 
-    outcome = TrainingOutcome(
-        folder=output,
-        report=report,
-        rows=training_rows(trainer.state.log_history),
-        chosen_step=trainer.state.best_global_step if options.keep == "best" else None,
-        comparison=comparison,
-    )
     if is_first_process():
         with writing(output, whole=False):
             write_report_and_card(outcome, data.name, base, corpus, options, precision, distillation)
     return outcome
 
 
-def dry_run(data: Path, *, base: Base, options: TrainingOptions, say: Say = say_on_stderr) -> Forecast:
+def conclude(
+    output: Path,
+    trainer: JointTrainer,
+    examiner: Examiner,
+    base: Base,
+    corpus: Corpus,
+    options: TrainingOptions,
+    distillation: Distillation | None,
+) -> TrainingOutcome:
+    """Save what was trained, ask it the validation clips, and the larger model where it comes from one."""
+    model = cast(Wav2Vec2ForJointCTC, trainer.model)
+    with threads_for(model):
+        prediction = trainer.predict(corpus.validation, metric_key_prefix="final")
+    report = examiner.examine(prediction, loss=(prediction.metrics or {})["final_loss"])
+    if is_first_process():
+        with writing(output, whole=False):
+            model.save_pretrained(output)
+            save_processor(output, base.extractor, corpus.targets.vocabulary)
+    original = distillation.teacher if distillation else _larger_original(base, corpus.targets, options)
+    named = (output.resolve().name, model, report)
+    return TrainingOutcome(
+        folder=output,
+        report=report,
+        rows=training_rows(trainer.state.log_history),
+        chosen_step=trainer.state.best_global_step if options.keep == "best" else None,
+        comparison=compare_with(original, named, trainer, examiner) if original else None,
+    )
+
+
+def dry_run(
+    data: Path,
+    *,
+    base: Base,
+    options: TrainingOptions,
+    distillation: Distillation | None = None,
+    say: Say = say_on_stderr,
+) -> Forecast:
     """Check a data set and a base as ``train`` does, make a few updates, and write nothing.
 
     Raises:
@@ -152,11 +172,11 @@ def dry_run(data: Path, *, base: Base, options: TrainingOptions, say: Say = say_
     check_size(base, options)
     precision = resolve_precision(options.precision)
     set_seed(options.seed)
-    corpus = prepare_corpus(data, base, options, say)
+    corpus = prepare_corpus(data, base, options, say, teacher=distillation.teacher if distillation else None)
     with quiet_transformers(), TemporaryDirectory() as folder:
         model = start_model(base, corpus, options)
         arguments = updates_only(training_arguments(Path(folder), base, corpus.targets, options, precision))
-        trainer = make_trainer(model, arguments, base, corpus, options)
+        trainer = make_trainer(model, arguments, base, corpus, options, distillation)
         say(_opening(base, model, corpus, precision))
         with threads_for(model):
             return forecast(trainer, corpus, options)
