@@ -21,7 +21,7 @@ from wav2edge_train.options import DistillationOptions, TrainingOptions
 from wav2edge_train.quiet import quiet_transformers
 from wav2edge_train.reference import load_reference
 from wav2edge_train.teacher import Teacher, load_teacher
-from wav2edge_train.training import CHECKPOINTS, TrainingOutcome, train
+from wav2edge_train.training import CHECKPOINTS, TrainingOutcome, dry_run, train
 from wav2edge_train.vocabulary import make_feature_extractor, save_processor
 
 ConfigMaker = Callable[..., Wav2Vec2Config]
@@ -141,7 +141,7 @@ def test_a_student_that_is_its_teacher_has_only_the_labels_to_learn_from(twins: 
 
 
 def test_a_student_that_differs_is_pulled_towards_its_teacher_who_stays(twins: DistillationTrainer) -> None:
-    teacher = twins._teacher
+    teacher = twins.teacher
     before = {name: weights.clone() for name, weights in teacher.state_dict().items()}
     with torch.no_grad():
         twins.model.lm_head.weight.add_(torch.randn_like(twins.model.lm_head.weight))
@@ -195,6 +195,17 @@ def test_classes_are_balanced_for_a_student_too_and_one_it_never_hears_weighs_as
     outcome = distil(teacher_folder, data, tmp_path / "student", chosen, said=[])
     config = load_reference(outcome.folder).checkpoint.model.config
     assert config.class_balance == pytest.approx([2 / 3, 2.0, 1.0])
+
+
+def test_a_dry_run_counts_the_weights_of_the_teacher(teacher_folder: Path, corpus: Path, options: OptionsMaker) -> None:
+    base, teacher = checkpoint_base(str(teacher_folder)), load_teacher(teacher_folder)
+    together, alone = (
+        dry_run(corpus, base=base, options=options(encoder_layers=1), distillation=each, say=lambda line: None)
+        for each in (Distillation(teacher=teacher, options=DistillationOptions()), None)
+    )
+    weights = sum(part.numel() for part in teacher.model.parameters())
+    # The student of this teacher has a class more than the corpus alone would give it.
+    assert together.memory_bytes - alone.memory_bytes == pytest.approx(4 * weights, rel=0.02)
 
 
 def test_a_student_ends_beside_its_teacher_in_a_file_and_in_the_card(

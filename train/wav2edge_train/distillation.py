@@ -36,15 +36,17 @@ class DistillationTrainer(JointTrainer):
     SpecAugment. Evaluation counts the losses of the labels alone, so that it can be compared with the teacher's own.
     """
 
+    teacher: Wav2Vec2ForJointCTC
+
     def __init__(self, *args: Any, distillation: Distillation, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._options = distillation.options
-        self._teacher = distillation.teacher.model
-        nn.Module.to(self._teacher, self.args.device).requires_grad_(False).eval()
-        self._teacher.freeze_feature_encoder()
-        self._teacher.wav2vec2.feature_extractor.train()  # holds no dropout, and is three times as fast so on a CPU
+        self.teacher = distillation.teacher.model
+        nn.Module.to(self.teacher, self.args.device).requires_grad_(False).eval()
+        self.teacher.freeze_feature_encoder()
+        self.teacher.wav2vec2.feature_extractor.train()  # holds no dropout, and is three times as fast so on a CPU
         student = cast(Wav2Vec2ForJointCTC, self.model)
-        self._student_states, self._teacher_states = _LastStates(student), _LastStates(self._teacher)
+        self._student_states, self._teacher_states = _LastStates(student), _LastStates(self.teacher)
 
     def compute_loss(
         self,
@@ -65,8 +67,8 @@ class DistillationTrainer(JointTrainer):
         self, student: JointOutput, input_values: torch.Tensor, attention_mask: torch.Tensor
     ) -> dict[str, torch.Tensor]:
         with torch.no_grad(), self.accelerator.autocast():
-            teacher = self._teacher(input_values, attention_mask=attention_mask)
-        inside = frames_inside(self._teacher, input_values, attention_mask)
+            teacher = self.teacher(input_values, attention_mask=attention_mask)
+        inside = frames_inside(self.teacher, input_values, attention_mask)
         losses = {"hidden_distill_loss": state_distance(self._student_states.last, self._teacher_states.last, inside)}
         temperature = self._options.temperature
         if student.logits is not None:

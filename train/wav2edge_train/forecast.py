@@ -115,7 +115,8 @@ def forecast(trainer: JointTrainer, corpus: Corpus, options: TrainingOptions) ->
     evaluations = -(-updates // options.eval_steps) + 1
     trained = sum(weights.numel() for weights in model.parameters() if weights.requires_grad)
     parameters = sum(weights.numel() for weights in model.parameters())
-    states = WEIGHT * parameters + (GRADIENT + ADAM) * trained
+    taught_by = sum(weights.numel() for weights in trainer.teacher.parameters()) if trainer.teacher else 0
+    states = WEIGHT * (parameters + taught_by) + (GRADIENT + ADAM) * trained
     measured = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else states + activations
     splits = {"train": corpus.training, "validation": corpus.validation}
     return Forecast(

@@ -40,6 +40,9 @@ class JointTrainer(Trainer):
     of different lengths with -100, which argmax turns into token 0.
     """
 
+    teacher: Wav2Vec2ForJointCTC | None = None
+    """Another model that answers every batch in training, and is not trained."""
+
     def __init__(self, *args: Any, patience: int | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._patience = patience
