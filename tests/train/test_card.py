@@ -17,6 +17,7 @@ from wav2edge.report import ClassificationReport, Report
 from wav2edge.wer import WordErrors
 from wav2edge_train.card import Card, TrainingRow, figure_lines, rounded, title, training_table
 from wav2edge_train.charts import write_charts
+from wav2edge_train.metadata import license_of
 from wav2edge_train.options import TrainingOptions
 from wav2edge_train.training import training_rows
 
@@ -205,6 +206,7 @@ def card_text(rows: tuple[TrainingRow, ...], **fields: Any) -> str:
             "name": "whistles",
             "base": "facebook/wav2vec2-large-xlsr-53",
             "pretrained": True,
+            "license_name": "apache-2.0",
             "data": "corpus",
             "clips": {"training": 388, "evaluation": 97},
             "options": TrainingOptions(),
@@ -239,6 +241,25 @@ def test_the_hub_s_own_reader_finds_the_figures_in_the_metadata_block(rows: tupl
             "corpus",
             "validation",
         )
+
+
+@pytest.mark.parametrize(
+    ("card", "found"),
+    [
+        ("---\nlicense: mit\n---\n# Base", "mit"),
+        ("# Base, and no metadata", None),
+        ("---\nlicense: [mit, apache-2.0]\n---\n", None),
+        ("---\nlicense: {broken\n---\n", None),
+        (None, None),
+    ],
+)
+def test_the_license_is_that_of_the_bases_card_and_is_left_open_where_that_names_none(
+    rows: tuple[TrainingRow, ...], tmp_path: Path, card: str | None, found: str | None
+) -> None:
+    if card is not None:
+        (tmp_path / "README.md").write_text(card)
+    assert license_of(str(tmp_path)) == found
+    assert ModelCard(card_text(rows, license_name=found)).data.license == found
 
 
 def test_a_model_from_random_weights_names_no_base(rows: tuple[TrainingRow, ...]) -> None:

@@ -72,7 +72,7 @@ class TrainingRow:
 
 @dataclass(frozen=True, kw_only=True)
 class Card:
-    """All that a model card tells."""
+    """All that a model card tells; ``license_name`` is the one under which the base stands."""
 
     name: str
     base: str
@@ -83,6 +83,7 @@ class Card:
     precision: str
     rows: Sequence[TrainingRow]
     final: Report
+    license_name: str | None = None
     devices: int = 1
     chosen_step: int | None = None
     charts: Sequence[str] = ()
@@ -92,7 +93,9 @@ class Card:
     def text(self) -> str:
         """The card as Markdown, with the metadata block that the Hub reads."""
         hub_base = self.base if self.pretrained and self.base.count("/") == 1 else None
-        metadata = card_metadata(name=self.name, base=hub_base, data=self.data, report=self.final)
+        metadata = card_metadata(
+            name=self.name, base=hub_base, license_name=self.license_name, data=self.data, report=self.final
+        )
         return HEADER.format(
             metadata=metadata.to_yaml(),
             name=self.name,

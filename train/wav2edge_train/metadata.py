@@ -6,29 +6,42 @@ The fields are those of https://huggingface.co/docs/hub/model-cards#evaluation-r
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
-from huggingface_hub import EvalResult, ModelCardData
+from huggingface_hub import EvalResult, ModelCard, ModelCardData
+from yaml import YAMLError
 
 from wav2edge.report import Report
 
-LICENSE = "apache-2.0"
 TASKS = {"ctc": "automatic-speech-recognition", "classification": "audio-classification"}
 """The Hub's name of what each head does."""
 
 
-def card_metadata(*, name: str, base: str | None, data: str, report: Report) -> ModelCardData:
+def license_of(source: str) -> str | None:
+    """The license that the card of a checkpoint names, a local one's or the Hub's; None where none can be read."""
+    folder = Path(source)
+    try:
+        card = ModelCard.load(folder / "README.md" if folder.is_dir() else source, ignore_metadata_errors=True)
+    except (OSError, ValueError, YAMLError):
+        return None
+    found = card.data.license
+    return found if isinstance(found, str) else None
+
+
+def card_metadata(*, name: str, base: str | None, license_name: str | None, data: str, report: Report) -> ModelCardData:
     """The block of a model: what it came from, what it does, and what it reached on the validation split.
 
     Args:
         name: the model's.
         base: the Hub name of the checkpoint it was fine-tuned from; None where there is none.
+        license_name: the Hub's identifier of the license; None leaves it to whoever publishes the model.
         data: the data set's name.
         report: of the validation split.
     """
     results = list(_results(data, report))
     return ModelCardData(
         base_model=base,
-        license=LICENSE,
+        license=license_name,
         library_name="transformers",
         pipeline_tag=TASKS["classification" if report.word_errors is None else "ctc"],
         tags=["generated_from_trainer", "wav2edge"],

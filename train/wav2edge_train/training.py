@@ -270,6 +270,7 @@ def write_report_and_card(
         name=outcome.folder.resolve().name,
         base=Path(base.name).resolve().name if Path(base.name).is_dir() else base.name,
         pretrained=base.weights is not None,
+        license_name=base.license_name,
         data=data,
         clips={"training": len(corpus.training), "evaluation": len(corpus.validation)},
         options=options,
