@@ -1,11 +1,11 @@
-"""A student of half the layers on real speech, beside its teacher, and what half the layers save at XLSR-53's shape.
+"""Students of half the layers on real speech, beside their teacher, and what they save at XLSR-53's shape.
 
     python -m benchmarks.distillation TEACHER DATA --output build/distill --result benchmarks/results/distill-words.json
 
 TEACHER is a trained joint checkpoint, such as the one `benchmarks.words` leaves, DATA what it was trained on. A short
-trial decides which layers the student starts from, by the validation split; then it is trained in full and asked the
-test split, whose speakers nobody heard. A student that is in DIR already is not trained again. At XLSR-53's shape the
-weights are random: they prove speed, never accuracy.
+trial decides which layers the students start from, by the validation split; then each is trained in full and asked the
+test split, whose speakers nobody heard. One has half the layers, the other also a narrower feed-forward. A student that
+is in DIR already is not trained again. At XLSR-53's shape the weights are random: they prove speed, never accuracy.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from benchmarks.precisions import alternated_s
 from benchmarks.road import Road
 from wav2edge.engine import load
@@ -24,6 +26,7 @@ from wav2edge_export.shapes import write_random_checkpoint
 from wav2edge_train.layers import choose_layers, keep_layers
 from wav2edge_train.model import Wav2Vec2ForJointCTC
 from wav2edge_train.options import LAYERS_FROM
+from wav2edge_train.pruning import keep_units, pruned_width
 
 HOW = (
     *("--learning-rate", "1e-3", "--batch-size", "8", "--accumulation", "1", "--warmup-steps", "100"),
@@ -31,6 +34,9 @@ HOW = (
 )
 """As the preset `small` trains its teacher, but for fewer epochs."""
 
+PRUNED_SHARE = 0.25
+"""Of the feed-forward width of the narrow student."""
+STUDENTS = {"half": ("--epochs", "30"), "narrow": ("--epochs", "45", "--prune-ffn", f"{PRUNED_SHARE:g}")}
 TRIAL_EPOCHS = "3"
 SHAPE = "xlsr-53"
 DURATIONS_S = (1.0, 3.0)
@@ -46,34 +52,47 @@ def distill(road: Road, teacher: Path, data: Path, student: Path, words: Sequenc
     return comparison
 
 
-def halve(checkpoint: Path, output: Path) -> None:
-    """A checkpoint with every other layer of another one, evenly spaced."""
+def shrink(checkpoint: Path, output: Path, share: float) -> None:
+    """A checkpoint with every other layer of another one, and this share of their feed-forward width less."""
     shutil.copytree(checkpoint, output)
     model = Wav2Vec2ForJointCTC.from_pretrained(checkpoint)
     there = model.config.num_hidden_layers
     keep_layers(model, choose_layers(there, there // 2, "even"))
+    if share:
+        width = pruned_width(model.config.intermediate_size, share)
+        keep_units(model, [torch.arange(width)] * (there // 2))  # random ones are all alike
     model.save_pretrained(output)
 
 
 def int8_latencies_s(road: Road, checkpoints: Mapping[str, Path], output: Path) -> dict[str, Any]:
-    """Two checkpoints as int8 bundles: median latencies in turns by clip length, sizes, and the second one's ratios."""
+    """Checkpoints as int8 bundles: median latencies in turns by clip length, sizes, and ratios to the first one."""
     bundles = {name: output / f"{name}-bundle" for name in checkpoints}
     for name, checkpoint in checkpoints.items():
         shutil.rmtree(bundles[name], ignore_errors=True)
         road.run("export", checkpoint, "--output", bundles[name], "--precision", "int8")
     engines = {name: load(bundle) for name, bundle in bundles.items()}
     found = {f"{duration_s:g} s": each for duration_s, each in alternated_s(engines, DURATIONS_S, ROUNDS)}
-    (large, small), sizes = tuple(checkpoints), {name: _size_bytes(bundle) for name, bundle in bundles.items()}
+    large, *smaller = checkpoints
+    sizes = {name: (bundle / "onnx" / "model_quantized.onnx").stat().st_size for name, bundle in bundles.items()}
     return {
         "latency_s": found,
-        "latency_ratio": {length: round(each[small] / each[large], 4) for length, each in found.items()},
+        "latency_ratio": {
+            name: {length: round(each[name] / each[large], 4) for length, each in found.items()} for name in smaller
+        },
         "size_bytes": sizes,
-        "size_ratio": round(sizes[small] / sizes[large], 4),
+        "size_ratio": {name: round(sizes[name] / sizes[large], 4) for name in smaller},
     }
 
 
-def _size_bytes(bundle: Path) -> int:
-    return (bundle / "onnx" / "model_quantized.onnx").stat().st_size
+def shrunk_shapes(shape: str, output: Path) -> dict[str, Path]:
+    """A shape with random weights, and the same made as small as each student; what is there is not made again."""
+    folders = {"whole": output / shape, **{name: output / f"{shape}-{name}" for name in STUDENTS}}
+    if not folders["whole"].is_dir():
+        write_random_checkpoint(folders["whole"], shape)
+    for name, words in STUDENTS.items():
+        if not folders[name].is_dir():
+            shrink(folders["whole"], folders[name], PRUNED_SHARE if "--prune-ffn" in words else 0.0)
+    return folders
 
 
 def validation_score(comparison: Mapping[str, Any]) -> float:
@@ -95,8 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="where students and bundles go")
     parser.add_argument("--result", type=Path, required=True, metavar="FILE", help="the record to write")
     parser.add_argument("--encoder-layers", default="2", metavar="N")
-    parser.add_argument("--epochs", default="30", metavar="N")
-    parser.add_argument("--shape", default=SHAPE, metavar="NAME", help="where half the layers are timed")
+    parser.add_argument("--shape", default=SHAPE, metavar="NAME", help="where smaller models are timed")
     options = parser.parse_args(arguments)
 
     teacher, data, output = options.teacher, options.data, options.output
@@ -107,28 +125,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for name in LAYERS_FROM
     }
     best = max(trials, key=lambda name: validation_score(trials[name]))
-    student = output / "student"
-    compared = distill(road, teacher, data, student, (*layers, best, "--epochs", options.epochs))
-    reports = {
-        name: road.report("evaluate", checkpoint, data, "--split", "test", "--json")
-        for name, checkpoint in (("teacher", teacher), ("student", student))
+    folders = {"teacher": teacher, **{name: output / f"student-{name}" for name in STUDENTS}}
+    compared = {
+        name: distill(road, teacher, data, folders[name], (*layers, best, *words)) for name, words in STUDENTS.items()
     }
-    trained = int8_latencies_s(road, {"teacher": teacher, "student": student}, output)
-    whole, half = output / options.shape, output / f"{options.shape}-half"
-    if not half.is_dir():
-        write_random_checkpoint(whole, options.shape)
-        halve(whole, half)
+    reports = {
+        name: road.report("evaluate", folder, data, "--split", "test", "--json") for name, folder in folders.items()
+    }
     record = {
-        "what": "a student of a trained teacher; the test split holds speakers that neither heard",
+        "what": "students of a trained teacher; the test split holds speakers that none of them heard",
         "trials": {name: each["small"]["report"] for name, each in trials.items()},
         "layers_from": best,
         "validation": compared,
         "test": reports,
-        "test_differences": differences(reports["student"], reports["teacher"]),
-        "int8_bundles": trained,
+        "test_differences": {name: differences(reports[name], reports["teacher"]) for name in STUDENTS},
+        "int8_bundles": int8_latencies_s(road, folders, output),
         "shape": {
-            "what": f"{options.shape} with seeded random weights, all layers and half of them: speed, never accuracy",
-            "int8_bundles": int8_latencies_s(road, {"whole": whole, "half": half}, output),
+            "what": f"{options.shape} with seeded random weights, whole and as small as the students: speed only",
+            "int8_bundles": int8_latencies_s(road, shrunk_shapes(options.shape, output), output),
         },
     }
     road.write(options.result, record)

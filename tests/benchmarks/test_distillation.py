@@ -7,7 +7,7 @@ import torch
 from transformers import Wav2Vec2Config
 
 from benchmarks import distillation
-from benchmarks.distillation import differences, halve
+from benchmarks.distillation import differences, shrink
 from benchmarks.road import Road
 from tests.runtime.tiny_bundle import write_bundle
 from wav2edge_train.model import Wav2Vec2ForJointCTC
@@ -35,7 +35,7 @@ def asked(monkeypatch):
 
     monkeypatch.setattr(Road, "run", run)
     monkeypatch.setattr(distillation, "write_random_checkpoint", lambda folder, shape: folder.mkdir())
-    monkeypatch.setattr(distillation, "halve", lambda whole, half: half.mkdir())
+    monkeypatch.setattr(distillation, "shrink", lambda whole, small, share: small.mkdir())
     monkeypatch.setattr(distillation, "DURATIONS_S", (0.1,))
     return commands
 
@@ -49,13 +49,14 @@ def run_script(folder):
 def test_the_layers_that_win_the_trial_are_trained_in_full_and_asked_unseen_speakers(asked, tmp_path):
     record = run_script(tmp_path)
     trained = [words for words in asked if words[0] == "distill"]
-    assert [words[words.index("--layers-from") + 1] for words in trained] == ["first", "even", "even"]
-    assert [words[words.index("--epochs") + 1] for words in trained] == ["3", "3", "30"]
+    assert [words[words.index("--layers-from") + 1] for words in trained] == ["first", "even", "even", "even"]
+    assert [words[words.index("--epochs") + 1] for words in trained] == ["3", "3", "30", "45"]
     assert record["layers_from"] == "even"
-    assert record["test_differences"] == {"wer": 0.05, "accuracy": 0.0}
+    assert ["--prune-ffn" in words for words in trained] == [False, False, False, True]
+    assert record["test_differences"] == {name: {"wer": 0.05, "accuracy": 0.0} for name in ("half", "narrow")}
     assert all("test" in words for words in asked if words[0] == "evaluate")
-    assert set(record["int8_bundles"]["latency_ratio"]) == {"0.1 s"}
-    assert record["shape"]["int8_bundles"]["size_ratio"] == 1.0
+    assert set(record["int8_bundles"]["latency_ratio"]["narrow"]) == {"0.1 s"}
+    assert record["shape"]["int8_bundles"]["size_ratio"] == {"half": 1.0, "narrow": 1.0}
 
 
 def test_a_student_that_is_there_is_not_trained_again(asked, tmp_path):
@@ -70,7 +71,7 @@ def test_differences_are_what_the_student_loses():
     assert differences(student, teacher) == {"wer": 0.01, "accuracy": -0.005}
 
 
-def test_half_of_a_checkpoint_has_every_other_layer(tmp_path):
+def test_a_smaller_checkpoint_has_every_other_layer_and_as_much_of_their_width_as_asked_for(tmp_path):
     config = Wav2Vec2Config(
         conv_dim=(8,) * 7,
         hidden_size=16,
@@ -82,10 +83,20 @@ def test_half_of_a_checkpoint_has_every_other_layer(tmp_path):
     )
     whole = Wav2Vec2ForJointCTC(config)
     whole.save_pretrained(tmp_path / "whole")
-    halve(tmp_path / "whole", tmp_path / "half")
+    shrink(tmp_path / "whole", tmp_path / "half", 0.0)
     half = Wav2Vec2ForJointCTC.from_pretrained(tmp_path / "half")
     kept = [layer.attention.q_proj.weight for layer in half.wav2vec2.encoder.layers]
     there = [layer.attention.q_proj.weight for layer in whole.wav2vec2.encoder.layers]
     assert len(kept) == 2
     assert torch.equal(kept[0], there[0])
     assert torch.equal(kept[1], there[3])
+    assert half.config.intermediate_size == 32
+    shrink(tmp_path / "whole", tmp_path / "narrow", 0.5)
+    narrow = Wav2Vec2ForJointCTC.from_pretrained(tmp_path / "narrow")
+    units = [
+        layer.feed_forward.intermediate_dense.weight
+        for model in (narrow, half)
+        for layer in model.wav2vec2.encoder.layers
+    ]
+    assert [tuple(each.shape) for each in units] == [(16, 16)] * 2 + [(32, 16)] * 2
+    assert torch.equal(units[1], units[3][:16])

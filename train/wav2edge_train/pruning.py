@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -58,10 +58,21 @@ def prune_feed_forward(
     """
     width = pruned_width(model.config.intermediate_size, share)
     blocks = feed_forwards(model)
-    for block, energy in zip(blocks, activation_energies(model, blocks, clips, extractor), strict=True):
-        use = energy.sqrt() * block.output_dense.weight.norm(dim=0)
-        _keep_units(block, use.topk(width).indices.sort().values)
-    model.config.intermediate_size = width
+    energies = activation_energies(model, blocks, clips, extractor)
+    uses = [e.sqrt() * block.output_dense.weight.norm(dim=0) for block, e in zip(blocks, energies, strict=True)]
+    keep_units(model, [use.topk(width).indices.sort().values for use in uses])
+
+
+def keep_units(model: Wav2Vec2ForJointCTC, kept: Sequence[torch.Tensor]) -> None:
+    """Take out of each layer's feed-forward all units but these, the same number everywhere.
+
+    Args:
+        model: changed in place, its config too.
+        kept: ``[width]`` int64 a layer, lowest layer first.
+    """
+    for block, units in zip(feed_forwards(model), kept, strict=True):
+        _narrow(block, units)
+    model.config.intermediate_size = len(kept[0])
 
 
 def feed_forwards(model: Wav2Vec2ForJointCTC) -> list[Any]:
@@ -110,7 +121,7 @@ def _watching(blocks: list[Any], sums: list[torch.Tensor]) -> Iterator[None]:
             hook.remove()
 
 
-def _keep_units(block: Any, kept: torch.Tensor) -> None:
+def _narrow(block: Any, kept: torch.Tensor) -> None:
     into, out = block.intermediate_dense, block.output_dense
     into.weight, into.bias = nn.Parameter(into.weight[kept].detach()), nn.Parameter(into.bias[kept].detach())
     out.weight = nn.Parameter(out.weight[:, kept].detach().contiguous())
