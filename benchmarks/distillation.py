@@ -126,9 +126,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     }
     best = max(trials, key=lambda name: validation_score(trials[name]))
     folders = {"teacher": teacher, **{name: output / f"student-{name}" for name in STUDENTS}}
-    compared = {
-        name: distill(road, teacher, data, folders[name], (*layers, best, *words)) for name, words in STUDENTS.items()
-    }
+    taught = {name: (*layers, best, *words) for name, words in STUDENTS.items()}
+    compared = {name: distill(road, teacher, data, folders[name], words) for name, words in taught.items()}
     reports = {
         name: road.report("evaluate", folder, data, "--split", "test", "--json") for name, folder in folders.items()
     }
@@ -136,6 +135,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "what": "students of a trained teacher; the test split holds speakers that none of them heard",
         "trials": {name: each["small"]["report"] for name, each in trials.items()},
         "layers_from": best,
+        "training": {name: " ".join(("wav2edge distill TEACHER DATA", *words, *HOW)) for name, words in taught.items()},
         "validation": compared,
         "test": reports,
         "test_differences": {name: differences(reports[name], reports["teacher"]) for name in STUDENTS},
