@@ -14,6 +14,7 @@ import argparse
 import json
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +35,24 @@ HOW = (
 )
 """As the preset `small` trains its teacher, but for fewer epochs."""
 
-PRUNED_SHARE = 0.25
-"""Of the feed-forward width of the narrow student."""
-STUDENTS = {"half": ("--epochs", "30"), "narrow": ("--epochs", "45", "--prune-ffn", f"{PRUNED_SHARE:g}")}
 TRIAL_EPOCHS = "3"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Student:
+    """Half the layers, trained for so long, without this share of their feed-forward width."""
+
+    epochs: int
+    prune_ffn: float = 0.0
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """As the command line has it."""
+        pruned = ("--prune-ffn", f"{self.prune_ffn:g}") if self.prune_ffn else ()
+        return ("--epochs", str(self.epochs), *pruned)
+
+
+STUDENTS = {"half": Student(epochs=30), "narrow": Student(epochs=45, prune_ffn=0.25)}
 SHAPE = "xlsr-53"
 DURATIONS_S = (1.0, 3.0)
 ROUNDS = 20
@@ -66,7 +81,7 @@ def shrink(checkpoint: Path, output: Path, share: float) -> None:
 
 def int8_latencies_s(road: Road, checkpoints: Mapping[str, Path], output: Path) -> dict[str, Any]:
     """Checkpoints as int8 bundles: median latencies in turns by clip length, sizes, and ratios to the first one."""
-    bundles = {name: output / f"{name}-bundle" for name in checkpoints}
+    bundles = {name: output / f"{checkpoint.name}-bundle" for name, checkpoint in checkpoints.items()}
     for name, checkpoint in checkpoints.items():
         shutil.rmtree(bundles[name], ignore_errors=True)
         road.run("export", checkpoint, "--output", bundles[name], "--precision", "int8")
@@ -89,9 +104,9 @@ def shrunk_shapes(shape: str, output: Path) -> dict[str, Path]:
     folders = {"whole": output / shape, **{name: output / f"{shape}-{name}" for name in STUDENTS}}
     if not folders["whole"].is_dir():
         write_random_checkpoint(folders["whole"], shape)
-    for name, words in STUDENTS.items():
+    for name, student in STUDENTS.items():
         if not folders[name].is_dir():
-            shrink(folders["whole"], folders[name], PRUNED_SHARE if "--prune-ffn" in words else 0.0)
+            shrink(folders["whole"], folders[name], student.prune_ffn)
     return folders
 
 
@@ -126,7 +141,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     }
     best = max(trials, key=lambda name: validation_score(trials[name]))
     folders = {"teacher": teacher, **{name: output / f"student-{name}" for name in STUDENTS}}
-    taught = {name: (*layers, best, *words) for name, words in STUDENTS.items()}
+    taught = {name: (*layers, best, *student.words) for name, student in STUDENTS.items()}
     compared = {name: distill(road, teacher, data, folders[name], words) for name, words in taught.items()}
     reports = {
         name: road.report("evaluate", folder, data, "--split", "test", "--json") for name, folder in folders.items()

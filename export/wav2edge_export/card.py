@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from huggingface_hub import ModelCardData
+
 from wav2edge.manifest import Manifest
 from wav2edge.parity.certificate import Certificate
 from wav2edge_export.choices import PRECISIONS
@@ -21,18 +23,24 @@ PIPELINES = {"ctc": "automatic-speech-recognition", "classification": "audio-cla
 
 
 def bundle_card(
-    manifest: Manifest, certificates: Sequence[Certificate], *, training_report: Path | None, plot: str | None
+    manifest: Manifest,
+    certificates: Sequence[Certificate],
+    *,
+    license_name: str | None,
+    training_report: Path | None,
+    plot: str | None,
 ) -> str:
     """The card as Markdown with a metadata block.
 
     Args:
         manifest: the bundle's manifest.
         certificates: of the variants that are in it.
+        license_name: what the checkpoint's card names; None where it names none.
         training_report: ``report.json`` of the training run, where the checkpoint has one.
         plot: the file name of the frontier that ``auto`` walked, where there is one.
     """
     sections = [
-        _metadata(manifest),
+        _metadata(manifest, license_name),
         f"# {manifest.name}\n\n{_what(manifest)}",
         "## Use\n\n```bash\npip install 'wav2edge[cpu]'\nwav2edge run . clip.wav\nwav2edge verify .\n```",
         f"## Variants\n\n{_variants(manifest, certificates)}",
@@ -45,12 +53,14 @@ def bundle_card(
     return "\n\n".join(sections) + "\n"
 
 
-def _metadata(manifest: Manifest) -> str:
-    pipeline = PIPELINES[manifest.heads.names[0]]
-    tags = [manifest.model_type, "onnx", "wav2edge", *manifest.heads.names]
-    return "\n".join(
-        ["---", "library_name: wav2edge", f"pipeline_tag: {pipeline}", "tags:", *(f"- {tag}" for tag in tags), "---"]
+def _metadata(manifest: Manifest, license_name: str | None) -> str:
+    card = ModelCardData(
+        license=license_name,
+        library_name="wav2edge",
+        pipeline_tag=PIPELINES[manifest.heads.names[0]],
+        tags=[manifest.model_type, "onnx", "wav2edge", *manifest.heads.names],
     )
+    return f"---\n{card.to_yaml()}\n---"
 
 
 def _what(manifest: Manifest) -> str:

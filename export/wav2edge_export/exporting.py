@@ -34,6 +34,7 @@ from wav2edge_export.quantization import Level
 from wav2edge_export.staging import staged_folder
 from wav2edge_export.weight import count_macs_per_s, count_parameters
 from wav2edge_train.checkpoint import Checkpoint, load_checkpoint
+from wav2edge_train.metadata import license_of
 from wav2edge_train.reference import Reference
 
 COPIED_FILES = (
@@ -103,7 +104,8 @@ def export_bundle(options: ExportOptions, *, say: Callable[[str], None] = lambda
             raise ParityError(f"{options.output}: nothing written, {_refusals(refused)}")
         for certificate in refused:
             (folder / RECIPES[certificate.precision].file).unlink()
-        _commit(checkpoint, bench.draft([each.variant for each in passed]), passed, bench.originals())
+        draft = bench.draft([each.variant for each in passed])
+        _commit(checkpoint, draft, passed, bench.originals(), license_of(options.checkpoint))
     certificates = tuple(each.certificate for each in passed)
     return Export(bundle=Bundle.open(options.output), certificates=certificates, refused=tuple(refused))
 
@@ -249,7 +251,13 @@ def _refusals(refused: Sequence[Certificate]) -> str:
     )
 
 
-def _commit(checkpoint: Checkpoint, bundle: Bundle, passed: Sequence[_Made], originals: Originals) -> None:
+def _commit(
+    checkpoint: Checkpoint,
+    bundle: Bundle,
+    passed: Sequence[_Made],
+    originals: Originals,
+    license_name: str | None,
+) -> None:
     """Write everything beside the graphs, and the manifest, which makes a bundle of it, last."""
     certificates = [each.certificate for each in passed]
     folder = bundle.folder
@@ -264,6 +272,7 @@ def _commit(checkpoint: Checkpoint, bundle: Bundle, passed: Sequence[_Made], ori
     card = bundle_card(
         bundle.manifest,
         certificates,
+        license_name=license_name,
         training_report=report if report and report.is_file() else None,
         plot=PLOT if (folder / PLOT).is_file() else None,
     )

@@ -14,6 +14,7 @@ import onnx
 import pytest
 import soundfile
 import torch
+from huggingface_hub import ModelCard
 from optimum.onnxruntime import ORTModelForAudioClassification, ORTModelForCTC
 from transformers import AutoProcessor, Wav2Vec2ForCTC
 
@@ -319,3 +320,17 @@ def test_macs_are_those_of_the_layers(checkpoints):
     positional = (frames + 1) * 16 * width * width // 4
     heads = frames * width * len(VOCABULARY) + width * len(LABELS)
     assert macs == attention_and_feed_forward + convolutions + positional + heads + frames * 32 * width
+
+
+def test_the_card_has_metadata_that_the_hub_reads_and_the_license_of_the_checkpoint(checkpoints, bundles, tmp_path):
+    open_license = ModelCard.load(bundles("joint").folder / "README.md").data
+    assert open_license.license is None
+    assert (open_license.library_name, open_license.pipeline_tag) == ("wav2edge", "automatic-speech-recognition")
+    assert open_license.tags == ["wav2vec2", "onnx", "wav2edge", "ctc", "classification"]
+
+    licensed = tmp_path / "licensed"
+    shutil.copytree(checkpoints("classification"), licensed)
+    (licensed / "README.md").write_text("---\nlicense: mit\n---\n")
+    options = ExportOptions(checkpoint=str(licensed), output=tmp_path / "bundle", precisions=("fp32",))
+    card = ModelCard.load(export_bundle(options).bundle.folder / "README.md").data
+    assert (card.license, card.pipeline_tag) == ("mit", "audio-classification")
