@@ -33,7 +33,7 @@ HOW = (
     *("--learning-rate", "1e-3", "--batch-size", "8", "--accumulation", "1", "--warmup-steps", "100"),
     *("--weight-decay", "0.05", "--augmentation", "full", "--no-freeze-feature-encoder", "--eval-steps", "900"),
 )
-"""As the preset `small` trains its teacher, but for fewer epochs."""
+"""As the preset `small` trains its teacher."""
 
 TRIAL_EPOCHS = "3"
 

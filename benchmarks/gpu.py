@@ -32,57 +32,60 @@ FULL_SIZE = ("--augmentation", "full", "--schedule", "cosine", "--accumulation",
 FROM_RANDOM = ("--no-freeze-feature-encoder", "--learning-rate", "2e-4", "--epochs", "40", "--warmup-steps", "600")
 FINE_TUNED = ("--learning-rate", "1e-4", "--epochs", "24", "--warmup-steps", "200")
 REHEARSED = ("--max-steps", "2", "--eval-steps", "1", "--batch-size", "4", "--warmup-steps", "0")
+RANDOM = "random-xlsr-53"
+"""Folder in the output of what XLSR-53's shape starts from without ``--base``."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """A model that is trained and judged: the words of its training command, and the splits it is judged on."""
+    """A model that is trained, or taught where it has a teacher: with which options, and the splits it is judged on."""
 
     name: str
-    verb: str
     words: tuple[str | Path, ...]
     data: Path
+    teacher: Path | None = None
     splits: tuple[str, ...] = ("test",)
+
+    @property
+    def command(self) -> tuple[str | Path, ...]:
+        """What `wav2edge` is asked, but for where the checkpoint goes."""
+        verb = ("train",) if self.teacher is None else ("distill", self.teacher)
+        return (*verb, self.data, *self.words)
 
 
 def trials(options: argparse.Namespace) -> Iterator[Trial]:
     """What is trained, in order; a student comes after its teacher."""
-    small = REHEARSED if options.rehearse else ()
-    medium = "tiny" if options.rehearse else "medium"
-    hearing = ("--hearing-steps", "2") if options.rehearse else ()
+    medium: tuple[str | Path, ...] = ("--preset", "medium")
+    full_size = full_size_words(options)
+    students: dict[str, tuple[str, ...]] = {
+        "words-xlsr53": ("--encoder-layers", "12"),
+        "words-medium": ("--encoder-layers", "4"),
+    }
     if options.rehearse:
-        start: tuple[str | Path, ...] = ("--preset", "tiny", *hearing)
-    elif options.base:
-        start = ("--base", options.base, *FULL_SIZE, *FINE_TUNED)
-    else:
-        start = ("--base", options.output / "random-xlsr-53", *FULL_SIZE, *FROM_RANDOM)
-    yield Trial(name="words-xlsr53", verb="train", words=(*start, *small), data=options.words)
-    yield Trial(name="words-medium", verb="train", words=("--preset", medium, *hearing, *small), data=options.words)
-    for teacher, layers in (("words-xlsr53", 12), ("words-medium", 4)):
-        yield Trial(
-            name=f"{teacher}-student",
-            verb="distill",
-            words=(options.output / teacher, "--encoder-layers", "1" if options.rehearse else str(layers), *small),
-            data=options.words,
-        )
+        medium = full_size = ("--preset", "tiny", "--hearing-steps", "2", *REHEARSED)
+        students = dict.fromkeys(students, ("--encoder-layers", "1", *REHEARSED))
+    yield Trial(name="words-xlsr53", words=full_size, data=options.words)
+    yield Trial(name="words-medium", words=medium, data=options.words)
+    for teacher, words in students.items():
+        yield Trial(name=f"{teacher}-student", words=words, data=options.words, teacher=options.output / teacher)
     if options.syllables:
-        yield Trial(
-            name="syllables-medium",
-            verb="train",
-            words=("--preset", medium, *hearing, *small),
-            data=options.syllables,
-            splits=("validation", "test"),
-        )
+        yield Trial(name="syllables-medium", words=medium, data=options.syllables, splits=("validation", "test"))
+
+
+def full_size_words(options: argparse.Namespace) -> tuple[str | Path, ...]:
+    """How XLSR-53 is fine-tuned, or its shape trained from random weights where there is no copy of it."""
+    if options.base:
+        return ("--base", options.base, *FULL_SIZE, *FINE_TUNED)
+    return ("--base", options.output / RANDOM, *FULL_SIZE, *FROM_RANDOM)
 
 
 def run_trial(road: Road, trial: Trial, output: Path, result: Path) -> None:
     """Train unless that is done, judge, and keep card, figures and charts."""
     checkpoint = output / trial.name
-    words = trial.words if trial.verb == "train" else trial.words[1:]
-    command = (trial.verb, *(trial.words[:1] if trial.verb == "distill" else ()), trial.data, *words)
+    command = (*trial.command, "--output", checkpoint)
     if not (checkpoint / "report.json").is_file():
         resume = ("--resume",) if (checkpoint / "checkpoints").is_dir() else ()
-        road.run(*command, "--output", checkpoint, *resume)
+        road.run(*command, *resume)
     reports = {
         split: with_interval(road.report("evaluate", checkpoint, trial.data, "--split", split, "--json"))
         for split in trial.splits
@@ -94,7 +97,7 @@ def run_trial(road: Road, trial: Trial, output: Path, result: Path) -> None:
             shutil.copy(checkpoint / name, folder / name)
     road.write(
         folder / "record.json",
-        {"training": road.command(*command, "--output", checkpoint), "device": device_name(), "reports": reports},
+        {"training": road.command(*command), "device": device_name(), "reports": reports},
     )
 
 
@@ -119,8 +122,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     names = {options.words: "WORDS", options.syllables: "SYLLABLES", options.base: "XLSR-53", options.output: "OUTPUT"}
     shape = ("--shape", "small", "--rounds", "1", "--warm-up", "1", "--updates", "2") if options.rehearse else ()
     training.main([*shape, "--result", str(options.result / "throughput.json")])
-    if not options.rehearse and not options.base and not (options.output / "random-xlsr-53").is_dir():
-        write_random_checkpoint(options.output / "random-xlsr-53", "xlsr-53")
+    if not options.rehearse and not options.base and not (options.output / RANDOM).is_dir():
+        write_random_checkpoint(options.output / RANDOM, "xlsr-53")
     for trial in trials(options):
         road = Road({path: name for path, name in names.items() if path is not None})
         run_trial(road, trial, options.output, options.result)

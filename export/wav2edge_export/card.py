@@ -12,14 +12,13 @@ from huggingface_hub import ModelCardData
 from wav2edge.manifest import Manifest
 from wav2edge.parity.certificate import Certificate
 from wav2edge_export.choices import PRECISIONS
+from wav2edge_train.metadata import TASKS
 
 INTERVALS = (
     "Intervals are at 95 %: of a share of changed answers by Wilson's score, of the difference that the variant makes"
     " to WER and accuracy by bootstrap over the clips."
 )
 REPEAT = "`wav2edge verify . --repeat --data DATA` measures all of it again on your device, without PyTorch."
-
-PIPELINES = {"ctc": "automatic-speech-recognition", "classification": "audio-classification"}
 
 
 def bundle_card(
@@ -57,7 +56,7 @@ def _metadata(manifest: Manifest, license_name: str | None) -> str:
     card = ModelCardData(
         license=license_name,
         library_name="wav2edge",
-        pipeline_tag=PIPELINES[manifest.heads.names[0]],
+        pipeline_tag=TASKS[manifest.heads.names[0]],
         tags=[manifest.model_type, "onnx", "wav2edge", *manifest.heads.names],
     )
     return f"---\n{card.to_yaml()}\n---"

@@ -130,8 +130,6 @@ def test_every_word_of_the_rehearsal_is_understood_by_the_command_line(tmp_path)
     common = [str(corpus), "--syllables", str(corpus), "--output", "o", "--result", "r"]
     for more in ([], ["--rehearse"], ["--base", "b"]):
         for trial in gpu.trials(gpu.parse([*common, *more])):
-            words = list(map(str, trial.words))
-            first = words[:1] if trial.verb == "distill" else []
-            rest = words[1:] if trial.verb == "distill" else words
-            parsed = parsers[trial.verb].parse_args([*first, str(trial.data), *rest, "--output", "x"])
+            verb, *words = map(str, trial.command)
+            parsed = parsers[verb].parse_args([*words, "--output", "x"])
             assert (parsed.data, parsed.output) == (corpus, Path("x"))

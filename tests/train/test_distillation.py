@@ -211,6 +211,7 @@ def test_a_dry_run_counts_the_weights_of_the_teacher(teacher_folder: Path, corpu
 def test_a_student_ends_beside_its_teacher_in_a_file_and_in_the_card(
     teacher_folder: Path, corpus: Path, options: OptionsMaker, tmp_path: Path
 ) -> None:
+    (teacher_folder / "README.md").write_text("---\nlicense: mit\n---\n")
     outcome = distil(teacher_folder, corpus, tmp_path / "student", options(encoder_layers=1), said=[])
     compared = json.loads((outcome.folder / "comparison.json").read_text())
     assert (compared["large"]["layers"], compared["small"]["layers"]) == (3, 1)
@@ -220,6 +221,7 @@ def test_a_student_ends_beside_its_teacher_in_a_file_and_in_the_card(
     assert outcome.comparison is not None
     assert outcome.comparison.table() in card
     assert "This model is a student of" in card
+    assert "\nlicense: mit\n" in card
     for line in ("- encoder_layers: 1", "- layers_from: first", "- temperature: 2.0", "- hidden_distill_weight: 4.0"):
         assert line in card
 

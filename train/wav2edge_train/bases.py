@@ -12,7 +12,6 @@ from wav2edge_train.clips import Targets
 from wav2edge_train.freezing import frozen_parts
 from wav2edge_train.heads import TrainedHeads, renew, trained_heads, useless_heads
 from wav2edge_train.layers import choose_layers, keep_layers
-from wav2edge_train.metadata import license_of
 from wav2edge_train.model import HEAD_NAMES, Wav2Vec2ForJointCTC
 from wav2edge_train.options import TrainingOptions
 from wav2edge_train.presets import PRESETS
@@ -25,7 +24,7 @@ from wav2edge_train.vocabulary import make_feature_extractor
 class Base:
     """An architecture, how its waveforms are prepared, where its weights are, and what its heads were taught.
 
-    ``weights`` None means random, and ``license_name`` None that the base's card names none.
+    ``weights`` None means random.
     """
 
     name: str
@@ -33,7 +32,6 @@ class Base:
     extractor: Wav2Vec2FeatureExtractor
     weights: str | None = None
     heads: TrainedHeads = field(default_factory=TrainedHeads)
-    license_name: str | None = None
 
     @property
     def geometry(self) -> ConvGeometry:
@@ -94,14 +92,7 @@ def checkpoint_base(source: str) -> Base:
     except (OSError, ValueError):
         extractor = make_feature_extractor(layer_norm=config.feat_extract_norm == "layer")
     heads = trained_heads(source, config)
-    return Base(
-        name=source,
-        config=config,
-        extractor=extractor,
-        weights=source,
-        heads=heads,
-        license_name=license_of(source),
-    )
+    return Base(name=source, config=config, extractor=extractor, weights=source, heads=heads)
 
 
 def check_size(base: Base, options: TrainingOptions) -> None:

@@ -104,7 +104,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
 
 def _run(arguments: Namespace) -> int:
     preset = PRESETS[arguments.preset].training if arguments.preset else {}
-    options = TrainingOptions.of(preset, {choice.field: getattr(arguments, choice.field) for choice in CHOICES})
+    options = TrainingOptions.of(preset, vars(arguments))
 
     from wav2edge_train.bases import choose_base
 

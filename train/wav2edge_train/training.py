@@ -27,6 +27,7 @@ from wav2edge_train.forecast import Forecast, forecast
 from wav2edge_train.freezing import Freezing, frozen_parts
 from wav2edge_train.heads import useless_heads
 from wav2edge_train.hearing import learn_to_hear
+from wav2edge_train.metadata import license_of
 from wav2edge_train.model import Wav2Vec2ForJointCTC
 from wav2edge_train.narration import Narrator
 from wav2edge_train.options import TrainingOptions
@@ -134,15 +135,15 @@ def conclude(
     options: TrainingOptions,
     distillation: Distillation | None,
 ) -> TrainingOutcome:
-    """Save what was trained, ask it the validation clips, and the larger model where it comes from one."""
+    """Ask what was trained the validation clips, save it, and compare it with the larger model it comes from."""
     model = cast(Wav2Vec2ForJointCTC, trainer.model)
     with threads_for(model):
         prediction = trainer.predict(corpus.validation, metric_key_prefix="final")
-    report = examiner.examine(prediction, loss=(prediction.metrics or {})["final_loss"])
     if is_first_process():
         with writing(output, whole=False):
             model.save_pretrained(output)
             save_processor(output, base.extractor, corpus.targets.vocabulary)
+    report = examiner.examine(prediction, loss=(prediction.metrics or {})["final_loss"])
     original = distillation.teacher if distillation else _larger_original(base, corpus.targets, options)
     named = (output.resolve().name, model, report)
     return TrainingOutcome(
@@ -270,7 +271,7 @@ def write_report_and_card(
         name=outcome.folder.resolve().name,
         base=Path(base.name).resolve().name if Path(base.name).is_dir() else base.name,
         pretrained=base.weights is not None,
-        license_name=base.license_name,
+        license_name=license_of(base.weights) if base.weights else None,
         data=data,
         clips={"training": len(corpus.training), "evaluation": len(corpus.validation)},
         options=options,
