@@ -6,9 +6,9 @@
         --result benchmarks/results/precisions-xlsr53.json
 
 Each precision is a bundle of its own, as a user exports it; ``int8`` is made for this processor and for every TARGET
-that is asked for. A precision that is refused is named. Latencies are of one process in which
-the graphs take turns, so that their ratios hold on a machine that does other things too. Without a checkpoint the
-weights are random: they prove size, speed and logit error, never accuracy.
+that is asked for, and ``auto`` with every preference. A precision that is refused is named. Latencies are of one
+process in which the graphs take turns, so that their ratios hold on a machine that does other things too. Without a
+checkpoint the weights are random: they prove size, speed and logit error, never accuracy.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from wav2edge.bundle import Bundle
 from wav2edge.engine import Engine
 from wav2edge.geometry import SAMPLE_RATE_HZ
 from wav2edge.progress import track
+from wav2edge_export.choices import PREFERENCES
 from wav2edge_export.shapes import write_random_checkpoint
 
 PRECISIONS = "fp32,int8,int4,fp16,auto"
@@ -39,17 +40,21 @@ REFUSED = 1
 
 @dataclass(frozen=True, kw_only=True)
 class Form:
-    """One graph to make: its name in the table, its precision, and what its 8-bit products are made for."""
+    """One graph to make: its name in the table, its precision, and what else ``wav2edge export`` is told."""
 
     name: str
     precision: str
-    target: str | None = None
+    words: tuple[str, ...] = ()
 
 
 def forms(precisions: Sequence[str], targets: Sequence[str]) -> list[Form]:
-    """The graphs to make, ``int8`` once more for each target."""
+    """The graphs to make, ``int8`` once more for each target, ``auto`` for each preference but the usual one."""
     made = [Form(name=precision, precision=precision) for precision in precisions]
-    return made + [Form(name=f"int8 {target}", precision="int8", target=target) for target in targets]
+    made += [Form(name=f"int8 {each}", precision="int8", words=("--target", each)) for each in targets]
+    if "auto" in precisions:
+        _, *others = PREFERENCES
+        made += [Form(name=f"auto {each}", precision="auto", words=("--prefer", each)) for each in others]
+    return made
 
 
 def export(
@@ -60,8 +65,7 @@ def export(
     if reuse and folder.is_dir():
         return Bundle.open(folder)
     shutil.rmtree(folder, ignore_errors=True)
-    wanted: list[str | Path] = ["--output", folder, "--precision", form.precision, *judged]
-    wanted += [] if form.target is None else ["--target", form.target]
+    wanted = ["--output", folder, "--precision", form.precision, *judged, *form.words]
     road.run("export", checkpoint, *wanted, accepted=(0, REFUSED))
     return Bundle.open(folder) if folder.is_dir() else None
 

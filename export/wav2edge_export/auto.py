@@ -1,4 +1,4 @@
-"""``auto``: compares the layers, walks from few bits to many, and takes the cheapest mixture that keeps its budget."""
+"""``auto``: compares the layers, walks from few bits to many, and takes the best mixture that keeps its budget."""
 
 from __future__ import annotations
 
@@ -33,8 +33,11 @@ FEWEST_CLIPS, MOST_CLIPS = 4, 64
 TYPICAL_CLIP_S = 2.0
 FEWEST_TURNS, TIMED_S = 10, 1.0
 """How often a point and the fp32 graph are timed in turns: so often at least, and for so long."""
-SEARCHED = f"layers compared on {{}}; taken of at most {len(WALKS) * PROBES} points, judged on the same clips as here"
-"""What the certificate says about the search; the braces are for the clips."""
+SEARCHED = (
+    f"layers compared on {{told}}; taken with --prefer {{prefer}} of at most {len(WALKS) * PROBES} points,"
+    " judged on the same clips as here"
+)
+"""What the certificate says about the search; the braces are for the clips and the preference."""
 FRONTIER, PLOT = "frontier.json", "frontier.png"
 
 
@@ -53,6 +56,7 @@ class Search:
     macs_per_s: int
     target: Target
     judges: Judges
+    prefer: str
     open_path: Callable[[Mapping[str, Level]], Engine]
     certify: Callable[[Engine, Mapping[str, Level]], Certificate]
     say: Callable[[str], None]
@@ -119,6 +123,7 @@ class _Trail:
     def frontier(self) -> Frontier:
         """Of the points so far."""
         return Frontier(
+            prefer=self.search.prefer,
             told=self.search.judges.told,
             sensitivities=self.sensitivities,
             points=tuple(self.points),

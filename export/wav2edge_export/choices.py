@@ -7,6 +7,12 @@ PRECISIONS = {
     "int8": "a quarter of the bytes, the fastest on a CPU",
     "int4": "a seventh of the bytes, slower than int8",
     "fp16": "half the bytes, for GPUs",
-    "auto": "int4, int8 and float layer by layer, as small and fast as its budget allows",
+    "auto": "int4, int8 and float layer by layer, as fast, or as small, as its budget allows",
 }
 """Precision -> what it is for; the recipes are in ``wav2edge_export.precision``."""
+
+PREFERENCES = {
+    "fast": "the quickest, and of those within 5 % of each other the smallest",
+    "small": "the fewest bytes",
+}
+"""What ``auto`` takes of the mixtures within its budget; the ranks are in ``wav2edge_export.frontier``."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from wav2edge.cli.command import Command
 from wav2edge.processor import NATIVE, TARGETS
-from wav2edge_export.choices import PRECISIONS
+from wav2edge_export.choices import PRECISIONS, PREFERENCES
 
 
 def _add_arguments(parser: ArgumentParser) -> None:
@@ -26,6 +26,13 @@ def _add_arguments(parser: ArgumentParser) -> None:
         metavar="KIND",
         help=f"what 8-bit products are made for (default: {NATIVE}, what this processor is). "
         + "; ".join(f"{name}: {target.summary}" for name, target in TARGETS.items()),
+    )
+    parser.add_argument(
+        "--prefer",
+        default=next(iter(PREFERENCES)),
+        metavar="KIND",
+        help="which mixture within its budget auto takes (default: %(default)s). "
+        + "; ".join(f"{name}: {summary}" for name, summary in PREFERENCES.items()).replace("%", "%%"),
     )
     parser.add_argument(
         "--operators",
@@ -54,6 +61,7 @@ def _run(options: Namespace) -> int:
             precisions=tuple((options.precision or ("fp32" if options.batched else "int8")).split(",")),
             operators=options.operators,
             target=options.target,
+            prefer=options.prefer,
             batched=options.batched,
             data=options.data,
             split=options.split,

@@ -90,6 +90,7 @@ def export_bundle(options: ExportOptions, *, say: Callable[[str], None] = lambda
             folder=folder,
             source=source,
             judges=judges,
+            prefer=options.prefer,
             operators=options.operators,
             target=_target(options, say),
             batched=options.batched,
@@ -141,6 +142,7 @@ class _Bench:
     folder: Path
     source: Path
     judges: Judges
+    prefer: str
     operators: str
     target: str
     batched: bool
@@ -164,7 +166,7 @@ class _Bench:
         return _Made(variant=variant, certificate=certificate)
 
     def _search(self, precision: str) -> _Made:
-        """Make the cheapest mixture of levels that keeps its budget, and write down the frontier that was walked."""
+        """Make the best mixture of levels that keeps its budget, and write down the frontier that was walked."""
         search = Search(
             source=self.source,
             path=self.folder / RECIPES[precision].file,
@@ -173,8 +175,9 @@ class _Bench:
             macs_per_s=self.macs_per_s,
             target=TARGETS[self.target],
             judges=self.judges,
+            prefer=self.prefer,
             open_path=lambda levels: self._open(self._variant(precision, targeted="int8" in levels.values())),
-            certify=partial(self._certify, note=SEARCHED.format(self.judges.told)),
+            certify=partial(self._certify, note=SEARCHED.format(told=self.judges.told, prefer=self.prefer)),
             say=self.say,
         )
         frontier = search.run()

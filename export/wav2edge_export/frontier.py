@@ -109,11 +109,6 @@ class Point:
     certificate: Certificate
 
     @property
-    def cost(self) -> float:
-        """Size times time: to halve either is worth as much."""
-        return self.size_bytes * self.relative_time
-
-    @property
     def counts(self) -> dict[Level, int]:
         """Layers at each level."""
         counted = Counter(self.levels.values())
@@ -128,7 +123,6 @@ class Point:
             "divergence_nats": self.divergence,
             "size_bytes": self.size_bytes,
             "relative_time": self.relative_time,
-            "cost": self.cost,
             "measured": self.certificate.measured(),
             "intervals": self.certificate.intervals(),
             "passed": self.certificate.passed,
@@ -138,13 +132,31 @@ class Point:
         return {name: json_ready(value) for name, value in written.items()}
 
 
+TIE = 1.05
+"""Times within this factor are a tie: closer than that they are not measured, see ``wav2edge_export.auto``."""
+
+
+def _fast(point: Point) -> tuple[float, float]:
+    return math.floor(math.log(point.relative_time, TIE)), point.size_bytes
+
+
+def _small(point: Point) -> tuple[float, float]:
+    return point.size_bytes, point.relative_time
+
+
+RANKS: dict[str, Callable[[Point], tuple[float, float]]] = {"fast": _fast, "small": _small}
+"""What each preference takes first: the least of these."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Frontier:
     """Every point that was judged, in that order, and the sensitivities that gave the order of the layers.
 
-    ``told`` says on which clips; ``fp32_size_bytes`` and ``fp32_time_s`` are what the points stand beside.
+    ``prefer`` names the rank by which a point is taken, ``told`` says on which clips; ``fp32_size_bytes`` and
+    ``fp32_time_s`` are what the points stand beside.
     """
 
+    prefer: str
     told: str
     sensitivities: Sequence[Sensitivity]
     points: Sequence[Point]
@@ -153,8 +165,8 @@ class Frontier:
 
     @property
     def chosen(self) -> Point | None:
-        """The point within its budget that costs least; None where there is none."""
-        return min((each for each in self.points if each.certificate.passed), key=lambda each: each.cost, default=None)
+        """The preferred point of those within their budget; None where there is none."""
+        return min((each for each in self.points if each.certificate.passed), key=RANKS[self.prefer], default=None)
 
     @property
     def nearest(self) -> Point:
@@ -185,7 +197,7 @@ class Frontier:
         """The whole walk as JSON-ready values."""
         return {
             "clips": self.told,
-            "cost": "size_bytes * relative_time",
+            "prefer": self.prefer,
             "fp32": {"size_bytes": self.fp32_size_bytes, "time_s": self.fp32_time_s},
             "chosen": None if self.chosen is None else list(self.points).index(self.chosen),
             "points": [point.to_dict() for point in self.points],

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from wav2edge.errors import UsageError
 from wav2edge.processor import NATIVE, TARGETS
+from wav2edge_export.choices import PREFERENCES
 from wav2edge_export.precision import RECIPES
 from wav2edge_export.surgery import RULES, Operators
 
@@ -17,7 +18,8 @@ class ExportOptions:
 
     ``precisions`` name recipes; the first one becomes the bundle's default. ``operators`` is ``fused`` (attention as
     one operator of ONNX Runtime) or ``standard`` (plain ONNX, for execution providers that lack it). ``target`` is the
-    kind of processor that 8-bit products are made for, or ``native`` for the one this runs on. ``batched`` graphs take
+    kind of processor that 8-bit products are made for, or ``native`` for the one this runs on. ``prefer`` says
+    which of the mixtures within its budget ``auto`` takes. ``batched`` graphs take
     a mask beside the samples. ``data`` is a data set whose ``split`` the certificate is judged on, ``max_clips`` of it
     at most.
     """
@@ -27,6 +29,7 @@ class ExportOptions:
     precisions: tuple[str, ...] = ("int8",)
     operators: Operators = "fused"
     target: str = NATIVE
+    prefer: str = next(iter(PREFERENCES))
     batched: bool = False
     data: Path | None = None
     split: str | None = None
@@ -47,5 +50,7 @@ class ExportOptions:
             raise UsageError(f"operators are {' or '.join(RULES)}; not {self.operators!r}")
         if self.target not in (*TARGETS, NATIVE):
             raise UsageError(f"targets are {', '.join((*TARGETS, NATIVE))}; not {self.target!r}")
+        if self.prefer not in PREFERENCES:
+            raise UsageError(f"auto may prefer {' or '.join(PREFERENCES)}; not {self.prefer!r}")
         if self.max_clips is not None and self.max_clips < 1:
             raise UsageError("at least one clip is needed to judge on; leave --max-clips out to use all")

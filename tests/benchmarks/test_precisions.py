@@ -36,11 +36,16 @@ def arguments(tmp_path, *more):
     return [str(tmp_path / "checkpoint"), *folders, "--seconds", "0.1", "--rounds", "2", "--threads", "1", *more]
 
 
-def test_int8_is_made_once_more_for_each_target():
+def test_int8_is_made_once_more_for_each_target_and_auto_for_each_preference():
     assert forms(["int8", "fp16"], ["exact"]) == [
         Form(name="int8", precision="int8"),
         Form(name="fp16", precision="fp16"),
-        Form(name="int8 exact", precision="int8", target="exact"),
+        Form(name="int8 exact", precision="int8", words=("--target", "exact")),
+    ]
+    assert forms(["fp32", "auto"], []) == [
+        Form(name="fp32", precision="fp32"),
+        Form(name="auto", precision="auto"),
+        Form(name="auto small", precision="auto", words=("--prefer", "small")),
     ]
 
 

@@ -68,7 +68,7 @@ def test_auto_writes_the_mixture_it_chose_with_its_certificate_and_the_frontier_
 ):
     with_budget(monkeypatch, Budget(relative_error=0.03))
     data = dataset("test", "test", "validation", "validation", "validation")
-    assert export(checkpoints("joint"), tmp_path / "bundle", "auto", "--data", data) == 0
+    assert export(checkpoints("joint"), tmp_path / "bundle", "auto", "--data", data, "--prefer", "small") == 0
     talk = capsys.readouterr().err
     bundle = Bundle.open(tmp_path / "bundle")
     frontier = json.loads((bundle.folder / auto.FRONTIER).read_text())
@@ -76,14 +76,14 @@ def test_auto_writes_the_mixture_it_chose_with_its_certificate_and_the_frontier_
     chosen = frontier["points"][frontier["chosen"]]
     assert 3 < len(frontier["points"]) <= len(WALKS) * PROBES
     assert chosen["passed"]
-    assert chosen["cost"] == min(point["cost"] for point in frontier["points"] if point["passed"])
+    assert chosen["size_bytes"] == min(point["size_bytes"] for point in frontier["points"] if point["passed"])
     assert not all(point["passed"] for point in frontier["points"])
     # The graph in the bundle is the chosen one, and its certificate is about it.
     assert bundle.manifest.files["onnx/model_auto.onnx"].size_bytes == chosen["size_bytes"]
     assert certificate["measured"] == chosen["measured"]
     assert certificate["clips"]["clips"] == 2
     assert certificate["in_float"] == [name for name, level in chosen["levels"].items() if level == "float"]
-    assert "layers compared on clips of the split validation" in certificate["note"]
+    assert "layers compared on clips of the split validation; taken with --prefer small" in certificate["note"]
     assert [check.name for check in verify(bundle) if not check.passed] == []
     assert f"auto: comparing {len(chosen['levels'])} layers on 2 clips of the split validation" in talk
     assert "| * |" in talk

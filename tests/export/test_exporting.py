@@ -283,6 +283,7 @@ def test_a_checkpoint_without_normalisation_gets_none_in_its_graph(tmp_path):
         ({"precisions": ("int8", "int8")}, "each once"),
         ({"operators": "magic"}, "standard or fused"),
         ({"target": "z80"}, "vnni, avx2, exact, native"),
+        ({"prefer": "cheap"}, "fast or small"),
         ({"max_clips": 0}, "at least one clip"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The walk: the best steps first, few points judged, and the cheapest one within its budget taken."""
+"""The walk: the best steps first, few points judged, and the preferred one within its budget taken."""
 
 import itertools
 import json
@@ -8,9 +8,11 @@ import pytest
 from wav2edge.parity.budget import Budget
 from wav2edge.parity.certificate import Certificate
 from wav2edge.parity.comparison import OutputDifference
+from wav2edge_export.choices import PREFERENCES
 from wav2edge_export.frontier import (
     BYTES_PER_WEIGHT,
     PROBES,
+    RANKS,
     Frontier,
     Point,
     levels_after,
@@ -102,14 +104,26 @@ def point(walk_from="int8", *, size=100, time=1.0, error=0.1, divergence=1.0, ra
     )
 
 
-def frontier(*points):
-    return Frontier(told="nothing", sensitivities=LAYERS, points=points, fp32_size_bytes=400, fp32_time_s=0.1)
+def frontier(*points, prefer="fast"):
+    return Frontier(
+        prefer=prefer, told="nothing", sensitivities=LAYERS, points=points, fp32_size_bytes=400, fp32_time_s=0.1
+    )
 
 
-def test_of_the_points_within_budget_the_one_of_least_size_times_time_is_chosen():
+def test_of_the_points_within_budget_the_preferred_one_is_chosen():
     small, fast, forbidden = point(size=60, time=1.2), point(size=100, time=0.6), point(size=10, time=0.1, error=0.3)
-    assert frontier(small, fast, forbidden).chosen is fast
+    assert frontier(small, fast, forbidden, prefer="fast").chosen is fast
+    assert frontier(small, fast, forbidden, prefer="small").chosen is small
     assert frontier(forbidden, small).nearest is small
+
+
+def test_of_points_whose_times_no_measurement_tells_apart_the_smallest_is_the_fastest():
+    large, lean = point(size=100, time=0.601), point(size=90, time=0.603)
+    assert frontier(large, lean).chosen is lean
+
+
+def test_every_preference_that_may_be_chosen_has_its_rank():
+    assert list(RANKS) == list(PREFERENCES)
 
 
 def test_a_point_over_budget_is_never_chosen_and_the_nearest_one_is_named_instead():
@@ -119,12 +133,12 @@ def test_a_point_over_budget_is_never_chosen_and_the_nearest_one_is_named_instea
 
 
 def test_the_frontier_is_a_table_and_strict_json_in_which_the_chosen_point_is_marked():
-    walked = frontier(point(error=float("inf"), raised=0), point(size=50, raised=3))
+    walked = frontier(point(error=float("inf"), raised=0), point(size=50, raised=3), prefer="small")
     rows = walked.table().splitlines()[2:]
     assert [row.startswith("| * |") for row in rows] == [False, True]
     assert "relative error inf, 0.25 allowed" in rows[0]
     document = json.loads(json.dumps(walked.to_dict(), allow_nan=False))
-    assert document["chosen"] == 1
+    assert (document["prefer"], document["chosen"]) == ("small", 1)
     assert document["points"][0]["measured"]["relative_error"] is None
     assert document["sensitivities"][0]["divergence_nats"] == {"int4": 3.0, "int8": 0.4}
 
