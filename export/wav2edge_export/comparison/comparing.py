@@ -60,7 +60,7 @@ def compare(options: ComparisonOptions, *, say: Callable[[str], None]) -> Compar
         recorder.write("environment", command=options.command, **bench.environment)
         contenders = [each for row, system in rows if (each := bench.contender(row, system))]
         bench.judge(contenders)
-        bench.race([each for each in contenders if each.row.failure is None])
+        rates = bench.race([each for each in contenders if each.row.failure is None])
     return Comparison(
         subject=options.subject or bundle.manifest.name,
         parameters=bundle.manifest.parameters,
@@ -74,6 +74,7 @@ def compare(options: ComparisonOptions, *, say: Callable[[str], None]) -> Compar
         judged_on=bench.judged_on,
         rows=tuple(row for row, _ in rows),
         left_out=tuple(left_out),
+        memory_bytes_per_s=rates,
         environment=bench.environment,
     )
 
@@ -192,16 +193,17 @@ class _Bench:
                 advance()
         return found
 
-    def race(self, contenders: Sequence[Contender]) -> None:
-        """Measure the speed of every system that answered."""
+    def race(self, contenders: Sequence[Contender]) -> dict[float, list[float]]:
+        """Measure the speed of every system that answered; see ``measure_speed``."""
         options = self._options
         lengths = ", ".join(f"{duration_s:g}" for duration_s in options.durations_s)
         self._say(f"measuring {len(contenders)} systems on clips of {lengths} s, {options.rounds} rounds each")
         with Progress("measuring", steps(len(contenders), len(options.durations_s), options.rounds)) as progress:
-            measure_speed(
+            return measure_speed(
                 contenders,
                 durations_s=options.durations_s,
                 rounds=options.rounds,
+                threads=options.threads,
                 folder=self._folder,
                 recorder=self._recorder,
                 advance=progress.advance,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -81,7 +81,11 @@ class LeftOut:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Everything a report says. ``judged_on`` describes the clips behind accuracy and logit error."""
+    """Everything a report says.
+
+    ``judged_on`` describes the clips behind accuracy and logit error; ``memory_bytes_per_s`` is how fast memory was
+    copied before each round, by clip length.
+    """
 
     subject: str
     parameters: int
@@ -95,6 +99,7 @@ class Comparison:
     judged_on: str
     rows: tuple[Row, ...]
     left_out: tuple[LeftOut, ...]
+    memory_bytes_per_s: Mapping[float, Sequence[float]]
     environment: Mapping[str, Any]
 
     @property
@@ -128,6 +133,10 @@ class Comparison:
             "ours": self.ours.name,
             "systems": [{**row.to_dict(), "ours_over_this": self._ratios(row)} for row in self.rows],
             "left_out": [vars(each) for each in self.left_out],
+            "memory": [
+                {"duration_s": duration_s, "bytes_per_s": list(rates)}
+                for duration_s, rates in self.memory_bytes_per_s.items()
+            ],
             "environment": dict(self.environment),
         }
 

@@ -16,6 +16,7 @@ from wav2edge.parity.signals import voiced
 from wav2edge_export.comparison.comparison import Recorder, Row
 from wav2edge_export.comparison.options import ANSWERS_A_TURN
 from wav2edge_export.comparison.processes import Process, start
+from wav2edge_export.roofline.roofs import copy_rate
 
 CHILD = "wav2edge_export.comparison.child"
 
@@ -45,20 +46,26 @@ def measure_speed(
     *,
     durations_s: Sequence[float],
     rounds: int,
+    threads: int,
     folder: Path,
     recorder: Recorder,
     advance: Callable[[], None],
-) -> None:
+) -> dict[float, list[float]]:
     """Fill the rows with starts, latencies and peak memory; a system that fails keeps the reason and drops out.
 
     Args:
         contenders: the systems; all of them are in memory at once.
         durations_s: clip lengths.
         rounds: turns of each system at each length.
+        threads: of each system.
         folder: for the clips and for what the processes say.
         recorder: told every measurement.
         advance: called after each start and each turn.
+
+    Returns:
+        For each clip length the bytes a second at which memory was copied before each round, all systems asleep.
     """
+    rates: dict[float, list[float]] = {duration_s: [] for duration_s in durations_s}
     for duration_s in durations_s:
         clip = folder / "clip.npy"
         np.save(clip, voiced(round(duration_s * SAMPLE_RATE_HZ)))
@@ -69,6 +76,8 @@ def measure_speed(
                     alive[contender.row.name] = stack.enter_context(process)
                 advance()
             for number in range(rounds):
+                rates[duration_s].append(copy_rate(threads))
+                recorder.write("machine", duration_s=duration_s, round=number, memory_bytes_per_s=rates[duration_s][-1])
                 # Every other round runs backwards, so that no system always follows the same one.
                 for contender in contenders if number % 2 == 0 else contenders[::-1]:
                     if timed := _ask(contender.row, alive, duration_s, recorder, time=ANSWERS_A_TURN):
@@ -79,6 +88,7 @@ def measure_speed(
                 if found := _ask(contender.row, alive, duration_s, recorder, memory=True):
                     contender.row.peaks_bytes[duration_s] = found["peak_memory_bytes"]
                     recorder.write("memory", system=contender.row.name, duration_s=duration_s, **found)
+    return rates
 
 
 def _start(contender: Contender, clip: Path, folder: Path, duration_s: float, recorder: Recorder) -> Process | None:

@@ -167,9 +167,19 @@ def _machine(comparison: Comparison) -> str:
     values = {
         name: ", ".join(value) if isinstance(value, list) else value for name, value in comparison.environment.items()
     }
-    return f"Measured on {comparison.made_on}.\n\n" + markdown_table(
+    rates = [
+        f"{min(found) / 1e9:.3g} to {max(found) / 1e9:.3g} GB/s at {duration_s:g} s"
+        for duration_s, found in comparison.memory_bytes_per_s.items()
+        if found
+    ]
+    memory = (
+        f"Before the rounds, all systems asleep, memory was copied at {', '.join(rates)}: where that moves, neighbours"
+        " share the machine, and short clips, which fetch every weight for few frames, move most."
+    )
+    table = markdown_table(
         ["", "value"], ([name.replace("_", " "), str(value)] for name, value in values.items()), figures=False
     )
+    return "\n\n".join([f"Measured on {comparison.made_on}.", *([memory] if rates else []), table])
 
 
 def _counted(number: int, what: str) -> str:

@@ -54,7 +54,7 @@ def measure_roofs(*, threads: int | None = None) -> Roofs:
     return Roofs(
         int8_macs_per_s=max(_rate(int8_product(*shape), threads) for shape in SHAPES),
         fp32_macs_per_s=max(_rate(fp32_product(*shape), threads) for shape in SHAPES),
-        memory_bytes_per_s=_copy_rate(threads or physical_cores()),
+        memory_bytes_per_s=copy_rate(threads or physical_cores()),
     )
 
 
@@ -99,8 +99,8 @@ def _rate(product: Product, threads: int | None) -> float:
     return product.macs / _quickest_s(lambda: session.run(None, product.feeds))
 
 
-def _copy_rate(threads: int) -> float:
-    """Each thread copies a part of its own, as ONNX Runtime does."""
+def copy_rate(threads: int) -> float:
+    """Bytes a second that are read and written while each thread copies a part of its own, as ONNX Runtime does."""
     source = np.ones((threads, COPY_BYTES // threads), np.uint8)
     target = np.zeros_like(source)
     with ThreadPoolExecutor(threads) as pool:
