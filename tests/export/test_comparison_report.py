@@ -80,7 +80,6 @@ def made(bundles, checkpoints, data, tmp_path_factory):
     out, said = io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out), contextlib.redirect_stderr(said):
         patch.setattr("wav2edge_export.comparison.roof.roofline", Roofline)
-        patch.setattr("wav2edge_export.roofline.roofs.COPY_BYTES", 1 << 16)
         patch.setitem(PEERS, "torch-compile", dataclasses.replace(PEERS["torch-compile"], runner="nothing"))
         code = main([str(word) for word in words])
     return code, folder, out.getvalue(), said.getvalue()
@@ -122,9 +121,11 @@ def test_every_sample_is_kept_as_strict_json_and_the_summary_is_made_of_them(mad
         assert latency["peak_memory_bytes"] > 10e6
         starts = [each for each in lines if each["kind"] == "start" and each["system"] == system["name"]]
         assert system["cold_start_s"] == np.median([each["cold_start_s"] for each in starts])
-    rates = [each["memory_bytes_per_s"] for each in lines if each["kind"] == "machine"]
-    assert summary["memory"] == [{"duration_s": 0.2, "bytes_per_s": rates}]
-    assert len(rates) == 2
+    paces = [each["pace_macs_per_s"] for each in lines if each["kind"] == "turn"]
+    (pace,) = summary["pace"]
+    assert min(paces) > 1e6
+    assert (pace["duration_s"], pace["median_macs_per_s"]) == (0.2, np.median(paces))
+    assert (pace["slowest_macs_per_s"], pace["fastest_macs_per_s"]) == (min(paces), max(paces))
 
 
 def test_speed_size_and_accuracy_stand_in_the_same_row(made):
@@ -203,7 +204,7 @@ def made_up(**changes):
         "judged_on": "made-up voices",
         "rows": tuple(rows),
         "left_out": (LeftOut(name="x", title="System X", reason="is <not> a|b here"),),
-        "memory_bytes_per_s": {0.5: [8e9, 26e9, 20e9], 1.0: [21e9]},
+        "paces_macs_per_s": {0.5: [80e9, 190e9, 170e9], 1.0: [180e9]},
         "environment": {"processor": "a processor", "int8_features": ["avx2"]},
     }
     return Comparison(**{**fields, **changes})
@@ -257,7 +258,7 @@ def test_the_headline_says_faster_only_where_it_is(tmp_path):
 
 def test_the_report_says_how_far_the_machine_itself_moved_while_it_measured(tmp_path):
     write_report(made_up(), tmp_path)
-    assert "8 to 26 GB/s at 0.5 s, 21 to 21 GB/s at 1 s" in (tmp_path / "report.md").read_text()
+    assert "170 GMAC/s (80 to 190) at 0.5 s, 180 GMAC/s (180 to 180) at 1 s" in (tmp_path / "report.md").read_text()
 
 
 def test_a_report_is_written_even_where_our_own_bundle_failed(tmp_path):

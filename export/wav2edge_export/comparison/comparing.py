@@ -60,7 +60,7 @@ def compare(options: ComparisonOptions, *, say: Callable[[str], None]) -> Compar
         recorder.write("environment", command=options.command, **bench.environment)
         contenders = [each for row, system in rows if (each := bench.contender(row, system))]
         bench.judge(contenders)
-        rates = bench.race([each for each in contenders if each.row.failure is None])
+        paces = bench.race([each for each in contenders if each.row.failure is None])
     return Comparison(
         subject=options.subject or bundle.manifest.name,
         parameters=bundle.manifest.parameters,
@@ -74,7 +74,7 @@ def compare(options: ComparisonOptions, *, say: Callable[[str], None]) -> Compar
         judged_on=bench.judged_on,
         rows=tuple(row for row, _ in rows),
         left_out=tuple(left_out),
-        memory_bytes_per_s=rates,
+        paces_macs_per_s=paces,
         environment=bench.environment,
     )
 

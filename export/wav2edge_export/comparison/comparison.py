@@ -83,8 +83,8 @@ class LeftOut:
 class Comparison:
     """Everything a report says.
 
-    ``judged_on`` describes the clips behind accuracy and logit error; ``memory_bytes_per_s`` is how fast memory was
-    copied before each round, by clip length.
+    ``judged_on`` describes the clips behind accuracy and logit error; ``paces_macs_per_s`` is the pace of
+    the machine before each turn, by clip length.
     """
 
     subject: str
@@ -99,7 +99,7 @@ class Comparison:
     judged_on: str
     rows: tuple[Row, ...]
     left_out: tuple[LeftOut, ...]
-    memory_bytes_per_s: Mapping[float, Sequence[float]]
+    paces_macs_per_s: Mapping[float, Sequence[float]]
     environment: Mapping[str, Any]
 
     @property
@@ -133,9 +133,15 @@ class Comparison:
             "ours": self.ours.name,
             "systems": [{**row.to_dict(), "ours_over_this": self._ratios(row)} for row in self.rows],
             "left_out": [vars(each) for each in self.left_out],
-            "memory": [
-                {"duration_s": duration_s, "bytes_per_s": list(rates)}
-                for duration_s, rates in self.memory_bytes_per_s.items()
+            "pace": [
+                {
+                    "duration_s": duration_s,
+                    "slowest_macs_per_s": min(paces),
+                    "median_macs_per_s": float(np.median(paces)),
+                    "fastest_macs_per_s": max(paces),
+                }
+                for duration_s, paces in self.paces_macs_per_s.items()
+                if paces
             ],
             "environment": dict(self.environment),
         }

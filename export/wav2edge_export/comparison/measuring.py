@@ -15,8 +15,8 @@ from wav2edge.geometry import SAMPLE_RATE_HZ
 from wav2edge.parity.signals import voiced
 from wav2edge_export.comparison.comparison import Recorder, Row
 from wav2edge_export.comparison.options import ANSWERS_A_TURN
+from wav2edge_export.comparison.pace import Pacer
 from wav2edge_export.comparison.processes import Process, start
-from wav2edge_export.roofline.roofs import copy_rate
 
 CHILD = "wav2edge_export.comparison.child"
 
@@ -63,9 +63,10 @@ def measure_speed(
         advance: called after each start and each turn.
 
     Returns:
-        For each clip length the bytes a second at which memory was copied before each round, all systems asleep.
+        For each clip length the pace of the machine before each turn, see ``Pacer``, in multiply-accumulates a second.
     """
-    rates: dict[float, list[float]] = {duration_s: [] for duration_s in durations_s}
+    pacer = Pacer(threads)
+    paces: dict[float, list[float]] = {duration_s: [] for duration_s in durations_s}
     for duration_s in durations_s:
         clip = folder / "clip.npy"
         np.save(clip, voiced(round(duration_s * SAMPLE_RATE_HZ)))
@@ -76,19 +77,20 @@ def measure_speed(
                     alive[contender.row.name] = stack.enter_context(process)
                 advance()
             for number in range(rounds):
-                rates[duration_s].append(copy_rate(threads))
-                recorder.write("machine", duration_s=duration_s, round=number, memory_bytes_per_s=rates[duration_s][-1])
                 # Every other round runs backwards, so that no system always follows the same one.
                 for contender in contenders if number % 2 == 0 else contenders[::-1]:
+                    pace = pacer.macs_per_s()
+                    paces[duration_s].append(pace)
                     if timed := _ask(contender.row, alive, duration_s, recorder, time=ANSWERS_A_TURN):
                         contender.row.turns.setdefault(duration_s, []).append(timed["latencies_s"])
-                        recorder.write("turn", system=contender.row.name, duration_s=duration_s, round=number, **timed)
+                        turn = {"system": contender.row.name, "duration_s": duration_s, "round": number}
+                        recorder.write("turn", **turn, pace_macs_per_s=pace, **timed)
                     advance()
             for contender in contenders:
                 if found := _ask(contender.row, alive, duration_s, recorder, memory=True):
                     contender.row.peaks_bytes[duration_s] = found["peak_memory_bytes"]
                     recorder.write("memory", system=contender.row.name, duration_s=duration_s, **found)
-    return rates
+    return paces
 
 
 def _start(contender: Contender, clip: Path, folder: Path, duration_s: float, recorder: Recorder) -> Process | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from wav2edge_export.comparison.charts import reference_length_s
@@ -167,19 +168,19 @@ def _machine(comparison: Comparison) -> str:
     values = {
         name: ", ".join(value) if isinstance(value, list) else value for name, value in comparison.environment.items()
     }
-    rates = [
-        f"{min(found) / 1e9:.3g} to {max(found) / 1e9:.3g} GB/s at {duration_s:g} s"
-        for duration_s, found in comparison.memory_bytes_per_s.items()
+    paces = [
+        f"{np.median(found) / 1e9:.0f} GMAC/s ({min(found) / 1e9:.0f} to {max(found) / 1e9:.0f}) at {duration_s:g} s"
+        for duration_s, found in comparison.paces_macs_per_s.items()
         if found
     ]
-    memory = (
-        f"Before the rounds, all systems asleep, memory was copied at {', '.join(rates)}: where that moves, neighbours"
-        " share the machine, and short clips, which fetch every weight for few frames, move most."
+    pace = (
+        "The machine's own pace: before each turn, all systems asleep, one 8-bit product of 1024 rows ran at"
+        f" {', '.join(paces)}. Where that moves, others share the machine."
     )
     table = markdown_table(
         ["", "value"], ([name.replace("_", " "), str(value)] for name, value in values.items()), figures=False
     )
-    return "\n\n".join([f"Measured on {comparison.made_on}.", *([memory] if rates else []), table])
+    return "\n\n".join([f"Measured on {comparison.made_on}.", *([pace] if paces else []), table])
 
 
 def _counted(number: int, what: str) -> str:

@@ -54,7 +54,7 @@ def measure_roofs(*, threads: int | None = None) -> Roofs:
     return Roofs(
         int8_macs_per_s=max(_rate(int8_product(*shape), threads) for shape in SHAPES),
         fp32_macs_per_s=max(_rate(fp32_product(*shape), threads) for shape in SHAPES),
-        memory_bytes_per_s=copy_rate(threads or physical_cores()),
+        memory_bytes_per_s=_copy_rate(threads or physical_cores()),
     )
 
 
@@ -74,12 +74,12 @@ def fp32_product(terms: int, columns: int) -> Product:
     return _product("MatMul", weights, values, TensorProto.FLOAT, TensorProto.FLOAT)
 
 
-def open_product(product: Product, *, threads: int | None) -> Any:
+def open_product(product: Product, *, threads: int | None, spinning: bool = True) -> Any:
     """A session with the engine's settings."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "product.onnx"
         onnx.save(product.model, str(path))
-        return open_session(path, threads=threads, spinning=True)[0]
+        return open_session(path, threads=threads, spinning=spinning)[0]
 
 
 def _product(operator: str, weights: Weights, values: npt.NDArray[np.generic], given: int, made: int) -> Product:
@@ -99,8 +99,8 @@ def _rate(product: Product, threads: int | None) -> float:
     return product.macs / _quickest_s(lambda: session.run(None, product.feeds))
 
 
-def copy_rate(threads: int) -> float:
-    """Bytes a second that are read and written while each thread copies a part of its own, as ONNX Runtime does."""
+def _copy_rate(threads: int) -> float:
+    """Each thread copies a part of its own, as ONNX Runtime does."""
     source = np.ones((threads, COPY_BYTES // threads), np.uint8)
     target = np.zeros_like(source)
     with ThreadPoolExecutor(threads) as pool:
