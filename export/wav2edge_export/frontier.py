@@ -137,6 +137,8 @@ TIE = 1.05
 
 
 def _fast(point: Point) -> tuple[float, float]:
+    # Steps of the logarithm and not distances, which are no order: a point that was passed over, whose graph is gone,
+    # could be the best one again beside a later point.
     return math.floor(math.log(point.relative_time, TIE)), point.size_bytes
 
 

@@ -18,10 +18,9 @@ class ExportOptions:
 
     ``precisions`` name recipes; the first one becomes the bundle's default. ``operators`` is ``fused`` (attention as
     one operator of ONNX Runtime) or ``standard`` (plain ONNX, for execution providers that lack it). ``target`` is the
-    kind of processor that 8-bit products are made for, or ``native`` for the one this runs on. ``prefer`` says
-    which of the mixtures within its budget ``auto`` takes. ``batched`` graphs take
-    a mask beside the samples. ``data`` is a data set whose ``split`` the certificate is judged on, ``max_clips`` of it
-    at most.
+    kind of processor that 8-bit products are made for, or ``native`` for the one this runs on. ``prefer`` says which
+    of the mixtures within its budget ``auto`` takes. ``batched`` graphs take a mask beside the samples. ``data`` is a
+    data set whose ``split`` the certificate is judged on, ``max_clips`` of it at most.
     """
 
     checkpoint: str

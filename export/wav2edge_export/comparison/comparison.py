@@ -83,8 +83,8 @@ class LeftOut:
 class Comparison:
     """Everything a report says.
 
-    ``judged_on`` describes the clips behind accuracy and logit error; ``paces_macs_per_s`` is the pace of
-    the machine before each turn, by clip length.
+    ``judged_on`` describes the clips behind accuracy and logit error; ``paces_macs_per_s`` is the pace of the machine
+    before each turn, by clip length.
     """
 
     subject: str
