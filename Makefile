@@ -30,7 +30,7 @@ check: $(VENV)/.dev ## lint, types and import contracts: exactly what CI runs be
 	$(BIN)/lint-imports
 
 gpu: $(VENV)/.dev ## what wants a CUDA GPU: train at full size, distill, throughput; WORDS=folder, SYLLABLES=, BASE=
-	$(BIN)/python -m benchmarks.gpu $(WORDS) $(if $(SYLLABLES),--syllables $(SYLLABLES)) $(if $(BASE),--base $(BASE)) \
+	$(BIN)/python -m benchmarks.records.gpu $(WORDS) $(if $(SYLLABLES),--syllables $(SYLLABLES)) $(if $(BASE),--base $(BASE)) \
 		--output build/gpu --result benchmarks/results/gpu $(GPU_OPTIONS)
 
 format: $(VENV)/.dev ## let ruff write the layout

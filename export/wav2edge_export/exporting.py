@@ -11,31 +11,31 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from wav2edge.bundle import CERTIFICATE, GOLDEN, Bundle, sha256_of
-from wav2edge.engine import Engine
+from wav2edge import __version__
+from wav2edge.bundle.folder import CERTIFICATE, GOLDEN, Bundle, sha256_of
+from wav2edge.bundle.manifest import MANIFEST, FileRecord, Manifest, Variant
 from wav2edge.errors import ParityError
-from wav2edge.manifest import MANIFEST, FileRecord, Manifest, Variant
-from wav2edge.parity.certificate import Certificate, certify
-from wav2edge.parity.comparison import Remembered
-from wav2edge.parity.originals import Originals, ask_original
-from wav2edge.parity.padding import padded_in_a_batch
-from wav2edge.parity.signals import parity_grid
-from wav2edge.processor import NATIVE, TARGETS, native_target
-from wav2edge.progress import Progress
-from wav2edge.version import __version__
-from wav2edge_export.auto import PLOT, SEARCHED, Search, write_frontier
-from wav2edge_export.card import bundle_card
-from wav2edge_export.golden import golden_document
-from wav2edge_export.graph import export_graph
-from wav2edge_export.judging import Judges, choose_judges
-from wav2edge_export.options import ExportOptions
-from wav2edge_export.precision import RECIPES
-from wav2edge_export.quantization import Level
-from wav2edge_export.staging import staged_folder
-from wav2edge_export.weight import count_macs_per_s, count_parameters
-from wav2edge_train.checkpoint import Checkpoint, load_checkpoint
-from wav2edge_train.metadata import license_of
-from wav2edge_train.reference import Reference
+from wav2edge.evaluation.parity.certificate import Certificate, certify
+from wav2edge.evaluation.parity.differences import Remembered
+from wav2edge.evaluation.parity.originals import Originals, ask_original
+from wav2edge.evaluation.parity.padded_batch import padded_in_a_batch
+from wav2edge.evaluation.parity.signals import parity_grid
+from wav2edge.inference.cpu import NATIVE, TARGETS, native_target
+from wav2edge.inference.engine import Engine
+from wav2edge.output.progress import Progress
+from wav2edge_export.bundle.bundle_card import bundle_card
+from wav2edge_export.bundle.complexity import count_macs_per_s, count_parameters
+from wav2edge_export.bundle.evaluation_clips import Judges, choose_judges
+from wav2edge_export.bundle.golden import golden_document
+from wav2edge_export.bundle.staging import staged_folder
+from wav2edge_export.export_options import ExportOptions
+from wav2edge_export.mixed_precision.search import PLOT, SEARCHED, Search, write_frontier
+from wav2edge_export.quantization.recipes import RECIPES
+from wav2edge_export.quantization.weight_matmuls import Level
+from wav2edge_export.rewrite.onnx_export import export_graph
+from wav2edge_train.checkpoint.loading import Checkpoint, load_checkpoint
+from wav2edge_train.checkpoint.original import Reference
+from wav2edge_train.reporting.card_metadata import license_of
 
 COPIED_FILES = (
     "config.json",

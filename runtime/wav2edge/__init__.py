@@ -5,9 +5,9 @@
 >>> engine("clip.wav").text
 """
 
-from wav2edge.engine import Engine, load
 from wav2edge.errors import (
     AudioError,
+    BenchmarkError,
     BundleError,
     CheckpointError,
     DataError,
@@ -18,11 +18,14 @@ from wav2edge.errors import (
     UsageError,
     Wav2EdgeError,
 )
-from wav2edge.result import Result, Word
-from wav2edge.version import __version__
+from wav2edge.inference.engine import Engine, load
+from wav2edge.output.result import Result, Word
+
+__version__ = "0.1.0"
 
 __all__ = [
     "AudioError",
+    "BenchmarkError",
     "BundleError",
     "CheckpointError",
     "DataError",

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from benchmarks import peers
-from benchmarks.road import Road
+from benchmarks.records.command_recorder import Road
 
 
 @pytest.fixture

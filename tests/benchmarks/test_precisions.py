@@ -6,8 +6,8 @@ import shutil
 import pytest
 
 from benchmarks import precisions
-from benchmarks.precisions import Form, alternated_s, forms, table
-from benchmarks.road import Road
+from benchmarks.records.command_recorder import Road
+from benchmarks.records.speed.precisions import Form, alternated_s, forms, table
 from tests.runtime.tiny_bundle import write_bundle
 
 CERTIFICATE = {"measured": {"relative_error": 0.02}, "clips": None, "summary": "logits within 0.1", "in_float": []}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.road import Road
+from benchmarks.records.command_recorder import Road
 from tests.runtime.tiny_bundle import write_bundle
 
 

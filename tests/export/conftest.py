@@ -3,8 +3,8 @@
 import pytest
 
 from tests.export.tiny_checkpoints import save_checkpoint
+from wav2edge_export.export_options import ExportOptions
 from wav2edge_export.exporting import export_bundle
-from wav2edge_export.options import ExportOptions
 
 
 @pytest.fixture(scope="session")

@@ -9,16 +9,16 @@ import pytest
 import soundfile
 
 import wav2edge
-from wav2edge.bundle import CERTIFICATE, Bundle
+from wav2edge.bundle.folder import CERTIFICATE, Bundle
 from wav2edge.cli import main
 from wav2edge.errors import DataError
-from wav2edge.parity.budget import Budget
-from wav2edge.parity.signals import parity_grid, voiced
-from wav2edge.verification import verify
+from wav2edge.evaluation.parity.budget import Budget
+from wav2edge.evaluation.parity.signals import parity_grid, voiced
+from wav2edge.evaluation.verification import verify
 from wav2edge_export import auto, exporting, precision
-from wav2edge_export.frontier import PROBES, WALKS
-from wav2edge_export.judging import Judges, choose_judges
-from wav2edge_export.precision import RECIPES
+from wav2edge_export.bundle.evaluation_clips import Judges, choose_judges
+from wav2edge_export.mixed_precision.frontier import PROBES, WALKS
+from wav2edge_export.quantization.recipes import RECIPES
 
 
 @pytest.fixture

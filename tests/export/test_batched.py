@@ -11,20 +11,20 @@ import soundfile
 
 import wav2edge
 from tests.export.tiny_checkpoints import KINDS, save_checkpoint
-from wav2edge.batching import pad_together
-from wav2edge.bundle import CERTIFICATE
+from wav2edge.bundle.folder import CERTIFICATE
 from wav2edge.cli import main
-from wav2edge.parity.certificate import PADDED
-from wav2edge.parity.repetition import plan_repetition
-from wav2edge.parity.signals import parity_grid, voiced
-from wav2edge.processor import TARGETS
-from wav2edge.verification import verify
+from wav2edge.evaluation.parity.certificate import PADDED
+from wav2edge.evaluation.parity.repetition import plan_repetition
+from wav2edge.evaluation.parity.signals import parity_grid, voiced
+from wav2edge.evaluation.verification import verify
+from wav2edge.inference.batching import pad_together
+from wav2edge.inference.cpu import TARGETS
 from wav2edge_export import exporting
-from wav2edge_export.graph import export_graph
-from wav2edge_export.precision import RECIPES
-from wav2edge_export.surgery import RULES
-from wav2edge_train.checkpoint import load_checkpoint
-from wav2edge_train.reference import Reference, load_reference
+from wav2edge_export.quantization.recipes import RECIPES
+from wav2edge_export.rewrite import RULES
+from wav2edge_export.rewrite.onnx_export import export_graph
+from wav2edge_train.checkpoint.loading import load_checkpoint
+from wav2edge_train.checkpoint.original import Reference, load_reference
 
 EXACT = 1e-4
 LENGTHS = (16_000, 400, 719, 720, 48_000, 5_000, 16_319)
@@ -121,7 +121,7 @@ def test_it_verifies_and_answers_batches_of_clips_as_pytorch_answers_each(export
 
 def test_the_certificate_refuses_a_graph_that_lets_padding_through(checkpoints, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(exporting, "parity_grid", partial(parity_grid, longest_s=0.3))
-    monkeypatch.setattr("wav2edge_export.surgery.features.inside", lambda counts, length: counts[:, None] > -1)
+    monkeypatch.setattr("wav2edge_export.rewrite.feature_encoder.inside", lambda counts, length: counts[:, None] > -1)
     command = ["export", str(checkpoints("group-norm ctc")), "--output", str(tmp_path / "b"), "--batched"]
     assert main(command) == 1
     assert "fp32 is over its budget (absolute error" in capsys.readouterr().err

@@ -12,8 +12,8 @@ import soundfile
 
 from wav2edge.errors import AudioError, MissingDependencyError, UsageError
 from wav2edge_export.demo import acoustics, corpus
-from wav2edge_export.demo.corpus import CorpusPlan, CorpusSummary, SplitPlan, make_corpus
 from wav2edge_export.demo.espeak import Synthesizer
+from wav2edge_export.demo.speech_corpus import CorpusPlan, CorpusSummary, SplitPlan, make_corpus
 
 SMALL = CorpusPlan(
     training=SplitPlan(supports=(3, 4, 3, 2), syllables=97), validation=SplitPlan(supports=(2, 3, 2, 2), syllables=80)

@@ -20,23 +20,23 @@ from transformers import AutoProcessor, Wav2Vec2ForCTC
 
 import wav2edge
 from tests.export.tiny_checkpoints import KINDS, LABELS, SHAPE, VOCABULARY, save_checkpoint
-from wav2edge.bundle import CERTIFICATE, Bundle
+from wav2edge.bundle.folder import CERTIFICATE, Bundle
 from wav2edge.cli import main
-from wav2edge.dataset import read_dataset
 from wav2edge.errors import BundleError, ParityError, UsageError
-from wav2edge.parity.budget import Budget
-from wav2edge.parity.originals import Originals
-from wav2edge.parity.repetition import plan_repetition
-from wav2edge.parity.signals import parity_grid, voiced
-from wav2edge.processor import TARGETS
-from wav2edge.verification import verify
+from wav2edge.evaluation.dataset import read_dataset
+from wav2edge.evaluation.parity.budget import Budget
+from wav2edge.evaluation.parity.originals import Originals
+from wav2edge.evaluation.parity.repetition import plan_repetition
+from wav2edge.evaluation.parity.signals import parity_grid, voiced
+from wav2edge.evaluation.verification import verify
+from wav2edge.inference.cpu import TARGETS
 from wav2edge_export import exporting, precision, quantization
+from wav2edge_export.export_options import ExportOptions
 from wav2edge_export.exporting import export_bundle
-from wav2edge_export.options import ExportOptions
-from wav2edge_export.precision import RECIPES
-from wav2edge_export.quantization import weight_products
-from wav2edge_train.checkpoint import load_checkpoint
-from wav2edge_train.reference import load_reference
+from wav2edge_export.quantization.recipes import RECIPES
+from wav2edge_export.quantization.weight_matmuls import weight_products
+from wav2edge_train.checkpoint.loading import load_checkpoint
+from wav2edge_train.checkpoint.original import load_reference
 
 EXACT = 1e-4
 

@@ -5,11 +5,11 @@ import json
 
 import pytest
 
-from wav2edge.parity.budget import Budget
-from wav2edge.parity.certificate import Certificate
-from wav2edge.parity.comparison import OutputDifference
-from wav2edge_export.choices import PREFERENCES
-from wav2edge_export.frontier import (
+from wav2edge.evaluation.parity.budget import Budget
+from wav2edge.evaluation.parity.certificate import Certificate
+from wav2edge.evaluation.parity.differences import OutputDifference
+from wav2edge_export.export_choices import PREFERENCES
+from wav2edge_export.mixed_precision.frontier import (
     BYTES_PER_WEIGHT,
     PROBES,
     RANKS,
@@ -20,9 +20,9 @@ from wav2edge_export.frontier import (
     total_divergence,
     walk,
 )
-from wav2edge_export.plot import plot_frontier
-from wav2edge_export.quantization import LEVELS, WeightProduct
-from wav2edge_export.sensitivity import Layer, Sensitivity
+from wav2edge_export.mixed_precision.frontier_plot import plot_frontier
+from wav2edge_export.mixed_precision.sensitivity import Layer, Sensitivity
+from wav2edge_export.quantization.weight_matmuls import LEVELS, WeightProduct
 
 
 def sensitivity(name, weights, int4, int8):

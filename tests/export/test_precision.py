@@ -9,20 +9,20 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from wav2edge.bundle import CERTIFICATE
+from wav2edge.bundle.folder import CERTIFICATE
 from wav2edge.cli import main
 from wav2edge.errors import ParityError
-from wav2edge.parity.budget import Budget
-from wav2edge.parity.signals import parity_grid
-from wav2edge.processor import TARGETS, native_target
-from wav2edge.verification import verify
-from wav2edge_export import half, precision, quantization
-from wav2edge_export.choices import PRECISIONS
+from wav2edge.evaluation.parity.budget import Budget
+from wav2edge.evaluation.parity.signals import parity_grid
+from wav2edge.evaluation.verification import verify
+from wav2edge.inference.cpu import TARGETS, native_target
+from wav2edge_export.export_choices import PRECISIONS
+from wav2edge_export.export_options import ExportOptions
 from wav2edge_export.exporting import export_bundle
-from wav2edge_export.half import convert_to_half
-from wav2edge_export.options import ExportOptions
-from wav2edge_export.precision import RECIPES
-from wav2edge_export.quantization import INT4_BLOCK, assign, quantize_products, weight_products
+from wav2edge_export.quantization import fp16, recipes, weight_matmuls
+from wav2edge_export.quantization.fp16 import convert_to_half
+from wav2edge_export.quantization.recipes import RECIPES
+from wav2edge_export.quantization.weight_matmuls import INT4_BLOCK, assign, quantize_products, weight_products
 
 ONE_PRODUCT = "product"
 INT8, UINT8 = TensorProto.INT8, TensorProto.UINT8
@@ -108,7 +108,7 @@ def test_a_graph_of_mixed_levels_holds_as_many_products_of_each_as_were_asked_fo
 
 def test_four_bit_products_that_the_quantiser_skips_are_noticed(tmp_path, monkeypatch):
     source = product_graph(tmp_path / "fp32.onnx", np.ones((64, 4), np.float32))
-    monkeypatch.setattr(quantization.MatMulNBitsQuantizer, "process", lambda self: None)
+    monkeypatch.setattr(weight_matmuls.MatMulNBitsQuantizer, "process", lambda self: None)
     with pytest.raises(ParityError, match="int4: 0 products were quantised where 1 were intended"):
         quantize_products(source, tmp_path / "int4.onnx", {ONE_PRODUCT: "int4"})
 
@@ -161,7 +161,7 @@ def test_seven_bit_or_unsigned_weights_make_exact_products_where_signed_eight_bi
 
 def test_the_target_of_an_export_sets_the_range_of_its_weights_and_is_said(checkpoints, tmp_path, monkeypatch, capsys):
     anything = dataclasses.replace(RECIPES["int8"], budget=Budget())  # eight bits may saturate here
-    monkeypatch.setitem(precision.RECIPES, "int8", anything)
+    monkeypatch.setitem(recipes.RECIPES, "int8", anything)
     for target, kind, largest in (("vnni", INT8, 127), ("avx2", INT8, 64), ("exact", UINT8, 255)):
         output = tmp_path / target
         assert main(["export", str(checkpoints("joint")), "--output", str(output), "--target", target]) == 0
@@ -204,7 +204,7 @@ def test_half_precision_is_within_a_hundredth_on_every_length_and_hard_signal(ki
 
 
 def test_weights_that_the_converter_skips_are_noticed(bundles, tmp_path, monkeypatch):
-    monkeypatch.setattr(half, "convert_float_to_float16", lambda model, **options: model)
+    monkeypatch.setattr(fp16, "convert_float_to_float16", lambda model, **options: model)
     with pytest.raises(ParityError, match="fp16: 0 weights were converted where"):
         convert_to_half(bundles("ctc").folder / "onnx/model.onnx", tmp_path / "fp16.onnx")
 
@@ -217,7 +217,7 @@ def test_an_export_raises_parts_until_the_budget_is_kept_and_the_certificate_nam
 ):
     base = RECIPES["int4"]
     tight = dataclasses.replace(base, attempts=({}, {"/": "int8"}, {"/": "float"}), budget=Budget(relative_error=1e-3))
-    monkeypatch.setitem(precision.RECIPES, "int4", tight)
+    monkeypatch.setitem(recipes.RECIPES, "int4", tight)
     output = tmp_path / "bundle"
     assert main(["export", str(checkpoints("ctc")), "--output", str(output), "--precision", "int4"]) == 0
     talk = capsys.readouterr().err

@@ -6,11 +6,11 @@ import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
 
-from wav2edge.parity.signals import voiced
-from wav2edge.processor import TARGETS
-from wav2edge_export.quantization import assign, quantize_in_place, weight_products
-from wav2edge_export.sensitivity import Layer, divergence, layers_of, measure_sensitivities
-from wav2edge_export.switchboard import Switchboard
+from wav2edge.evaluation.parity.signals import voiced
+from wav2edge.inference.cpu import TARGETS
+from wav2edge_export.mixed_precision.selectable_precision import Switchboard
+from wav2edge_export.mixed_precision.sensitivity import Layer, divergence, layers_of, measure_sensitivities
+from wav2edge_export.quantization.weight_matmuls import assign, quantize_in_place, weight_products
 
 TARGET = TARGETS["avx2"]
 

@@ -16,8 +16,8 @@ from transformers import (
 from transformers.models.wav2vec2.modeling_wav2vec2 import Wav2Vec2Attention
 
 from wav2edge.errors import CheckpointError, UsageError
-from wav2edge_export.surgery import Kept, Replaced, operate
-from wav2edge_train.model import Wav2Vec2ForJointCTC
+from wav2edge_export.rewrite import Kept, Replaced, operate
+from wav2edge_train.model.joint_model import Wav2Vec2ForJointCTC
 
 SAMPLES = (400, 401, 719, 720, 16_000, 16_319, 31_999)
 TINY = {

@@ -6,7 +6,7 @@ from transformers.models.hubert.modeling_hubert import HubertAttention
 from transformers.models.wav2vec2.modeling_wav2vec2 import Wav2Vec2Attention
 
 from wav2edge.errors import UsageError
-from wav2edge_export.surgery.attention import FusedAttention, StandardAttention, obstacle
+from wav2edge_export.rewrite.attention import FusedAttention, StandardAttention, obstacle
 
 FAMILIES = {"wav2vec2": (Wav2Vec2Config, Wav2Vec2Attention), "hubert": (HubertConfig, HubertAttention)}
 FLAVOURS = {"standard": StandardAttention, "fused": FusedAttention}

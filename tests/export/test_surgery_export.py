@@ -13,7 +13,7 @@ from optimum.utils import DummyAudioInputGenerator
 from torch import nn
 from transformers import Wav2Vec2Config, Wav2Vec2ForCTC
 
-from wav2edge_export.surgery import ZeroMeanUnitVariance, operate
+from wav2edge_export.rewrite import ZeroMeanUnitVariance, operate
 
 SAMPLES = (400, 401, 719, 720, 16_000, 16_319, 31_999)
 GROUPS, LAYERS = 4, 2

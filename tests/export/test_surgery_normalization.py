@@ -3,7 +3,7 @@ import pytest
 import torch
 from transformers import Wav2Vec2FeatureExtractor
 
-from wav2edge_export.surgery import ZeroMeanUnitVariance
+from wav2edge_export.rewrite import ZeroMeanUnitVariance
 
 SAMPLES = (400, 401, 719, 720, 16_000, 16_319, 31_999)
 

@@ -14,7 +14,7 @@ from transformers import (
     Wav2Vec2ForSequenceClassification,
 )
 
-from wav2edge_train.model import Wav2Vec2ForJointCTC
+from wav2edge_train.model.joint_model import Wav2Vec2ForJointCTC
 
 VOCABULARY = ("|", "a", "k", "p", "t", "[UNK]", "[PAD]")
 LABELS = ("0", "1", "2", "3")

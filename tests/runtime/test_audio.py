@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from wav2edge import AudioError
-from wav2edge.audio import load_clip
+from wav2edge.audio.clip import load_clip
 
 
 def tone(rate_hz: int, *, duration_s: float = 1.0) -> np.ndarray:
@@ -141,7 +141,7 @@ def test_bytes_in_memory_are_read(save, second):
 
 
 def test_a_clip_longer_than_one_block_is_read_whole(save, monkeypatch, second):
-    monkeypatch.setattr("wav2edge.audio.BLOCK_FRAMES", 4_000)
+    monkeypatch.setattr("wav2edge.audio.clip.BLOCK_FRAMES", 4_000)
     np.testing.assert_array_equal(load_clip(save("clip.wav", second, subtype="FLOAT")).samples, second)
 
 

@@ -11,9 +11,9 @@ import pytest
 import wav2edge
 from tests.runtime import tiny_bundle
 from wav2edge import AudioError, BundleError, DeviceError, Result, UsageError
-from wav2edge.bundle import Bundle
-from wav2edge.ordering import BATCHES_AHEAD, in_batches
-from wav2edge.verification import verify
+from wav2edge.bundle.folder import Bundle
+from wav2edge.evaluation.verification import verify
+from wav2edge.inference.parallel import BATCHES_AHEAD, in_batches
 
 LENGTHS = (16_000, 400, 31_999, 719, 16_319, 3_000, 720, 401, 9_000)
 
@@ -80,7 +80,7 @@ def test_map_in_batches_answers_in_the_order_of_the_clips(batched, clips, batch_
 
 def test_clips_of_similar_length_share_a_batch():
     lengths = [5, 1, 4, 2, 3, 6, 8, 7]
-    clips = [wav2edge.audio.Clip(samples=np.zeros(length, np.float32)) for length in lengths]
+    clips = [wav2edge.audio.clip.Clip(samples=np.zeros(length, np.float32)) for length in lengths]
     batches = []
 
     def answer(batch):

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from wav2edge import UsageError, Wav2EdgeError
-from wav2edge.benchmark import BenchmarkPlan, LatencySample, benchmark
-from wav2edge.benchmark.child import synthetic_clip
-from wav2edge.benchmark.environment import environment
-from wav2edge.benchmark.resident import peak_memory_bytes
+from wav2edge.evaluation.benchmark import BenchmarkPlan, LatencySample, benchmark
+from wav2edge.evaluation.benchmark.environment import environment
+from wav2edge.evaluation.benchmark.resident_memory import peak_memory_bytes
+from wav2edge.evaluation.benchmark.timed_process import synthetic_clip
 
 DURATIONS_S = (0.05, 0.2)
 
@@ -85,7 +85,7 @@ def test_the_synthetic_clip_is_as_long_as_asked_and_always_the_same():
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="only Linux passes a parent's peak on")
 def test_the_peak_memory_of_a_process_is_not_that_of_the_one_that_started_it(python):
-    code = "from wav2edge.benchmark.resident import peak_memory_bytes; print(peak_memory_bytes())"
+    code = "from wav2edge.evaluation.benchmark.resident_memory import peak_memory_bytes; print(peak_memory_bytes())"
     ballast = np.ones(25_000_000)
     out, _ = python("-c", code).communicate()
     assert int(out) < ballast.nbytes

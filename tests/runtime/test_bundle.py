@@ -6,7 +6,7 @@ import json
 import pytest
 
 from wav2edge import BundleError
-from wav2edge.bundle import Bundle, sha256_of
+from wav2edge.bundle.folder import Bundle, sha256_of
 
 GRAPH = "onnx/model.onnx"
 

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from wav2edge.cli import main
-from wav2edge.ordering import WORKERS
+from wav2edge.inference.parallel import WORKERS
 
 LIMIT_S = 30
 needs_signals = pytest.mark.skipif(sys.platform == "win32", reason="no POSIX signals")

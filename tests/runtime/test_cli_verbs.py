@@ -1,4 +1,4 @@
-"""`wav2edge evaluate`, `wav2edge inspect`, and the verbs that other packages bring."""
+"""`wav2edge evaluate`, `wav2edge inspect`, and the verbs whose packages may be missing."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import importlib
 import pytest
 
 from wav2edge.cli.command import Command
+from wav2edge.cli.verbs import VERBS, load_command
 
 # Evaluation data
 
@@ -76,29 +77,25 @@ def test_inspect_says_what_a_bundle_is_without_opening_a_graph(cli, own_bundle):
     assert "frames      one each 20 ms; clips from 25 ms" in text
 
 
-# Verbs of other packages
+# Verbs whose packages may be missing
 
 
 @pytest.fixture
-def plugin(monkeypatch):
-    """Install a verb of another package for the length of a test."""
+def export_needs(monkeypatch):
+    """Make `wav2edge export` a verb that fails on the import of a module."""
 
-    def install(name: str, run) -> None:
-        command = Command(name=name, summary="does something", add_arguments=lambda parser: None, run=run)
-        monkeypatch.setattr(importlib.import_module("wav2edge.cli.main"), "_plugins", lambda verb: {name: command})
+    def install(module: str) -> None:
+        def run(options: object) -> int:
+            raise ModuleNotFoundError(f"No module named {module!r}", name=module)
+
+        command = Command(name="export", summary="does something", add_arguments=lambda parser: None, run=run)
+        monkeypatch.setattr(importlib.import_module("wav2edge.cli.main"), "load_command", lambda name: command)
 
     return install
 
 
-def lacks(module: str):
-    def run(options: object) -> int:
-        raise ModuleNotFoundError(f"No module named {module!r}", name=module)
-
-    return run
-
-
-def test_a_verb_that_finds_its_packages_missing_names_the_extra(cli, plugin):
-    plugin("export", lacks("torch"))
+def test_a_verb_that_finds_its_packages_missing_names_the_extra(cli, export_needs):
+    export_needs("torch")
     outcome = cli("export")
     assert outcome.code == 3
     assert outcome.complaint == (
@@ -106,15 +103,15 @@ def test_a_verb_that_finds_its_packages_missing_names_the_extra(cli, plugin):
     )
 
 
-def test_a_missing_module_of_our_own_is_a_fault_and_no_missing_extra(cli, plugin):
-    plugin("export", lacks("wav2edge_export.nothing"))
+def test_a_missing_module_of_our_own_is_a_fault_and_no_missing_extra(cli, export_needs):
+    export_needs("wav2edge_export.nothing")
     outcome = cli("export")
     assert outcome.code == 1
     assert "unexpected ModuleNotFoundError" in outcome.complaint
 
 
-def test_a_verb_nobody_here_knows_stands_after_ours(cli, plugin):
-    plugin("zap", lambda options: 0)
-    assert cli("zap").code == 0
+def test_every_verb_of_the_table_loads_and_is_listed_in_its_order(cli):
     listed = cli("--help").out
-    assert listed.index("    bench ") < listed.index("    zap ")
+    places = [listed.index(f"\n    {name} ") for name in VERBS]
+    assert places == sorted(places)
+    assert [load_command(name).name for name in VERBS] == list(VERBS)

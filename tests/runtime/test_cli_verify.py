@@ -11,7 +11,7 @@ import pytest
 
 import wav2edge
 from tests.runtime import tiny_bundle
-from wav2edge.parity.signals import parity_grid, voiced
+from wav2edge.evaluation.parity.signals import parity_grid, voiced
 
 BUDGET = {"relative_error": 0.25, "wer_increase": 0.005}
 CLIPS = 6

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from wav2edge import DataError
-from wav2edge.dataset import label_order, normalize_transcription, read_dataset, select_split
+from wav2edge.evaluation.dataset import label_order, normalize_transcription, read_dataset, select_split
 
 ROW = {"file_name": "a.wav", "transcription": "ba da", "label": "1"}
 

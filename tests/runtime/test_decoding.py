@@ -6,9 +6,9 @@ import json
 import numpy as np
 import pytest
 
-from wav2edge.decoding import answer, best_path, join_words, softmax
-from wav2edge.geometry import ConvGeometry
-from wav2edge.heads import ClassificationHead, CtcHead, Heads
+from wav2edge.bundle.geometry import ConvGeometry
+from wav2edge.bundle.heads import ClassificationHead, CtcHead, Heads
+from wav2edge.decoding.ctc import answer, best_path, join_words, softmax
 
 VOCABULARY = ("<pad>", "|", "A", "B", "C", "'")
 HEAD = CtcHead(output="logits", vocabulary=VOCABULARY, blank_id=0)

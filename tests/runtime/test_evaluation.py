@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from wav2edge import AudioError, DataError, Result
-from wav2edge.dataset import Utterance
-from wav2edge.evaluation import choose_split, evaluate, evaluate_dataset
-from wav2edge.heads import ClassificationHead, CtcHead, Heads
+from wav2edge.bundle.heads import ClassificationHead, CtcHead, Heads
+from wav2edge.evaluation.dataset import Utterance
+from wav2edge.evaluation.evaluator import choose_split, evaluate, evaluate_dataset
 
 CTC = CtcHead(output="logits", vocabulary=("", "|", "a"), blank_id=0)
 CLASSES = ClassificationHead(output="class_logits", labels=("0", "1"))

@@ -27,6 +27,7 @@ BUILTINS = {
 def test_the_facade_holds_these_names_and_no_others():
     assert wav2edge.__all__ == [
         "AudioError",
+        "BenchmarkError",
         "BundleError",
         "CheckpointError",
         "DataError",

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from wav2edge.geometry import ConvGeometry
+from wav2edge.bundle.geometry import ConvGeometry
 
 WAV2VEC2 = ConvGeometry.of([10, 3, 3, 3, 3, 2, 2], [5, 2, 2, 2, 2, 2, 2])
 SHAPES = {

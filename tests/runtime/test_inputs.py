@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from wav2edge.inputs import Input, expand_inputs
+from wav2edge.audio.inputs import Input, expand_inputs
 
 
 @pytest.fixture

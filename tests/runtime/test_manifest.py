@@ -6,7 +6,7 @@ import json
 import pytest
 
 from wav2edge import BundleError
-from wav2edge.manifest import FORMAT_VERSION, Manifest
+from wav2edge.bundle.manifest import FORMAT_VERSION, Manifest
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,13 @@ import sys
 import pytest
 
 import wav2edge
-from benchmarks.memory import MemorySample, drawn_durations_s, growth_per_clip_bytes, idle_cpu_s, memory_over_clips
+from benchmarks.records.speed.memory import (
+    MemorySample,
+    drawn_durations_s,
+    growth_per_clip_bytes,
+    idle_cpu_s,
+    memory_over_clips,
+)
 
 CLIPS, SETTLED = 200, 80
 DURATIONS_S = drawn_durations_s(CLIPS, 0.1, 2.0)

@@ -9,15 +9,15 @@ import pytest
 import scipy.stats
 import soundfile
 
-from wav2edge.dataset import Utterance
-from wav2edge.geometry import ConvGeometry
-from wav2edge.heads import ClassificationHead, CtcHead, Heads
-from wav2edge.parity.budget import Budget
-from wav2edge.parity.certificate import certify
-from wav2edge.parity.comparison import Answer, Remembered, compare_outputs
-from wav2edge.parity.intervals import paired_rate, share_interval
-from wav2edge.parity.originals import ask_original
-from wav2edge.parity.signals import parity_grid, voiced
+from wav2edge.bundle.geometry import ConvGeometry
+from wav2edge.bundle.heads import ClassificationHead, CtcHead, Heads
+from wav2edge.evaluation.dataset import Utterance
+from wav2edge.evaluation.intervals import paired_rate, share_interval
+from wav2edge.evaluation.parity.budget import Budget
+from wav2edge.evaluation.parity.certificate import certify
+from wav2edge.evaluation.parity.differences import Answer, Remembered, compare_outputs
+from wav2edge.evaluation.parity.originals import ask_original
+from wav2edge.evaluation.parity.signals import parity_grid, voiced
 
 GEOMETRY = ConvGeometry.of((10, 3, 3, 3, 3, 2, 2), (5, 2, 2, 2, 2, 2, 2))
 DIGEST_OF_THE_GRID = "2b45f34e0e2a9f2c68643dad7b7e58c0452ad391b9dea976fc3fb07f814c2d27"
@@ -198,7 +198,7 @@ def test_the_original_is_recorded_once_a_signal_and_once_a_clip(utterances):
 
 
 def test_the_longest_signals_are_left_out_where_a_vocabulary_is_very_large(monkeypatch):
-    monkeypatch.setattr("wav2edge.parity.originals.LARGEST_OUTPUTS_BYTES", 20_000)
+    monkeypatch.setattr("wav2edge.evaluation.parity.originals.LARGEST_OUTPUTS_BYTES", 20_000)
     cases = ask_original(model(), HEADS, GEOMETRY, grid=parity_grid(GEOMETRY), utterances=()).cases
     assert {"400 samples", "white noise"} < set(cases)
     assert "480000 samples" not in cases

@@ -7,9 +7,9 @@ import json
 
 import pytest
 
-from wav2edge import processor
-from wav2edge.manifest import Manifest, Variant
-from wav2edge.processor import TARGETS, misfit, native_target
+from wav2edge.bundle.manifest import Manifest, Variant
+from wav2edge.inference import cpu
+from wav2edge.inference.cpu import TARGETS, misfit, native_target
 
 LARGEST_ACTIVATION = 255
 LARGEST_SUM = 32_767
@@ -20,8 +20,8 @@ def machine(monkeypatch):
     """Pretend to be another processor."""
 
     def pretend(name: str, *features: str) -> None:
-        monkeypatch.setattr(processor.platform, "machine", lambda: name)
-        monkeypatch.setattr(processor, "cpuinfo", lambda *keys: " ".join(("fpu", *features)))
+        monkeypatch.setattr(cpu.platform, "machine", lambda: name)
+        monkeypatch.setattr(cpu, "cpuinfo", lambda *keys: " ".join(("fpu", *features)))
 
     return pretend
 

@@ -4,8 +4,8 @@ import io
 
 import pytest
 
-from wav2edge import progress
-from wav2edge.progress import PATIENCE_S, Progress, track
+from wav2edge.output import progress
+from wav2edge.output.progress import PATIENCE_S, Progress, track
 
 
 class Terminal(io.StringIO):

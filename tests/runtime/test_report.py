@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from wav2edge.report import COLUMNS, ClassificationReport, Report, make_report
+from wav2edge.evaluation.report import COLUMNS, ClassificationReport, Report, make_report
 
 LABELS = ("0", "1", "2", "3")
 

@@ -6,8 +6,8 @@ import pytest
 
 import wav2edge
 from wav2edge.cli.main import main
-from wav2edge.dataset import read_dataset
-from wav2edge.evaluation import evaluate
+from wav2edge.evaluation.dataset import read_dataset
+from wav2edge.evaluation.evaluator import evaluate
 
 MODELS = Path(__file__).parents[2] / "models"
 LARGEST_BYTES = 4_000_000

@@ -6,8 +6,8 @@ import pytest
 
 from tests.runtime import tiny_bundle
 from wav2edge import BundleError
-from wav2edge.bundle import Bundle
-from wav2edge.verification import Check, verify
+from wav2edge.bundle.folder import Bundle
+from wav2edge.evaluation.verification import Check, verify
 
 
 @pytest.fixture

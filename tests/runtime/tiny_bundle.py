@@ -11,9 +11,9 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
-from wav2edge.geometry import ConvGeometry
-from wav2edge.heads import ClassificationHead, CtcHead, Heads
-from wav2edge.manifest import FileRecord, Manifest, Variant
+from wav2edge.bundle.geometry import ConvGeometry
+from wav2edge.bundle.heads import ClassificationHead, CtcHead, Heads
+from wav2edge.bundle.manifest import FileRecord, Manifest, Variant
 
 KERNELS, STRIDES = (10, 3, 3, 3, 3, 2, 2), (5, 2, 2, 2, 2, 2, 2)
 VOCABULARY = ("[PAD]", "|", "A", "B", "C", "D", "E", "[UNK]")

@@ -15,11 +15,11 @@ import torch
 from transformers import Wav2Vec2Config
 
 from wav2edge_train import comparison
-from wav2edge_train.bases import Base
-from wav2edge_train.clips import Targets
-from wav2edge_train.options import TrainingOptions
+from wav2edge_train.data.clips import Targets
+from wav2edge_train.data.vocabulary import Vocabulary, make_feature_extractor
+from wav2edge_train.model.base_model import Base
 from wav2edge_train.training import TrainingOutcome, train
-from wav2edge_train.vocabulary import Vocabulary, make_feature_extractor
+from wav2edge_train.training_options import TrainingOptions
 
 RATE_HZ = 16_000
 LETTER_HZ = {"a": 500.0, "b": 1_500.0, "c": 3_000.0, " ": 0.0}

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from wav2edge_train.augmentation import AUGMENTATIONS, Augmentation
+from wav2edge_train.data.augmentation import AUGMENTATIONS, Augmentation
 
 TONE_HZ = 1_000.0
 

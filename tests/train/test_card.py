@@ -13,13 +13,13 @@ from matplotlib.image import imread
 from sklearn.metrics import classification_report
 from transformers.modelcard import make_markdown_table
 
-from wav2edge.report import ClassificationReport, Report
-from wav2edge.wer import WordErrors
-from wav2edge_train.card import Card, TrainingRow, figure_lines, rounded, title, training_table
-from wav2edge_train.charts import write_charts
-from wav2edge_train.metadata import license_of
-from wav2edge_train.options import TrainingOptions
+from wav2edge.evaluation.report import ClassificationReport, Report
+from wav2edge.evaluation.wer import WordErrors
+from wav2edge_train.reporting.card_metadata import license_of
+from wav2edge_train.reporting.charts import write_charts
+from wav2edge_train.reporting.training_card import Card, TrainingRow, figure_lines, rounded, title, training_table
 from wav2edge_train.training import training_rows
+from wav2edge_train.training_options import TrainingOptions
 
 WORDS = 859
 NOTHING = "[[0, 1, 2, 3], [0, 0, 0, 26, 0], [1, 0, 0, 31, 0], [2, 3, 0, 23, 0], [3, 5, 0, 9, 0]]"

@@ -23,11 +23,11 @@ from transformers import (
 )
 
 from wav2edge.errors import AudioError, CheckpointError
-from wav2edge_train.checkpoint import load_checkpoint
-from wav2edge_train.model import Wav2Vec2ForJointCTC
-from wav2edge_train.quiet import quiet_transformers
-from wav2edge_train.reference import Reference, load_reference
-from wav2edge_train.vocabulary import Vocabulary, make_feature_extractor, save_processor
+from wav2edge_train.checkpoint.library_logging import quiet_transformers
+from wav2edge_train.checkpoint.loading import load_checkpoint
+from wav2edge_train.checkpoint.original import Reference, load_reference
+from wav2edge_train.data.vocabulary import Vocabulary, make_feature_extractor, save_processor
+from wav2edge_train.model.joint_model import Wav2Vec2ForJointCTC
 
 ConfigMaker = Callable[..., Wav2Vec2Config]
 VOCABULARY = Vocabulary(tokens=("|", "a", "b", "c", "[UNK]", "[PAD]"))

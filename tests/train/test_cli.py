@@ -11,14 +11,14 @@ import pytest
 from wav2edge.cli.command import Command
 from wav2edge.errors import CheckpointError, DataError, UsageError
 from wav2edge_train import distill_cli
-from wav2edge_train.cli import CHOICES, COMMAND
-from wav2edge_train.options import TrainingOptions
-from wav2edge_train.presets import PRESETS
+from wav2edge_train.model.presets import PRESETS
+from wav2edge_train.train_command import CHOICES, COMMAND
+from wav2edge_train.training_options import TrainingOptions
 
 QUICK = ["--max-steps", "1", "--eval-steps", "1", "--batch-size", "4", "--warmup-steps", "0", "--hearing-steps", "1"]
 
 
-@pytest.mark.parametrize("module", ["wav2edge_train.cli", "wav2edge_train.distill_cli"])
+@pytest.mark.parametrize("module", ["wav2edge_train.train_command", "wav2edge_train.distillation.distill_command"])
 def test_help_does_not_import_pytorch(module: str) -> None:
     script = f"import sys, {module}; print(any(name in sys.modules for name in ('torch', 'transformers')))"
     answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

@@ -8,11 +8,10 @@ import pytest
 import torch
 from transformers import Wav2Vec2FeatureExtractor
 
-from wav2edge.dataset import read_dataset
 from wav2edge.errors import DataError
-from wav2edge_train.augmentation import AUGMENTATIONS
-from wav2edge_train.bases import Base
-from wav2edge_train.clips import (
+from wav2edge.evaluation.dataset import read_dataset
+from wav2edge_train.data.augmentation import AUGMENTATIONS
+from wav2edge_train.data.clips import (
     ClipDataset,
     Collator,
     Example,
@@ -21,7 +20,8 @@ from wav2edge_train.clips import (
     leave_out_too_short,
     prepare_examples,
 )
-from wav2edge_train.vocabulary import make_feature_extractor
+from wav2edge_train.data.vocabulary import make_feature_extractor
+from wav2edge_train.model.base_model import Base
 
 CorpusMaker = Callable[..., Path]
 

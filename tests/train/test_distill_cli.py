@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from wav2edge.cli.main import missing_extra
+from wav2edge.cli.verbs import missing_extra
 from wav2edge.errors import CheckpointError, UsageError
-from wav2edge_train.distill_cli import COMMAND, DEFAULTS, DISTILLATION_CHOICES, STUDENT_CHOICES
-from wav2edge_train.distillation import DistillationTrainer
-from wav2edge_train.options import DistillationOptions, TrainingOptions
+from wav2edge_train.distillation.distill_command import COMMAND, DEFAULTS, DISTILLATION_CHOICES, STUDENT_CHOICES
+from wav2edge_train.distillation.distillation_trainer import DistillationTrainer
 from wav2edge_train.training import TrainingOutcome
+from wav2edge_train.training_options import DistillationOptions, TrainingOptions
 
 QUICK = ["--max-steps", "1", "--eval-steps", "1", "--batch-size", "4", "--warmup-steps", "0"]
 

@@ -12,17 +12,23 @@ from torch.nn import functional
 from transformers import Wav2Vec2Config
 
 from wav2edge.errors import UsageError
-from wav2edge_train.arguments import training_arguments
-from wav2edge_train.bases import Base, checkpoint_base
-from wav2edge_train.clips import ClipDataset, Collator, Example, Targets
-from wav2edge_train.distillation import Distillation, DistillationTrainer, divergence, frames_inside, state_distance
-from wav2edge_train.model import Wav2Vec2ForJointCTC
-from wav2edge_train.options import DistillationOptions, TrainingOptions
-from wav2edge_train.quiet import quiet_transformers
-from wav2edge_train.reference import load_reference
-from wav2edge_train.teacher import Teacher, load_teacher
+from wav2edge_train.checkpoint.library_logging import quiet_transformers
+from wav2edge_train.checkpoint.original import load_reference
+from wav2edge_train.data.clips import ClipDataset, Collator, Example, Targets
+from wav2edge_train.data.vocabulary import make_feature_extractor, save_processor
+from wav2edge_train.distillation.distillation_trainer import (
+    Distillation,
+    DistillationTrainer,
+    divergence,
+    frames_inside,
+    state_distance,
+)
+from wav2edge_train.distillation.teacher import Teacher, load_teacher
+from wav2edge_train.loop.arguments import training_arguments
+from wav2edge_train.model.base_model import Base, checkpoint_base
+from wav2edge_train.model.joint_model import Wav2Vec2ForJointCTC
 from wav2edge_train.training import CHECKPOINTS, TrainingOutcome, dry_run, train
-from wav2edge_train.vocabulary import make_feature_extractor, save_processor
+from wav2edge_train.training_options import DistillationOptions, TrainingOptions
 
 ConfigMaker = Callable[..., Wav2Vec2Config]
 OptionsMaker = Callable[..., TrainingOptions]

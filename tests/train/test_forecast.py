@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from wav2edge.errors import UsageError
-from wav2edge_train.bases import Base
-from wav2edge_train.cli import COMMAND
-from wav2edge_train.clips import ClipDataset, Example
-from wav2edge_train.forecast import Forecast, class_counts, lengths_s
-from wav2edge_train.options import TrainingOptions
+from wav2edge_train.data.clips import ClipDataset, Example
+from wav2edge_train.loop.forecast import Forecast, class_counts, lengths_s
+from wav2edge_train.model.base_model import Base
+from wav2edge_train.train_command import COMMAND
 from wav2edge_train.training import dry_run
+from wav2edge_train.training_options import TrainingOptions
 
 OptionsMaker = Callable[..., TrainingOptions]
 

@@ -10,12 +10,12 @@ from safetensors.torch import load_file
 from transformers import Wav2Vec2Config
 
 from wav2edge.errors import UsageError
-from wav2edge_train.bases import Base, build_model
-from wav2edge_train.clips import Targets
-from wav2edge_train.freezing import Freezing, frozen_parts
-from wav2edge_train.options import TrainingOptions
+from wav2edge_train.data.clips import Targets
+from wav2edge_train.data.vocabulary import make_feature_extractor
+from wav2edge_train.model.base_model import Base, build_model
+from wav2edge_train.model.freezing import Freezing, frozen_parts
 from wav2edge_train.training import train
-from wav2edge_train.vocabulary import make_feature_extractor
+from wav2edge_train.training_options import TrainingOptions
 
 OptionsMaker = Callable[..., TrainingOptions]
 CONVOLUTIONS = "wav2vec2.feature_extractor"

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from wav2edge_train.bases import build_model, checkpoint_base
-from wav2edge_train.clips import Targets
-from wav2edge_train.heads import TrainedHeads, useless_heads
-from wav2edge_train.options import TrainingOptions
+from wav2edge_train.data.clips import Targets
+from wav2edge_train.data.vocabulary import Vocabulary
+from wav2edge_train.model.base_model import build_model, checkpoint_base
+from wav2edge_train.model.trained_heads import TrainedHeads, useless_heads
 from wav2edge_train.training import TrainingOutcome, train
-from wav2edge_train.vocabulary import Vocabulary
+from wav2edge_train.training_options import TrainingOptions
 
 LETTERS = Vocabulary(tokens=("|", "a", "b", "c", "[UNK]", "[PAD]"))
 OTHER_LETTERS = Vocabulary(tokens=("|", "x", "y", "z", "[UNK]", "[PAD]"))

@@ -5,11 +5,19 @@ import pytest
 import torch
 from transformers.audio_utils import mel_filter_bank, spectrogram
 
-from wav2edge_train.bases import Base, build_model
-from wav2edge_train.clips import ClipDataset, Example, Targets
-from wav2edge_train.hearing import BANDS, FLOOR, WINDOW, WINDOW_STEP, learn_to_hear, log_mel, mel_filters
-from wav2edge_train.model import Wav2Vec2ForJointCTC
-from wav2edge_train.options import TrainingOptions
+from wav2edge_train.data.clips import ClipDataset, Example, Targets
+from wav2edge_train.loop.feature_pretraining import (
+    BANDS,
+    FLOOR,
+    WINDOW,
+    WINDOW_STEP,
+    learn_to_hear,
+    log_mel,
+    mel_filters,
+)
+from wav2edge_train.model.base_model import Base, build_model
+from wav2edge_train.model.joint_model import Wav2Vec2ForJointCTC
+from wav2edge_train.training_options import TrainingOptions
 
 
 def chirps(base: Base) -> ClipDataset:

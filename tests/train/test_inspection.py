@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import soundfile
 
-from wav2edge.dataset import Utterance
 from wav2edge.errors import DataError
-from wav2edge_train.bases import Base
-from wav2edge_train.clips import Example, Targets
-from wav2edge_train.inspection import data_warnings, length_warnings
-from wav2edge_train.options import TrainingOptions
+from wav2edge.evaluation.dataset import Utterance
+from wav2edge_train.data.clips import Example, Targets
+from wav2edge_train.data.data_warnings import data_warnings, length_warnings
+from wav2edge_train.data.vocabulary import build_vocabulary
+from wav2edge_train.model.base_model import Base
 from wav2edge_train.training import train
-from wav2edge_train.vocabulary import build_vocabulary
+from wav2edge_train.training_options import TrainingOptions
 
 HEARD = Targets(vocabulary=None, labels=("0", "1"))
 

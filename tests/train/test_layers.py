@@ -8,13 +8,13 @@ import torch
 from transformers import Wav2Vec2Config, Wav2Vec2ForCTC, Wav2Vec2Model
 
 from wav2edge.errors import UsageError
-from wav2edge_train.bases import Base, build_model, check_size, checkpoint_base, preset_base
-from wav2edge_train.clips import Targets
-from wav2edge_train.layers import choose_layers, keep_layers
-from wav2edge_train.model import Wav2Vec2ForJointCTC
-from wav2edge_train.options import TrainingOptions
-from wav2edge_train.quiet import quiet_transformers
-from wav2edge_train.vocabulary import make_feature_extractor
+from wav2edge_train.checkpoint.library_logging import quiet_transformers
+from wav2edge_train.data.clips import Targets
+from wav2edge_train.data.vocabulary import make_feature_extractor
+from wav2edge_train.model.base_model import Base, build_model, check_size, checkpoint_base, preset_base
+from wav2edge_train.model.joint_model import Wav2Vec2ForJointCTC
+from wav2edge_train.model.layers import choose_layers, keep_layers
+from wav2edge_train.training_options import TrainingOptions
 
 ConfigMaker = Callable[..., Wav2Vec2Config]
 

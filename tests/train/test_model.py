@@ -11,12 +11,12 @@ from transformers import Wav2Vec2Config, Wav2Vec2ForCTC, Wav2Vec2Model
 from transformers.models.wav2vec2.modeling_wav2vec2 import Wav2Vec2FeatureEncoder
 
 from wav2edge.errors import CheckpointError
-from wav2edge_train.bases import build_model, checkpoint_base, joint_config
-from wav2edge_train.clips import Targets
-from wav2edge_train.convolutions import TimeMajorFeatureEncoder
-from wav2edge_train.model import Wav2Vec2ForJointCTC
-from wav2edge_train.options import TrainingOptions
-from wav2edge_train.quiet import quiet_transformers
+from wav2edge_train.checkpoint.library_logging import quiet_transformers
+from wav2edge_train.data.clips import Targets
+from wav2edge_train.model.base_model import build_model, checkpoint_base, joint_config
+from wav2edge_train.model.joint_model import Wav2Vec2ForJointCTC
+from wav2edge_train.model.time_major_encoder import TimeMajorFeatureEncoder
+from wav2edge_train.training_options import TrainingOptions
 
 ConfigMaker = Callable[..., Wav2Vec2Config]
 LENGTHS = (9_000, 4_000, 6_543)

@@ -6,11 +6,11 @@ import pytest
 from transformers.utils import hub
 
 from wav2edge.errors import CheckpointError, UsageError
-from wav2edge_train.arguments import training_arguments
-from wav2edge_train.bases import Base, build_model, choose_base, preset_base
-from wav2edge_train.clips import Targets
-from wav2edge_train.options import TrainingOptions
-from wav2edge_train.presets import PRESETS
+from wav2edge_train.data.clips import Targets
+from wav2edge_train.loop.arguments import training_arguments
+from wav2edge_train.model.base_model import Base, build_model, choose_base, preset_base
+from wav2edge_train.model.presets import PRESETS
+from wav2edge_train.training_options import TrainingOptions
 
 FROM_RANDOM_WEIGHTS = [name for name, preset in PRESETS.items() if preset.base is None]
 

@@ -9,15 +9,15 @@ import torch
 from torch.nn import functional
 from transformers import Wav2Vec2Config, Wav2Vec2ForCTC
 
+from wav2edge.bundle.geometry import ConvGeometry
 from wav2edge.errors import UsageError
-from wav2edge.geometry import ConvGeometry
-from wav2edge_train.bases import Base, check_size, preset_base
-from wav2edge_train.clips import ClipDataset, Example
-from wav2edge_train.model import Wav2Vec2ForJointCTC
-from wav2edge_train.options import TrainingOptions
-from wav2edge_train.pruning import activation_energies, feed_forwards, prune_feed_forward, pruned_width
-from wav2edge_train.quiet import quiet_transformers
-from wav2edge_train.vocabulary import make_feature_extractor
+from wav2edge_train.checkpoint.library_logging import quiet_transformers
+from wav2edge_train.data.clips import ClipDataset, Example
+from wav2edge_train.data.vocabulary import make_feature_extractor
+from wav2edge_train.model.base_model import Base, check_size, preset_base
+from wav2edge_train.model.joint_model import Wav2Vec2ForJointCTC
+from wav2edge_train.model.pruning import activation_energies, feed_forwards, prune_feed_forward, pruned_width
+from wav2edge_train.training_options import TrainingOptions
 
 ConfigMaker = Callable[..., Wav2Vec2Config]
 EXTRACTOR = make_feature_extractor(layer_norm=True)

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from wav2edge.errors import DataError, TrainingError
-from wav2edge_train.ranks import is_first_process, one_voice
-from wav2edge_train.saving import MARK
+from wav2edge_train.loop.distributed import is_first_process, one_voice
+from wav2edge_train.loop.saved_checkpoints import MARK
 from wav2edge_train.training import CHECKPOINTS
 
 ROOT = Path(__file__).parents[2]
@@ -22,7 +22,7 @@ import hashlib, json, os, sys
 from pathlib import Path
 from wav2edge.cli import main
 from wav2edge_train import trainer, training
-from wav2edge_train.trainer import JointTrainer
+from wav2edge_train.loop.trainer import JointTrainer
 
 seen = {"batches": []}
 train, hear, step = training.train, training.learn_to_hear, JointTrainer.training_step

@@ -13,19 +13,19 @@ import torch
 from safetensors.torch import load_file
 
 from tests.train.conftest import quick_options, small_config
-from wav2edge_train.bases import Base
-from wav2edge_train.options import TrainingOptions
-from wav2edge_train.saving import MARK, last_whole_step, saved_steps
-from wav2edge_train.trainer import JointTrainer
+from wav2edge_train.data.vocabulary import make_feature_extractor
+from wav2edge_train.loop.saved_checkpoints import MARK, last_whole_step, saved_steps
+from wav2edge_train.loop.trainer import JointTrainer
+from wav2edge_train.model.base_model import Base
 from wav2edge_train.training import CHECKPOINTS, TrainingOutcome, train
-from wav2edge_train.vocabulary import make_feature_extractor
+from wav2edge_train.training_options import TrainingOptions
 
 ROOT = Path(__file__).parents[2]
 KILLED = """
 import os, signal, sys
 from pathlib import Path
 from tests.train import test_resuming
-from wav2edge_train.trainer import JointTrainer
+from wav2edge_train.loop.trainer import JointTrainer
 corpus, output, name, count = sys.argv[1:]
 method, left = getattr(JointTrainer, name), int(count)
 def killed(*arguments, **keywords):
@@ -40,7 +40,7 @@ test_resuming.go(Path(corpus), Path(output))
 FULL = """
 import resource, sys
 from wav2edge.cli import main
-from wav2edge_train.trainer import JointTrainer
+from wav2edge_train.loop.trainer import JointTrainer
 save = JointTrainer._save_checkpoint
 def cramped(self, *arguments):
     if self.state.global_step > 1:
@@ -110,7 +110,7 @@ def test_a_step_that_was_not_written_to_its_end_is_passed_over(
 def test_processes_that_prepare_batches_change_nothing(
     corpus: Path, unbroken: TrainingOutcome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wav2edge_train.arguments.loaders", lambda: 2)
+    monkeypatch.setattr("wav2edge_train.loop.arguments.loaders", lambda: 2)
     assert_same(go(corpus, tmp_path / "run")[0], unbroken)
 
 

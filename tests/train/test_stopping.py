@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from wav2edge_train.bases import Base
-from wav2edge_train.options import TrainingOptions
-from wav2edge_train.stopping import patience_is_over
-from wav2edge_train.trainer import Examiner, JointTrainer
+from wav2edge_train.loop.stopping import patience_is_over
+from wav2edge_train.loop.trainer import Examiner, JointTrainer
+from wav2edge_train.model.base_model import Base
 from wav2edge_train.training import train
+from wav2edge_train.training_options import TrainingOptions
 
 
 @pytest.mark.parametrize(

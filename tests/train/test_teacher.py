@@ -14,13 +14,13 @@ from transformers import (
     Wav2Vec2ForSequenceClassification,
 )
 
-from wav2edge.dataset import Utterance
 from wav2edge.errors import CheckpointError, DataError, UsageError
-from wav2edge_train.bases import checkpoint_base
-from wav2edge_train.clips import Targets
-from wav2edge_train.model import Wav2Vec2ForJointCTC
-from wav2edge_train.teacher import Teacher, load_teacher, original_of, taught_by
-from wav2edge_train.vocabulary import Vocabulary, make_feature_extractor, save_processor
+from wav2edge.evaluation.dataset import Utterance
+from wav2edge_train.data.clips import Targets
+from wav2edge_train.data.vocabulary import Vocabulary, make_feature_extractor, save_processor
+from wav2edge_train.distillation.teacher import Teacher, load_teacher, original_of, taught_by
+from wav2edge_train.model.base_model import checkpoint_base
+from wav2edge_train.model.joint_model import Wav2Vec2ForJointCTC
 
 ConfigMaker = Callable[..., Wav2Vec2Config]
 TOKENS = ("|", "a", "b", "c", "[UNK]", "[PAD]")

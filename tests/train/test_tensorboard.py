@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from wav2edge.errors import MissingDependencyError
-from wav2edge_train.bases import Base
-from wav2edge_train.options import TrainingOptions
-from wav2edge_train.tensorboard import require_tensorboard
+from wav2edge_train.loop.tensorboard import require_tensorboard
+from wav2edge_train.model.base_model import Base
 from wav2edge_train.training import train
+from wav2edge_train.training_options import TrainingOptions
 
 
 def test_the_event_files_hold_the_losses_and_the_figures(

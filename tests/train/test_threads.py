@@ -1,7 +1,7 @@
 import torch
 from torch import nn
 
-from wav2edge_train.threads import threads_for
+from wav2edge_train.loop.threads import threads_for
 
 
 def test_a_small_model_trains_on_one_thread_and_a_large_one_on_all_and_both_leave_no_trace() -> None:

@@ -13,18 +13,18 @@ from safetensors.torch import load_file
 from sklearn.utils.class_weight import compute_class_weight
 from transformers import AutoProcessor, EvalPrediction, Wav2Vec2ForCTC
 
-from wav2edge.dataset import Utterance, read_dataset, select_split
 from wav2edge.errors import DataError, TrainingError, UsageError
-from wav2edge_train.arguments import training_arguments
-from wav2edge_train.bases import Base, build_model
-from wav2edge_train.clips import ClipDataset, Collator, Example, Targets
-from wav2edge_train.corpus import balanced, choose_targets
-from wav2edge_train.options import TrainingOptions
-from wav2edge_train.precision import resolve_precision
-from wav2edge_train.quiet import quiet_transformers
-from wav2edge_train.reference import load_reference
-from wav2edge_train.trainer import JointTrainer, report_of
+from wav2edge.evaluation.dataset import Utterance, read_dataset, select_split
+from wav2edge_train.checkpoint.library_logging import quiet_transformers
+from wav2edge_train.checkpoint.original import load_reference
+from wav2edge_train.data.clips import ClipDataset, Collator, Example, Targets
+from wav2edge_train.data.corpus import balanced, choose_targets
+from wav2edge_train.loop.arguments import training_arguments
+from wav2edge_train.loop.mixed_precision import resolve_precision
+from wav2edge_train.loop.trainer import JointTrainer, report_of
+from wav2edge_train.model.base_model import Base, build_model
 from wav2edge_train.training import CHECKPOINTS, TrainingOutcome, train
+from wav2edge_train.training_options import TrainingOptions
 
 OptionsMaker = Callable[..., TrainingOptions]
 NO_DROPOUT = {"hidden_dropout": 0.0, "attention_dropout": 0.0, "activation_dropout": 0.0, "final_dropout": 0.0}

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from transformers import Wav2Vec2Processor
 
-from wav2edge.dataset import Utterance, read_dataset, select_split
 from wav2edge.errors import DataError
-from wav2edge_train.corpus import choose_targets
-from wav2edge_train.options import TrainingOptions
-from wav2edge_train.vocabulary import build_vocabulary, make_feature_extractor, save_processor
+from wav2edge.evaluation.dataset import Utterance, read_dataset, select_split
+from wav2edge_train.data.corpus import choose_targets
+from wav2edge_train.data.vocabulary import build_vocabulary, make_feature_extractor, save_processor
+from wav2edge_train.training_options import TrainingOptions
 
 
 def row(transcription: str, split: str = "train") -> Utterance:

@@ -14,34 +14,34 @@ from typing import Any, cast
 from transformers import TrainingArguments, set_seed
 
 from wav2edge.errors import TrainingError
-from wav2edge.report import Report
-from wav2edge_train.arguments import training_arguments, updates_only
-from wav2edge_train.bases import Base, build_model, check_size
-from wav2edge_train.card import Card, TrainingRow
-from wav2edge_train.charts import write_charts
-from wav2edge_train.clips import Collator, Targets
-from wav2edge_train.comparison import Comparison, compare_with
-from wav2edge_train.corpus import Corpus, Say, prepare_corpus
-from wav2edge_train.distillation import Distillation, DistillationTrainer
-from wav2edge_train.forecast import Forecast, forecast
-from wav2edge_train.freezing import Freezing, frozen_parts
-from wav2edge_train.heads import useless_heads
-from wav2edge_train.hearing import learn_to_hear
-from wav2edge_train.metadata import license_of
-from wav2edge_train.model import Wav2Vec2ForJointCTC
-from wav2edge_train.narration import Narrator
-from wav2edge_train.options import TrainingOptions
-from wav2edge_train.precision import resolve_precision
-from wav2edge_train.pruning import prune_feed_forward
-from wav2edge_train.quiet import quiet_transformers
-from wav2edge_train.ranks import is_first_process, process_count
-from wav2edge_train.saving import last_whole_step, saved_steps, writing
-from wav2edge_train.stopping import EarlyStopping
-from wav2edge_train.teacher import Teacher, original_of
-from wav2edge_train.tensorboard import require_tensorboard
-from wav2edge_train.threads import threads_for
-from wav2edge_train.trainer import Examiner, JointTrainer
-from wav2edge_train.vocabulary import save_processor
+from wav2edge.evaluation.report import Report
+from wav2edge_train.checkpoint.library_logging import quiet_transformers
+from wav2edge_train.data.clips import Collator, Targets
+from wav2edge_train.data.corpus import Corpus, Say, prepare_corpus
+from wav2edge_train.data.vocabulary import save_processor
+from wav2edge_train.distillation.distillation_trainer import Distillation, DistillationTrainer
+from wav2edge_train.distillation.teacher import Teacher, original_of
+from wav2edge_train.loop.arguments import training_arguments, updates_only
+from wav2edge_train.loop.console_callback import Narrator
+from wav2edge_train.loop.distributed import is_first_process, process_count
+from wav2edge_train.loop.feature_pretraining import learn_to_hear
+from wav2edge_train.loop.forecast import Forecast, forecast
+from wav2edge_train.loop.mixed_precision import resolve_precision
+from wav2edge_train.loop.saved_checkpoints import last_whole_step, saved_steps, writing
+from wav2edge_train.loop.stopping import EarlyStopping
+from wav2edge_train.loop.tensorboard import require_tensorboard
+from wav2edge_train.loop.threads import threads_for
+from wav2edge_train.loop.trainer import Examiner, JointTrainer
+from wav2edge_train.model.base_model import Base, build_model, check_size
+from wav2edge_train.model.freezing import Freezing, frozen_parts
+from wav2edge_train.model.joint_model import Wav2Vec2ForJointCTC
+from wav2edge_train.model.pruning import prune_feed_forward
+from wav2edge_train.model.trained_heads import useless_heads
+from wav2edge_train.reporting.card_metadata import license_of
+from wav2edge_train.reporting.charts import write_charts
+from wav2edge_train.reporting.size_comparison import Comparison, compare_with
+from wav2edge_train.reporting.training_card import Card, TrainingRow
+from wav2edge_train.training_options import TrainingOptions
 
 CHECKPOINTS = "checkpoints"
 """Folder in the output where a run keeps what it needs to be resumed."""
@@ -81,7 +81,7 @@ def train(
     A model that is made smaller is compared with the base afterwards, and a student with its teacher.
 
     Args:
-        data: a folder with ``metadata.csv`` or a JSON-lines manifest, see ``wav2edge.dataset``.
+        data: a folder with ``metadata.csv`` or a JSON-lines manifest, see ``wav2edge.evaluation.dataset``.
         output: folder of the checkpoint, its report and its card.
         base: where to start from.
         options: how to train.

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from wav2edge.report import ClassificationReport, Report
-from wav2edge.wer import WordErrors
+from wav2edge.evaluation.report import ClassificationReport, Report
+from wav2edge.evaluation.wer import WordErrors
 
 REFERENCE = Report(
     clips=97,

@@ -1,7 +1,8 @@
-"""What a verb of the command line is; other packages bring theirs through the entry points ``wav2edge.commands``."""
+"""What a verb of the command line is, and how it speaks to a person."""
 
 from __future__ import annotations
 
+import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,3 +17,8 @@ class Command:
     add_arguments: Callable[[ArgumentParser], None]
     run: Callable[[Namespace], int]
     examples: str = ""
+
+
+def tell(message: str) -> None:
+    """One line on standard error, whatever line breaks a file name brings along."""
+    print(f"wav2edge: {' '.join(message.splitlines())}", file=sys.stderr)

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from importlib import metadata
+from importlib import import_module
 from pathlib import Path
 
-from wav2edge.cli.command import Command
-from wav2edge.cli.options import add_engine_options, strict_json, tell
-from wav2edge.dataset import read_dataset
-from wav2edge.engine import load
+from wav2edge.bundle.manifest import MANIFEST
+from wav2edge.cli.command import Command, tell
+from wav2edge.cli.engine_options import add_engine_options
 from wav2edge.errors import MissingDependencyError
-from wav2edge.evaluation import choose_split, evaluate
-from wav2edge.manifest import MANIFEST
-from wav2edge.progress import Progress
-from wav2edge.recognizer import Recognizer
+from wav2edge.evaluation.dataset import read_dataset
+from wav2edge.evaluation.evaluator import choose_split, evaluate
+from wav2edge.inference.engine import load
+from wav2edge.inference.recognizer import Recognizer
+from wav2edge.output.documents import strict_json
+from wav2edge.output.progress import Progress
 
-RECOGNIZERS = "wav2edge.recognizers"
+ORIGINALS = "wav2edge_train.checkpoint.original"
+"""The module that answers with a PyTorch checkpoint; imported by name, because it needs the extra ``train``."""
 
 
 def _add_arguments(parser: ArgumentParser) -> None:
@@ -43,8 +45,7 @@ def _recognizer(options: Namespace) -> Recognizer:
     if (folder / MANIFEST).exists() or (folder.is_dir() and not (folder / "config.json").exists()):
         return load(folder, device=options.device, threads=options.threads, variant=options.variant)
     try:
-        (entry,) = metadata.entry_points(group=RECOGNIZERS, name="checkpoint")
-        recognizer: Recognizer = entry.load()(options.model)
+        recognizer: Recognizer = import_module(ORIGINALS).load_reference(options.model)
     except ImportError as error:
         raise MissingDependencyError(
             f"{options.model} is a PyTorch checkpoint, and {error.name or error} is not installed;"

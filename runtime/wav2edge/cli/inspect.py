@@ -5,9 +5,10 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
-from wav2edge.bundle import CERTIFICATE, Bundle
+from wav2edge.bundle.folder import CERTIFICATE, Bundle
 from wav2edge.cli.command import Command
-from wav2edge.cli.options import strict_json, tell_misfits
+from wav2edge.cli.engine_options import tell_misfits
+from wav2edge.output.documents import strict_json
 
 SPEED_CLASSES = ((0.3e9, "tiny"), (2e9, "small"), (10e9, "medium"))
 """Multiply-accumulates for a second of audio below which a model is called so; wav2vec2-base is medium."""

@@ -7,22 +7,13 @@ import io
 import os
 import sys
 import traceback
-from collections.abc import Sequence
-from importlib import metadata
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 
-from wav2edge.cli import bench, evaluate, inspect, run, verify
-from wav2edge.cli.command import Command
-from wav2edge.cli.options import tell
+from wav2edge import __version__
+from wav2edge.cli.command import Command, tell
+from wav2edge.cli.verbs import VERBS, load_command, missing_extra
 from wav2edge.errors import MissingDependencyError, Wav2EdgeError
-from wav2edge.version import __version__
-
-BUILTIN = {
-    command.name: command for command in (run.COMMAND, evaluate.COMMAND, verify.COMMAND, inspect.COMMAND, bench.COMMAND)
-}
-PLUGINS = "wav2edge.commands"
-ORDER = ("demo", "train", "distill", "evaluate", "export", "verify", "inspect", "run", "bench")
-EXTRAS = {"distill": "train"}
-"""Which extra a verb comes with, where that has another name."""
 
 EXIT_CODES = """\
 exit codes: 0 all answered, 1 some inputs failed (the rest answered), 2 wrong usage,
@@ -57,28 +48,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(command: Command, options: argparse.Namespace) -> int:
-    """Run a verb; the other packages import what is heavy only now, and it may be missing."""
+    """Run a verb, which imports what is heavy only now."""
     try:
         return command.run(options)
     except ModuleNotFoundError as error:
-        if command.name in BUILTIN or (error.name or "").startswith("wav2edge"):
-            raise
         raise missing_extra(command.name, error) from error
 
 
 def _parse(words: list[str]) -> tuple[Command, argparse.Namespace]:
-    verb = next((word for word in words if not word.startswith("-")), None)
-    commands = dict(BUILTIN) if verb in BUILTIN else {**BUILTIN, **_plugins(verb)}
+    parser = build_parser(_commands(words))
+    options = parser.parse_args(words)
+    return options.command, options
+
+
+def build_parser(commands: Iterable[Command]) -> argparse.ArgumentParser:
+    """The parser of ``wav2edge`` with a subparser for each command."""
     parser = argparse.ArgumentParser(
         prog="wav2edge",
-        description="Fine-tune wav2vec2, export it to a proved ONNX bundle, and answer with it on the edge.",
+        description="Fine-tune wav2vec2, export it to a certified ONNX bundle, and answer with it on the edge.",
         epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"wav2edge {__version__}")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     verbs = parser.add_subparsers(dest="verb", metavar="COMMAND", required=True)
-    for command in sorted(commands.values(), key=_place):
+    for command in commands:
         verb_parser = verbs.add_parser(
             command.name,
             help=command.summary,
@@ -88,34 +82,19 @@ def _parse(words: list[str]) -> tuple[Command, argparse.Namespace]:
         )
         verb_parser.add_argument("--debug", action="store_true", help=argparse.SUPPRESS)
         command.add_arguments(verb_parser)
-    options = parser.parse_args(words)
-    return commands[options.verb], options
+        verb_parser.set_defaults(command=command)
+    return parser
 
 
-def _place(command: Command) -> tuple[int, str]:
-    """Our own verbs in the order of the story, anyone else's after them."""
-    return (ORDER.index(command.name) if command.name in ORDER else len(ORDER), command.name)
-
-
-def _plugins(verb: str | None) -> dict[str, Command]:
-    """The verbs of the other packages: the one that is asked for, which must load, or else all that do load."""
-    entries = {entry.name: entry for entry in metadata.entry_points(group=PLUGINS)}
-    found: dict[str, Command] = {}
-    for name in [verb] if verb in entries else entries:
-        try:
-            found[name] = entries[name].load()
-        except ImportError as error:
-            if verb == name:
-                raise missing_extra(name, error) from None
-    return found
-
-
-def missing_extra(verb: str, error: ImportError) -> MissingDependencyError:
-    """One sentence for a verb whose packages are not installed."""
-    return MissingDependencyError(
-        f"`wav2edge {verb}` needs {error.name or error}, which is not installed;"
-        f" run: pip install 'wav2edge[{EXTRAS.get(verb, verb)}]'"
-    )
+def _commands(words: list[str]) -> Iterator[Command]:
+    """The command that is asked for; without one, all whose packages are installed, for the help."""
+    asked = next((word for word in words if not word.startswith("-")), None)
+    if asked in VERBS:
+        yield load_command(asked)
+        return
+    for name in VERBS:
+        with suppress(MissingDependencyError):
+            yield load_command(name)
 
 
 def _fail(error: BaseException, message: str, code: int, debug: bool) -> int:

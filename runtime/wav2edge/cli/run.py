@@ -7,13 +7,14 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from wav2edge.audio import AudioSource, read_standard_input
-from wav2edge.cli.command import Command
-from wav2edge.cli.options import add_engine_options, engine_from, strict_json, tell
+from wav2edge.audio.clip import AudioSource, read_standard_input
+from wav2edge.audio.inputs import Input, expand_inputs
+from wav2edge.cli.command import Command, tell
+from wav2edge.cli.engine_options import add_engine_options, engine_from
 from wav2edge.errors import Wav2EdgeError
-from wav2edge.inputs import Input, expand_inputs
-from wav2edge.progress import Progress
-from wav2edge.result import Result
+from wav2edge.output.documents import strict_json
+from wav2edge.output.progress import Progress
+from wav2edge.output.result import Result
 
 Answer = tuple[str, Result | Wav2EdgeError]
 

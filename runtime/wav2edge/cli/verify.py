@@ -7,18 +7,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wav2edge.bundle import Bundle
+from wav2edge.bundle.folder import Bundle
 from wav2edge.cli.command import Command
-from wav2edge.cli.options import strict_json, tell_misfits
-from wav2edge.dataset import read_dataset
-from wav2edge.device import DEVICES
+from wav2edge.cli.engine_options import tell_misfits
 from wav2edge.errors import BundleError, UsageError
-from wav2edge.evaluation import choose_split
-from wav2edge.progress import Progress
+from wav2edge.evaluation.dataset import read_dataset
+from wav2edge.evaluation.evaluator import choose_split
+from wav2edge.inference.device import DEVICES
+from wav2edge.output.documents import strict_json
+from wav2edge.output.progress import Progress
 
 if TYPE_CHECKING:
-    from wav2edge.parity.repetition import Repetition
-    from wav2edge.verification import Check
+    from wav2edge.evaluation.parity.repetition import Repetition
+    from wav2edge.evaluation.verification import Check
 
 
 def _add_arguments(parser: ArgumentParser) -> None:
@@ -38,7 +39,9 @@ def _add_arguments(parser: ArgumentParser) -> None:
 
 
 def _run(options: Namespace) -> int:
-    from wav2edge.verification import verify  # here, because no other verb needs it and each must start quickly
+    from wav2edge.evaluation.verification import (
+        verify,  # here, because no other verb needs it and each must start quickly
+    )
 
     if options.split is not None and options.data is None:
         raise UsageError("--split chooses rows of a data set; give it with --data")
@@ -67,7 +70,7 @@ def _run(options: Namespace) -> int:
 def _repetition(bundle: Bundle, options: Namespace) -> Repetition | None:
     if not options.repeat and options.data is None:
         return None
-    from wav2edge.parity.repetition import plan_repetition
+    from wav2edge.evaluation.parity.repetition import plan_repetition
 
     utterances = choose_split(read_dataset(options.data), options.split) if options.data is not None else ()
     return plan_repetition(bundle, signals=options.repeat, utterances=utterances)

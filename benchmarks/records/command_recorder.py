@@ -1,0 +1,100 @@
+"""Runs the commands that a user would type, one after the other, and remembers them with their times."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from wav2edge.evaluation.benchmark.environment import environment
+from wav2edge.evaluation.intervals import share_interval
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """A command that was run, and how long it took."""
+
+    command: str
+    seconds: float
+
+
+class Road:
+    """Runs ``wav2edge`` commands; ``names`` are paths and what stands for them in the record."""
+
+    def __init__(self, names: Mapping[Path, str] | None = None) -> None:
+        self._names = {str(path): name for path, name in (names or {}).items()}
+        self.steps: list[Step] = []
+
+    def run(self, *words: str | Path, accepted: Sequence[int] = (0,)) -> str:
+        """Run one command; its talk goes to this process's standard error, its answer is returned.
+
+        Exit codes other than the ``accepted`` ones end the record.
+        """
+        shown = self.command(*words)
+        print(f"$ {shown}", file=sys.stderr, flush=True)
+        started_s = time.monotonic()
+        command = [sys.executable, "-m", "wav2edge", *map(str, words)]
+        finished = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+        if finished.returncode not in accepted:
+            finished.check_returncode()
+        self.steps.append(Step(command=shown, seconds=round(time.monotonic() - started_s, 1)))
+        return finished.stdout
+
+    def command(self, *words: str | Path) -> str:
+        """A command as the record shows it, without this machine's paths."""
+        return shlex.join(["wav2edge", *(self._shown(str(word)) for word in words)])
+
+    def _shown(self, word: str) -> str:
+        for path, name in self._longest_first():
+            if word == path or word.startswith(f"{path}/"):
+                return name + word.removeprefix(path)
+        return word
+
+    def anonymous(self, text: str) -> str:
+        """A text with the names that stand for this machine's paths."""
+        for path, name in self._longest_first():
+            text = text.replace(path, name)
+        return text
+
+    def _longest_first(self) -> list[tuple[str, str]]:
+        return sorted(self._names.items(), key=lambda item: -len(item[0]))
+
+    def report(self, *words: str | Path) -> dict[str, Any]:
+        """Run one command that answers with one JSON object."""
+        document: dict[str, Any] = json.loads(self.run(*words))
+        return document
+
+    def write(self, path: Path, record: Mapping[str, Any]) -> None:
+        """Write a record together with the commands and the machine that made it."""
+        document = {**record, "steps": [asdict(step) for step in self.steps], "environment": environment()}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def with_interval(report: Mapping[str, Any]) -> dict[str, Any]:
+    """A report with the interval of its accuracy at 95 %."""
+    right = round(report["accuracy"] * report["clips"])
+    return {**report, "accuracy_interval": list(share_interval(right, report["clips"]))}
+
+
+def bundle_facts(bundle: Path) -> dict[str, Any]:
+    """Size, weight and certificate of a bundle."""
+    manifest = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))
+    certificates = json.loads((bundle / "certificate.json").read_text(encoding="utf-8"))["variants"]
+    sizes = {name: manifest["files"][each["file"]]["size_bytes"] for name, each in manifest["variants"].items()}
+    return {
+        "parameters": manifest["parameters"],
+        "macs_per_s": manifest["macs_per_s"],
+        "size_bytes": sizes,
+        "int8_size_over_fp32": round(sizes["int8"] / sizes["fp32"], 4),
+        "certificates": {
+            name: {"summary": each["summary"], "measured": each["measured"], "in_float": each["in_float"]}
+            for name, each in certificates.items()
+        },
+    }

@@ -1,0 +1,1 @@
+"""Measurements, one process for each system, in turns."""

@@ -1,0 +1,1 @@
+"""Results of a comparison as tables, charts and a page."""

@@ -1,0 +1,1 @@
+"""Well-known shapes with seeded random weights."""

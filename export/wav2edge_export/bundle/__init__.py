@@ -1,0 +1,1 @@
+"""Writing a bundle: certification, golden file, card, and the atomic swap."""

@@ -1,0 +1,94 @@
+"""The bundle's README.md: a model card that the Hub renders, filled from the certificate and the training report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import ModelCardData
+
+from wav2edge.bundle.manifest import Manifest
+from wav2edge.evaluation.parity.certificate import Certificate
+from wav2edge_export.export_choices import PRECISIONS
+from wav2edge_train.reporting.card_metadata import TASKS
+
+INTERVALS = (
+    "Intervals are at 95 %: of a share of changed answers by Wilson's score, of the difference that the variant makes"
+    " to WER and accuracy by bootstrap over the clips."
+)
+REPEAT = "`wav2edge verify . --repeat --data DATA` measures all of it again on your device, without PyTorch."
+
+
+def bundle_card(
+    manifest: Manifest,
+    certificates: Sequence[Certificate],
+    *,
+    license_name: str | None,
+    training_report: Path | None,
+    plot: str | None,
+) -> str:
+    """The card as Markdown with a metadata block.
+
+    Args:
+        manifest: the bundle's manifest.
+        certificates: of the variants that are in it.
+        license_name: what the checkpoint's card names; None where it names none.
+        training_report: ``report.json`` of the training run, where the checkpoint has one.
+        plot: the file name of the frontier that ``auto`` walked, where there is one.
+    """
+    sections = [
+        _metadata(manifest, license_name),
+        f"# {manifest.name}\n\n{_what(manifest)}",
+        "## Use\n\n```bash\npip install 'wav2edge[cpu]'\nwav2edge run . clip.wav\nwav2edge verify .\n```",
+        f"## Variants\n\n{_variants(manifest, certificates)}",
+    ]
+    if plot is not None:
+        sections.append(f"## The frontier that auto walked\n\n![size and time against accuracy]({plot})")
+    if training_report is not None:
+        title = "## Evaluation of the checkpoint, on the split that chose it"
+        sections.append(f"{title}\n\n{_training_figures(training_report)}")
+    return "\n\n".join(sections) + "\n"
+
+
+def _metadata(manifest: Manifest, license_name: str | None) -> str:
+    card = ModelCardData(
+        license=license_name,
+        library_name="wav2edge",
+        pipeline_tag=TASKS[manifest.heads.names[0]],
+        tags=[manifest.model_type, "onnx", "wav2edge", *manifest.heads.names],
+    )
+    return f"---\n{card.to_yaml()}\n---"
+
+
+def _what(manifest: Manifest) -> str:
+    heads = " and ".join({"ctc": "a transcription", "classification": "a class"}[name] for name in manifest.heads.names)
+    labels = manifest.heads.classification.labels if manifest.heads.classification else ()
+    classes = f" Classes: {', '.join(labels)}." if labels else ""
+    return (
+        f"A {manifest.model_type} model of {manifest.parameters / 1e6:.2f} M parameters that answers 16 kHz speech with"
+        f" {heads}, exported to ONNX and certified by wav2edge.{classes}"
+    )
+
+
+def _variants(manifest: Manifest, certificates: Sequence[Certificate]) -> str:
+    lines = ["| variant | file | size MB | for | against the PyTorch checkpoint |", "|---|---|---:|---|---|"]
+    for certificate in certificates:
+        variant = manifest.variants[certificate.precision]
+        size_mb = manifest.files[variant.file].size_bytes / 1e6
+        lines.append(
+            f"| {variant.precision} | `{variant.file}` | {size_mb:.2f} | {PRECISIONS[variant.precision]}"
+            f"{f'; target {variant.target}' if variant.target else ''} | {certificate.summary}"
+            f"{f'; {certificate.note}' if certificate.note else ''} |"
+        )
+    judged = any(certificate.clips is not None for certificate in certificates)
+    return "\n".join([*lines, "", *([INTERVALS] if judged else []), REPEAT])
+
+
+def _training_figures(report: Path) -> str:
+    figures: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
+    shown = {name: value for name, value in figures.items() if isinstance(value, (int, float))}
+    return "\n".join(
+        f"- {name}: {value:.4f}" if isinstance(value, float) else f"- {name}: {value}" for name, value in shown.items()
+    )

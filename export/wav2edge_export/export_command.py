@@ -1,0 +1,95 @@
+"""``wav2edge export``: a checkpoint to a certified bundle."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from wav2edge.cli.command import Command
+from wav2edge.inference.cpu import NATIVE, TARGETS
+from wav2edge_export.export_choices import PRECISIONS, PREFERENCES
+
+
+def _add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("checkpoint", metavar="CHECKPOINT", help="a transformers checkpoint: local folder or Hub name")
+    parser.add_argument("--output", type=Path, required=True, metavar="BUNDLE", help="folder to write")
+    parser.add_argument(
+        "--precision",
+        metavar="LIST",
+        help="one or more with commas, the bundle's default first (default: int8, or fp32 with --batched). "
+        + "; ".join(f"{name}: {summary}" for name, summary in PRECISIONS.items()),
+    )
+    parser.add_argument(
+        "--target",
+        default=NATIVE,
+        metavar="KIND",
+        help=f"what 8-bit products are made for (default: {NATIVE}, what this processor is). "
+        + "; ".join(f"{name}: {target.summary}" for name, target in TARGETS.items()),
+    )
+    parser.add_argument(
+        "--prefer",
+        default=next(iter(PREFERENCES)),
+        metavar="KIND",
+        help="which mixture within its budget auto takes (default: %(default)s). "
+        + "; ".join(f"{name}: {summary}" for name, summary in PREFERENCES.items()).replace("%", "%%"),
+    )
+    parser.add_argument(
+        "--operators",
+        default="fused",
+        metavar="KIND",
+        help="fused: attention as one operator of ONNX Runtime; standard: plain ONNX for devices without it",
+    )
+    parser.add_argument(
+        "--batched",
+        action="store_true",
+        help="graphs that take padded batches and a mask, for GPUs: each clip answers as it would alone",
+    )
+    parser.add_argument("--data", type=Path, metavar="DATA", help="data set the certificate is judged on")
+    parser.add_argument("--split", metavar="NAME", help="which rows of it (default: test, else validation, else all)")
+    parser.add_argument("--max-clips", type=int, metavar="N", help="judge on the first N of them")
+
+
+def _run(options: Namespace) -> int:
+    from wav2edge_export.export_options import ExportOptions
+    from wav2edge_export.exporting import export_bundle  # here, so that --help does not wait for PyTorch
+
+    export = export_bundle(
+        ExportOptions(
+            checkpoint=options.checkpoint,
+            output=options.output,
+            precisions=tuple((options.precision or ("fp32" if options.batched else "int8")).split(",")),
+            operators=options.operators,
+            target=options.target,
+            prefer=options.prefer,
+            batched=options.batched,
+            data=options.data,
+            split=options.split,
+            max_clips=options.max_clips,
+        ),
+        say=lambda line: print(f"wav2edge: {line}", file=sys.stderr, flush=True),
+    )
+    manifest = export.bundle.manifest
+    for certificate in export.certificates:
+        file = manifest.variants[certificate.precision].file
+        print(f"{certificate.precision}\t{manifest.files[file].size_bytes / 1e6:.2f} MB\t{export.bundle.folder / file}")
+    for certificate in export.refused:
+        print(
+            f"wav2edge: {certificate.precision} refused, not written: {'; '.join(certificate.violations)}",
+            file=sys.stderr,
+        )
+    return 1 if export.refused else 0
+
+
+COMMAND = Command(
+    name="export",
+    summary="export a checkpoint through Optimum to a quantised bundle, and certify that it answers alike",
+    add_arguments=_add_arguments,
+    run=_run,
+    examples="""\
+  wav2edge export checkpoint/ --output bundle
+  wav2edge export checkpoint/ --output bundle --precision int8,fp32 --data data/
+  wav2edge export checkpoint/ --output bundle --precision auto,int8 --data data/ --target avx2
+  wav2edge export checkpoint/ --output bundle --precision fp16 --batched
+  wav2edge export facebook/wav2vec2-base-960h --output bundle --operators standard""",
+)

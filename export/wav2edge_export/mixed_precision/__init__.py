@@ -1,0 +1,1 @@
+"""A precision for each layer: sensitivities, the search, its frontier."""

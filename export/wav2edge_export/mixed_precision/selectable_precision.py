@@ -1,0 +1,168 @@
+"""One graph that holds every weight product at every level and takes, call by call, which one to compute.
+
+A session for each layer and level would load the model two hundred times at XLSR-53's shape; here it is loaded once.
+Each product becomes a nested ``If`` over an input of switches, and ONNX Runtime computes the branch that is chosen and
+no other.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import GraphProto, NodeProto, TensorProto, helper, numpy_helper
+
+from wav2edge.inference.batching import INPUT
+from wav2edge.inference.cpu import Target
+from wav2edge.inference.device import import_onnxruntime, physical_cores
+from wav2edge_export.quantization.weight_matmuls import (
+    LEVELS,
+    QUANTIZED_OPERATORS,
+    Level,
+    WeightProduct,
+    quantize_in_place,
+)
+
+SWITCHES = "switches"
+"""The second input, ``[products] int64``: the place of each product's level in ``LEVELS``."""
+EXTERNAL = "switchboard.weights"
+
+
+class Switchboard:
+    """The fp32 graph with each product at a level that may change from call to call.
+
+    Args:
+        source: the fp32 graph.
+        products: those that can be switched; the others stay in floating point.
+        outputs: names of the outputs that are asked for.
+        target: of int8.
+    """
+
+    def __init__(
+        self, source: Path, products: Sequence[WeightProduct], outputs: Sequence[str], *, target: Target
+    ) -> None:
+        self._outputs = list(outputs)
+        self._places = {product.name: place for place, product in enumerate(products)}
+        runtime = import_onnxruntime()
+        options = runtime.SessionOptions()
+        options.intra_op_num_threads = physical_cores()
+        options.enable_mem_pattern = False
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.log_severity_level = 3
+        with tempfile.TemporaryDirectory(prefix="wav2edge-") as folder:
+            path = _write(source, products, Path(folder), target=target)
+            self._session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+    def outputs(
+        self, samples: npt.NDArray[np.float32], levels: Mapping[str, Level]
+    ) -> dict[str, npt.NDArray[np.float32]]:
+        """The answer to one clip, without its batch axis.
+
+        Args:
+            samples: ``[samples] float32`` at 16 kHz.
+            levels: by the name of the product; what is not named is in floating point.
+        """
+        switches = np.full(len(self._places), LEVELS.index("float"))
+        for name, level in levels.items():
+            switches[self._places[name]] = LEVELS.index(level)
+        values = self._session.run(self._outputs, {INPUT: samples[None], SWITCHES: switches})
+        return {name: value[0] for name, value in zip(self._outputs, values, strict=True)}
+
+
+def _write(source: Path, products: Sequence[WeightProduct], folder: Path, *, target: Target) -> Path:
+    """The switchboard as a file; its weights lie beside it, since together they may be more than one file can hold."""
+    model = onnx.load(str(source))
+    branches: dict[Level, _Branches] = {"float": _Branches(model.graph)}
+    for level in QUANTIZED_OPERATORS:
+        path = folder / f"{level}.onnx"
+        quantize_in_place(source, path, dict.fromkeys((each.name for each in products), level), target=target)
+        branches[level] = _Branches(onnx.load(str(path)).graph)
+    nodes, names = [], {product.name: place for place, product in enumerate(products)}
+    for node in model.graph.node:
+        if node.name in names:
+            nodes += _switched(node, names[node.name], branches)
+        else:
+            nodes.append(node)
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    model.graph.input.append(helper.make_tensor_value_info(SWITCHES, TensorProto.INT64, [len(products)]))
+    _drop_unused_weights(model.graph)
+    if all(opset.domain != "com.microsoft" for opset in model.opset_import):
+        model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+    path = folder / "switchboard.onnx"
+    onnx.save(model, str(path), save_as_external_data=True, location=EXTERNAL)
+    return path
+
+
+class _Branches:
+    """Cuts what computes a product out of a graph."""
+
+    def __init__(self, graph: GraphProto) -> None:
+        self._makers = {output: node for node in graph.node for output in node.output}
+        self._order = {output: place for place, node in enumerate(graph.node) for output in node.output}
+        self._weights = {tensor.name: tensor for tensor in graph.initializer}
+
+    def cut(self, begin: str, end: str, name: str) -> GraphProto:
+        """The nodes that make the tensor ``end`` out of the tensor ``begin``, with their weights, as a branch."""
+        found: dict[int, NodeProto] = {}
+        wanted = [end]
+        while wanted:
+            tensor = wanted.pop()
+            if tensor != begin and tensor in self._makers and self._order[tensor] not in found:
+                found[self._order[tensor]] = self._makers[tensor]
+                wanted += self._makers[tensor].input
+        nodes = [_renamed(found[place], end, name) for place in sorted(found)]
+        weights = {each: self._weights[each] for node in nodes for each in node.input if each in self._weights}
+        output = helper.make_tensor_value_info(name, TensorProto.FLOAT, None)
+        return helper.make_graph(nodes, name, [], [output], list(weights.values()))
+
+
+def _renamed(node: NodeProto, output: str, name: str) -> NodeProto:
+    """A copy whose output of that name has another one: a branch may not give out what the graph around it holds."""
+    copy = NodeProto()
+    copy.CopyFrom(node)
+    copy.output[:] = [name if each == output else each for each in node.output]
+    return copy
+
+
+def _switched(product: NodeProto, place: int, branches: Mapping[Level, _Branches]) -> list[NodeProto]:
+    """The nodes that compute a product at the level its switch says."""
+    begin, (end,) = product.input[0], product.output
+    index = _number(place)
+    nodes = [
+        helper.make_node("Constant", [], [f"{end}.place"], value=index),
+        helper.make_node("Gather", [SWITCHES, f"{end}.place"], [f"{end}.switch"]),
+    ]
+    otherwise = branches["float"].cut(begin, end, f"{end}.float")
+    for level in QUANTIZED_OPERATORS:
+        value = _number(LEVELS.index(level))
+        nodes += [
+            helper.make_node("Constant", [], [f"{end}.{level}?"], value=value),
+            helper.make_node("Equal", [f"{end}.switch", f"{end}.{level}?"], [f"{end}.is_{level}"]),
+        ]
+        chosen = branches[level].cut(begin, end, f"{end}.{level}")
+        name = f"{end}.or_{level}"
+        either = helper.make_node(
+            "If", [f"{end}.is_{level}"], [name], then_branch=chosen, else_branch=otherwise, name=f"{name}/If"
+        )
+        output = helper.make_tensor_value_info(name, TensorProto.FLOAT, None)
+        otherwise = helper.make_graph([either], name, [], [output])
+    (outermost,) = otherwise.node
+    outermost.output[0] = end
+    return [*nodes, outermost]
+
+
+def _number(value: int) -> TensorProto:
+    return numpy_helper.from_array(np.asarray(value, np.int64))
+
+
+def _drop_unused_weights(graph: GraphProto) -> None:
+    """The weights of the products are in their branches now."""
+    used = {name for node in graph.node for name in node.input} | {output.name for output in graph.output}
+    kept = [tensor for tensor in graph.initializer if tensor.name in used]
+    del graph.initializer[:]
+    graph.initializer.extend(kept)

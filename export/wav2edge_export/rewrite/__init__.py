@@ -1,0 +1,150 @@
+"""Surgery: exact module replacements before the export, so that every heavy product is a plain matrix product.
+
+ONNX Runtime's ``quantize_dynamic`` quantises MatMul, and nothing else well. This package rewrites a wav2vec2 or HuBERT
+model in PyTorch until its convolutions and attentions are Linears: a table of rules, each a pattern, a replacement and
+a test that both answer alike. What a rule cannot replace exactly stays as it was, and the report says why.
+
+    operation = operate(model, operators="fused")
+    print(operation.summary)  # "attention: 24 replaced"; operation.model is what to export
+
+``ZeroMeanUnitVariance`` normalises the waveform in front of the model, so that it joins the graph. ``PaddedBatchModel``
+puts an operated model behind an attention mask.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections import Counter
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from torch import nn
+from transformers import HubertModel, Wav2Vec2Model
+
+from wav2edge.errors import CheckpointError, UsageError
+from wav2edge_export.rewrite import attention, feature_encoder, positional_convolution
+from wav2edge_export.rewrite.padded_batches import PaddedBatchModel
+from wav2edge_export.rewrite.rules import Rule
+from wav2edge_export.rewrite.waveform_normalization import ZeroMeanUnitVariance
+
+__all__ = [
+    "RULES",
+    "Kept",
+    "Operation",
+    "Operators",
+    "PaddedBatchModel",
+    "Replaced",
+    "ZeroMeanUnitVariance",
+    "operate",
+]
+
+Operators: TypeAlias = Literal["standard", "fused"]
+
+RULES: dict[Operators, tuple[Rule, ...]] = {
+    "standard": (feature_encoder.RULE, positional_convolution.RULE, attention.STANDARD),
+    "fused": (feature_encoder.RULE, positional_convolution.RULE, attention.FUSED),
+}
+BACKBONES = (Wav2Vec2Model, HubertModel)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Replaced:
+    """A module that was replaced.
+
+    Attributes:
+        rule: the name of the rule.
+        path: where, as ``named_modules`` writes it.
+    """
+
+    rule: str
+    path: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """A module that stayed as it was, though it holds heavy products that will not be quantised.
+
+    Attributes:
+        rule: the name of the rule that knows such modules, or ``"convolution"`` where no rule does.
+        path: where, as ``named_modules`` writes it.
+        reason: why it could not be replaced exactly.
+    """
+
+    rule: str
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operation:
+    """The operated model and what was done to it.
+
+    Attributes:
+        model: answers like the original, within 1e-5 of the scale of its logits.
+        replaced: every replacement, in the order of the rules.
+        kept: what could not be replaced; empty when every heavy product is a Linear.
+    """
+
+    model: nn.Module
+    replaced: tuple[Replaced, ...]
+    kept: tuple[Kept, ...]
+
+    @property
+    def summary(self) -> str:
+        """One line a rule and one for each part kept, for a person to read."""
+        counts = Counter(site.rule for site in self.replaced)
+        lines = [f"{rule}: {count} replaced" for rule, count in counts.items()]
+        return "\n".join(lines + [f"{site.rule}: kept {site.path}, {site.reason}" for site in self.kept])
+
+
+def operate(model: nn.Module, *, operators: Operators = "fused") -> Operation:
+    """Replace every module that a rule knows, in a copy.
+
+    Args:
+        model: a wav2vec2 or HuBERT model under any head, or the bare backbone; it is never changed.
+        operators: ``"standard"`` writes attention in plain ONNX operators, ``"fused"`` as one
+            ``com.microsoft.MultiHeadAttention``, for execution providers that have it.
+
+    Returns:
+        The copy in evaluation mode, without gradients, and the report.
+
+    Raises:
+        UsageError: the operators are neither.
+        CheckpointError: the model has no wav2vec2 or HuBERT backbone.
+    """
+    if operators not in RULES:
+        raise UsageError(f"Unknown operators {operators!r}: choose one of {', '.join(RULES)}.")
+    if not any(isinstance(module, BACKBONES) for module in model.modules()):
+        raise CheckpointError(
+            f"{type(model).__name__} holds no wav2vec2 or HuBERT backbone: export it without surgery, "
+            "or load the checkpoint with its transformers class."
+        )
+    operated = copy.deepcopy(model).eval().requires_grad_(False)
+    replaced: list[Replaced] = []
+    kept: list[Kept] = []
+    for rule in RULES[operators]:
+        _apply(rule, operated, replaced, kept)
+    return Operation(model=operated, replaced=tuple(replaced), kept=(*kept, *_left_over(operated, kept)))
+
+
+def _apply(rule: Rule, model: nn.Module, replaced: list[Replaced], kept: list[Kept]) -> None:
+    """Apply one rule to every module it matches, and write down what became of each."""
+    sites = [(path, module) for path, module in model.named_modules() if isinstance(module, rule.matches)]
+    for path, module in sites:
+        reason = rule.reason_to_keep(module)
+        if reason is None:
+            model.set_submodule(path, rule.replacement(module).eval())
+            replaced.append(Replaced(rule=rule.name, path=path))
+        else:
+            kept.append(Kept(rule=rule.name, path=path, reason=reason))
+
+
+def _left_over(model: nn.Module, kept: list[Kept]) -> list[Kept]:
+    """The convolutions that no rule knows, such as an adapter's, outside the parts already reported."""
+    reported = tuple(f"{site.path}." for site in kept)
+    convolutions = (
+        path
+        for path, module in model.named_modules()
+        if isinstance(module, nn.modules.conv._ConvNd) and not path.startswith(reported)
+    )
+    return [Kept(rule="convolution", path=path, reason="no rule replaces this convolution") for path in convolutions]

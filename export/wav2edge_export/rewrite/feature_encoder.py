@@ -1,0 +1,156 @@
+"""The convolutional feature encoder as time-major frame stacking and one Linear a layer.
+
+A convolution over stacked frames is a matrix product (im2col; Chellapilla et al., "High Performance Convolutional
+Neural Networks for Document Processing", 2006). With time before channels the transposes around each layer norm
+vanish, and the product is quantised like any other Linear. Replaces ``Wav2Vec2FeatureEncoder`` and
+``HubertFeatureEncoder`` of transformers 4.57 (``models/wav2vec2/modeling_wav2vec2.py``).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from types import NoneType
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor, nn
+from transformers.models.hubert import modeling_hubert as hubert
+from transformers.models.wav2vec2 import modeling_wav2vec2 as wav2vec2
+
+from wav2edge_export.rewrite.padding import frame_counts, inside
+from wav2edge_export.rewrite.rules import Rule, plain_convolution_obstacle
+from wav2edge_export.rewrite.stacking import linear_of, window_index
+from wav2edge_export.rewrite.summation import block_mean
+from wav2edge_train.model.time_major_encoder import TimeMajorFeatureEncoder
+
+FeatureEncoder: TypeAlias = wav2vec2.Wav2Vec2FeatureEncoder | hubert.HubertFeatureEncoder
+
+# The last one differs from transformers' in how it trains only, so its answers are the same.
+ENCODERS = (wav2vec2.Wav2Vec2FeatureEncoder, hubert.HubertFeatureEncoder, TimeMajorFeatureEncoder)
+LAYERS = (
+    wav2vec2.Wav2Vec2LayerNormConvLayer,
+    wav2vec2.Wav2Vec2GroupNormConvLayer,
+    wav2vec2.Wav2Vec2NoLayerNormConvLayer,
+    hubert.HubertLayerNormConvLayer,
+    hubert.HubertGroupNormConvLayer,
+    hubert.HubertNoLayerNormConvLayer,
+)
+
+
+class ChannelNorm(nn.Module):
+    """Group norm with one channel a group, over time-major frames: each channel is normalised over the clip.
+
+    Wu and He, "Group Normalization", 2018. The statistics are taken in two passes, because a channel's mean can be
+    large beside its deviation.
+    """
+
+    def __init__(self, norm: nn.GroupNorm) -> None:
+        super().__init__()
+        self.eps = norm.eps
+        self.weight, self.bias = norm.weight, norm.bias
+
+    def forward(self, frames: Tensor, counts: Tensor | None = None) -> Tensor:
+        """Normalise each clip by its own frames.
+
+        Args:
+            frames: [batch, frames, channels].
+            counts: [batch], frames of each clip before its padding; None where there is no padding.
+
+        Returns:
+            [batch, frames, channels].
+        """
+        weight = None if counts is None else inside(counts, frames.shape[1])[:, :, None].to(frames.dtype)
+        centred = frames - block_mean(frames, weight)
+        variance = block_mean(centred * centred, weight)
+        # The scale is one row a clip, so the long tensor is multiplied once and added to once.
+        return centred * (self.weight * torch.rsqrt(variance + self.eps)) + self.bias
+
+
+NORMS: dict[type, Callable[..., nn.Module]] = {
+    nn.LayerNorm: lambda norm: norm,
+    nn.GroupNorm: ChannelNorm,
+    NoneType: lambda norm: nn.Identity(),
+}
+
+
+class StackedConvolution(nn.Module):
+    """One layer: a strided convolution without padding as frame stacking and a Linear, then norm and activation."""
+
+    def __init__(self, layer: Any) -> None:
+        super().__init__()
+        conv, norm = layer.conv, getattr(layer, "layer_norm", None)
+        (self.kernel,), (self.stride,) = conv.kernel_size, conv.stride
+        # Frames that always travel together are one unit: fewer, longer copies, and none at all if kernel == stride.
+        self.unit = math.gcd(self.kernel, self.stride)
+        self.kernel_units, self.stride_units = self.kernel // self.unit, self.stride // self.unit
+        self.unit_width = self.unit * conv.in_channels
+        self.linear = linear_of(conv.weight.permute(0, 2, 1).reshape(conv.out_channels, -1), conv.bias)
+        self.norm = NORMS[type(norm)](norm)
+        self.activation = layer.activation
+
+    def forward(self, frames: Tensor, counts: Tensor | None = None) -> Tensor:
+        """Convolve: frames [batch, frames, channels_in] -> [batch, windows, channels_out].
+
+        ``counts`` [batch] are the windows of each clip before its padding; None where there is no padding.
+        """
+        products = self.linear(self.windows(frames))
+        # The other norms look at one window at a time, so padding never enters them.
+        normed = self.norm(products, counts) if isinstance(self.norm, ChannelNorm) else self.norm(products)
+        return self.activation(normed)
+
+    def windows(self, frames: Tensor) -> Tensor:
+        """Stack: frames [batch, frames, channels] -> [batch, windows, kernel * channels]."""
+        units = self.units(frames)
+        if self.kernel_units == self.stride_units:  # both are 1: each unit is a window
+            return units
+        index = window_index(units.shape[1], self.kernel_units, self.stride_units)
+        stacked = torch.index_select(units, 1, index)
+        return stacked.reshape(frames.shape[0], -1, self.kernel_units * self.unit_width)
+
+    def units(self, frames: Tensor) -> Tensor:
+        """Regroup: frames [batch, frames, channels] -> [batch, units, unit * channels], trailing frames left out."""
+        if self.unit == 1:
+            return frames
+        whole = frames.shape[1] // self.unit
+        return frames[:, : whole * self.unit].reshape(frames.shape[0], whole, self.unit_width)
+
+
+class StackedFeatureEncoder(nn.Module):
+    """The whole feature encoder, time-major inside."""
+
+    def __init__(self, encoder: FeatureEncoder) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(StackedConvolution(layer) for layer in encoder.conv_layers)
+
+    def forward(self, input_values: Tensor, samples: Tensor | None = None) -> Tensor:
+        """Encode as the model asks it; the caller transposes at once, so the exporter drops both transposes.
+
+        Args:
+            input_values: [batch, samples].
+            samples: [batch], samples of each clip before its padding; None where there is no padding.
+
+        Returns:
+            features [batch, channels, frames].
+        """
+        frames = input_values[:, :, None]
+        counts = samples
+        layer: Any
+        for layer in self.layers:
+            counts = None if counts is None else frame_counts(counts, layer.kernel, layer.stride)
+            frames = layer(frames, counts)
+        return frames.transpose(1, 2)
+
+
+def obstacle(encoder: FeatureEncoder) -> str | None:
+    """Why this feature encoder cannot be replaced exactly, or None when it can."""
+    layer: Any
+    for layer in encoder.conv_layers:
+        if type(layer) not in LAYERS:
+            return f"unknown layer {type(layer).__name__}"
+        if reason := plain_convolution_obstacle(layer.conv, padding=0, groups=1):
+            return reason
+    return None
+
+
+RULE = Rule(name="feature encoder", matches=ENCODERS, obstacle=obstacle, replacement=StackedFeatureEncoder)

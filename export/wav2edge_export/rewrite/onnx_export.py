@@ -1,0 +1,126 @@
+"""From a checkpoint to one fp32 ONNX graph, through Optimum."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import onnx
+import torch
+from optimum.exporters.onnx import export
+from optimum.exporters.onnx.model_configs import Wav2Vec2OnnxConfig
+from optimum.utils import DummyAudioInputGenerator
+from torch import nn
+
+from wav2edge.bundle.heads import Heads
+from wav2edge.errors import CheckpointError
+from wav2edge.inference.batching import INPUT, MASK
+from wav2edge_export.quantization.exporter_logging import quiet_exporters
+from wav2edge_export.rewrite import Operation, Operators, PaddedBatchModel, ZeroMeanUnitVariance, operate
+from wav2edge_train.checkpoint.loading import Checkpoint
+
+OPSET = 18
+LARGEST_GRAPH_BYTES = 2 * 1024**3
+"""Protocol buffers end there, and every graph is one self-contained file."""
+
+
+class ServingModel(nn.Module):
+    """What a bundle's graph computes: raw waveforms ``[batch, samples]`` in, one tensor for each head out."""
+
+    def __init__(self, checkpoint: Checkpoint, *, operators: Operators, batched: bool = False) -> None:
+        super().__init__()
+        self.config = checkpoint.model.config
+        self.names = checkpoint.heads.outputs
+        self.normalization = ZeroMeanUnitVariance() if checkpoint.normalize else None
+        self.operation = operate(checkpoint.model, operators=operators)
+        self.model = PaddedBatchModel(self.operation.model) if batched else self.operation.model
+
+    def forward(
+        self, input_values: torch.Tensor, attention_mask: torch.Tensor | None = None
+    ) -> dict[str, torch.Tensor]:
+        """Outputs by the names that the heads read; the mask ``[batch, samples]`` is that of the batched flavour."""
+        masks = () if attention_mask is None else (attention_mask,)
+        waveforms = input_values if self.normalization is None else self.normalization(input_values, *masks)
+        outputs = self.model(waveforms, *masks)
+        return {name: outputs[name] for name in self.names}
+
+
+class _PaddedBatch(DummyAudioInputGenerator):
+    """What the graph is traced with: the last clip of the batch is padded."""
+
+    SUPPORTED_INPUT_NAMES = (INPUT, MASK)
+
+    def generate(self, input_name: str, *args: Any, **options: Any) -> torch.Tensor:
+        if input_name == INPUT:
+            return super().generate(input_name, *args, **options)
+        mask = torch.ones(self.batch_size, self.sequence_length, dtype=torch.long)
+        mask[-1, self.sequence_length // 2 :] = 0
+        return mask
+
+
+def _onnx_config(checkpoint: Checkpoint, *, batched: bool) -> Wav2Vec2OnnxConfig:
+    names = (INPUT, MASK) if batched else (INPUT,)
+    inputs = {name: {0: "batch", 1: "samples"} for name in names}
+    outputs = dynamic_axes(checkpoint.heads)
+
+    class ServingOnnxConfig(Wav2Vec2OnnxConfig):
+        """Optimum's description of our graph: the ecosystem's names, every dynamic axis declared."""
+
+        DUMMY_INPUT_GENERATOR_CLASSES = (_PaddedBatch,)
+
+        @property
+        def inputs(self) -> dict[str, dict[int, str]]:
+            return inputs
+
+        @property
+        def outputs(self) -> dict[str, dict[int, str]]:
+            return outputs
+
+    return ServingOnnxConfig(checkpoint.model.config, task="automatic-speech-recognition")
+
+
+def dynamic_axes(heads: Heads) -> dict[str, dict[int, str]]:
+    """Axes that vary: ``[batch, frames, vocabulary]`` of a CTC head, ``[batch, classes]`` of a classifier."""
+    axes: dict[str, dict[int, str]] = {}
+    if heads.ctc is not None:
+        axes[heads.ctc.output] = {0: "batch", 1: "frames"}
+    if heads.classification is not None:
+        axes[heads.classification.output] = {0: "batch"}
+    return axes
+
+
+def export_graph(checkpoint: Checkpoint, path: Path, *, operators: Operators, batched: bool = False) -> Operation:
+    """Write the fp32 graph of a checkpoint as one self-contained file.
+
+    Args:
+        checkpoint: what to export.
+        path: the file to write.
+        operators: see ``operate``.
+        batched: the graph takes a mask beside the samples, and padded clips answer as they would alone.
+
+    Returns:
+        What the surgery replaced on the way, and what it kept.
+
+    Raises:
+        CheckpointError: the graph would not fit one file, or cannot be exact over padded batches.
+    """
+    size_bytes = sum(parameter.numel() * 4 for parameter in checkpoint.model.parameters())
+    if size_bytes >= LARGEST_GRAPH_BYTES:
+        raise CheckpointError(
+            f"{checkpoint.name}: {size_bytes / 1e9:.1f} GB of fp32 weights do not fit one ONNX file of 2 GB;"
+            " export a smaller model"
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    serving = ServingModel(checkpoint, operators=operators, batched=batched).eval()
+    with quiet_exporters():
+        export(serving, _onnx_config(checkpoint, batched=batched), path, opset=OPSET)
+    require_self_contained(path)
+    return serving.operation
+
+
+def require_self_contained(path: Path) -> None:
+    """Refuse a graph whose weights lie in another file."""
+    graph = onnx.load(str(path), load_external_data=False).graph
+    outside = [tensor.name for tensor in graph.initializer if tensor.data_location == onnx.TensorProto.EXTERNAL]
+    if outside:
+        raise CheckpointError(f"{path}: {len(outside)} tensors lie outside the file; a bundle's graph is one file")

@@ -1,0 +1,110 @@
+"""A model over padded batches whose every clip answers as it would alone, whatever its neighbours.
+
+transformers' own masked forward is not enough for that: with group norm its statistics run over the padding, and the
+joint model never shows such an encoder a mask. Here the lengths reach every place where one frame meets another: the
+group norm, the positional convolution, which must see zeros behind a clip, the attention, and the mean under a
+classifier. transformers 4.57, ``models/wav2vec2/modeling_wav2vec2.py``, is followed everywhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import (
+    HubertForCTC,
+    HubertForSequenceClassification,
+    Wav2Vec2ForCTC,
+    Wav2Vec2ForSequenceClassification,
+)
+
+from wav2edge.bundle.geometry import ConvGeometry
+from wav2edge.errors import CheckpointError
+from wav2edge_export.rewrite.feature_encoder import StackedFeatureEncoder
+from wav2edge_export.rewrite.padding import frame_counts, inside
+from wav2edge_train.model.joint_model import Wav2Vec2ForJointCTC, masked_mean
+
+
+def _transcribe(model: Any, frames: Tensor, counts: Tensor) -> dict[str, Tensor]:
+    return {"logits": model.lm_head(frames)}
+
+
+def _classify(model: Any, frames: Tensor, counts: Tensor) -> dict[str, Tensor]:
+    return {"logits": model.classifier(masked_mean(model.projector(frames), counts))}
+
+
+def _do_both(model: Any, frames: Tensor, counts: Tensor) -> dict[str, Tensor]:
+    answers = {}
+    if model.lm_head is not None:
+        answers["logits"] = model.lm_head(frames)
+    if model.classifier is not None:
+        answers["class_logits"] = model.classifier(masked_mean(frames, counts))
+    return answers
+
+
+HEADS: dict[type[nn.Module], Callable[[Any, Tensor, Tensor], dict[str, Tensor]]] = {
+    Wav2Vec2ForCTC: _transcribe,
+    HubertForCTC: _transcribe,
+    Wav2Vec2ForSequenceClassification: _classify,
+    HubertForSequenceClassification: _classify,
+    Wav2Vec2ForJointCTC: _do_both,
+}
+"""What each class of model makes of its encoder's frames [batch, frames, hidden] and of how many belong to a clip."""
+
+
+class PaddedBatchModel(nn.Module):
+    """An operated model that takes the attention mask at its word.
+
+    Args:
+        model: what ``operate`` gave, of a class in ``HEADS``.
+
+    Raises:
+        CheckpointError: its feature encoder normalises over time and could not be replaced.
+    """
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        geometry = ConvGeometry.of(model.config.conv_kernel, model.config.conv_stride)
+        self.field, self.hop = geometry.receptive_field, geometry.hop
+        self.model, self.answer = model, HEADS[type(model)]
+        self.stacked = isinstance(model.base_model.feature_extractor, StackedFeatureEncoder)
+        if not self.stacked and model.config.feat_extract_norm == "group":
+            raise CheckpointError(
+                "the feature encoder normalises over time and could not be replaced, so that padding would change the"
+                " answers; export without --batched"
+            )
+
+    def forward(self, input_values: Tensor, attention_mask: Tensor) -> dict[str, Tensor]:
+        """Answer a batch.
+
+        Args:
+            input_values: [batch, samples].
+            attention_mask: [batch, samples], 1 on a clip, which begins at the left, and 0 on its padding.
+
+        Returns:
+            The outputs that transformers names; of [batch, frames, vocabulary], frames behind a clip mean nothing.
+        """
+        samples = attention_mask.sum(dim=1)
+        counts = frame_counts(samples, self.field, self.hop)
+        return self.answer(self.model, self.encode(self.features(input_values, samples), counts), counts)
+
+    def features(self, input_values: Tensor, samples: Tensor) -> Tensor:
+        """Convolve: input_values [batch, samples], samples [batch] -> hidden states [batch, frames, hidden]."""
+        backbone, lengths = self.model.base_model, (samples,) if self.stacked else ()
+        features = backbone.feature_extractor(input_values, *lengths)
+        projected = backbone.feature_projection(features.transpose(1, 2))
+        return projected[0] if isinstance(projected, tuple) else projected  # wav2vec2's comes with what it projected
+
+    def encode(self, hidden_states: Tensor, counts: Tensor) -> Tensor:
+        """Attend: hidden_states [batch, frames, hidden], counts [batch] -> the same shape."""
+        mask = inside(counts, hidden_states.shape[1])
+        weighted = getattr(self.model, "layer_weights", None)
+        encoded = self.model.base_model.encoder(
+            hidden_states, attention_mask=mask, output_hidden_states=weighted is not None, return_dict=True
+        )
+        if weighted is None:
+            return encoded.last_hidden_state
+        shares = torch.softmax(weighted, dim=-1)
+        return (torch.stack(encoded.hidden_states, dim=1) * shares[:, None, None]).sum(dim=1)

@@ -1,0 +1,1 @@
+"""Files, arrays and pipes in, checked 16 kHz clips out."""

@@ -1,0 +1,205 @@
+"""``manifest.json``: the one file the runtime trusts, as values, to and from JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any, TypeVar
+
+from wav2edge.bundle.geometry import SAMPLE_RATE_HZ, ConvGeometry
+from wav2edge.bundle.heads import ClassificationHead, CtcHead, Heads
+from wav2edge.errors import BundleError
+
+FORMAT = "wav2edge-bundle"
+FORMAT_VERSION = 1
+MANIFEST = "manifest.json"
+
+Kind = TypeVar("Kind")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileRecord:
+    """What a file of the bundle must be."""
+
+    sha256: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """One graph of the model: its file, its precision, and the operators it is made of.
+
+    ``target`` is the kind of processor its 8-bit products are made for; None where it has none. A
+    ``batched`` one takes a mask beside the samples, and answers each clip of a padded batch as it would alone.
+    """
+
+    file: str
+    precision: str
+    operators: str
+    target: str | None = None
+    batched: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """Everything an engine must know before it opens a graph.
+
+    ``parameters`` and ``macs_per_s`` (multiply-accumulates for one second of audio) say how heavy the model is.
+    ``made_with`` holds the versions of the packages that wrote the bundle.
+    """
+
+    name: str
+    model_type: str
+    heads: Heads
+    geometry: ConvGeometry
+    variants: Mapping[str, Variant]
+    default_variant: str
+    files: Mapping[str, FileRecord]
+    parameters: int
+    macs_per_s: int
+    made_with: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.default_variant not in self.variants:
+            raise ValueError(f"the default variant {self.default_variant!r} is not among {sorted(self.variants)}")
+        for variant in self.variants.values():
+            if variant.file not in self.files:
+                raise ValueError(f"the variant {variant.precision} names {variant.file!r}, which is not listed")
+        if self.geometry.rate_hz != SAMPLE_RATE_HZ:
+            raise ValueError(f"'sample_rate_hz' is {self.geometry.rate_hz}, and only {SAMPLE_RATE_HZ} is supported")
+        for name in self.files:
+            path = PurePosixPath(name)
+            if path.is_absolute() or ".." in path.parts or "\\" in name:
+                raise ValueError(f"the file name {name!r} leads out of the bundle")
+
+    def to_json(self) -> str:
+        """The manifest as it is written; keys in a fixed order."""
+        document = {
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            "name": self.name,
+            "model_type": self.model_type,
+            "sample_rate_hz": self.geometry.rate_hz,
+            "conv_kernels": list(self.geometry.kernels),
+            "conv_strides": list(self.geometry.strides),
+            "heads": _heads_to_dict(self.heads),
+            "variants": {name: _variant_to_dict(variant) for name, variant in self.variants.items()},
+            "default_variant": self.default_variant,
+            "parameters": self.parameters,
+            "macs_per_s": self.macs_per_s,
+            "files": {name: vars(record) for name, record in sorted(self.files.items())},
+            "made_with": dict(self.made_with),
+        }
+        return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Manifest:
+        """Read and check a manifest.
+
+        Raises:
+            BundleError: it is not JSON, not ours, newer than this version, or incomplete; without the file's name.
+        """
+        try:
+            document = json.loads(text)
+        except ValueError as error:
+            raise BundleError(f"not JSON ({error}); export the bundle again") from None
+        if not isinstance(document, dict) or document.get("format") != FORMAT:
+            raise BundleError(f"not a {FORMAT}; is this the right folder?")
+        version = document.get("format_version")
+        if not isinstance(version, int) or version < 1:
+            raise BundleError(f"'format_version' is {version!r}, not a version; export the bundle again")
+        if version > FORMAT_VERSION:
+            raise BundleError(
+                f"format version {version} is newer than {FORMAT_VERSION}, the newest this wav2edge reads;"
+                " upgrade: pip install -U wav2edge"
+            )
+        try:
+            return _from_document(document)
+        except (ValueError, TypeError) as error:
+            raise BundleError(f"{error}; export the bundle again") from None
+
+
+def _from_document(document: Mapping[str, Any]) -> Manifest:
+    return Manifest(
+        name=_take(document, "name", str),
+        model_type=_take(document, "model_type", str),
+        heads=_heads_from_dict(_take(document, "heads", dict)),
+        geometry=ConvGeometry(
+            kernels=tuple(_take(document, "conv_kernels", list)),
+            strides=tuple(_take(document, "conv_strides", list)),
+            rate_hz=_take(document, "sample_rate_hz", int),
+        ),
+        variants=_take_records(document, "variants", Variant),
+        default_variant=_take(document, "default_variant", str),
+        files=_take_records(document, "files", FileRecord),
+        parameters=_take(document, "parameters", int),
+        macs_per_s=_take(document, "macs_per_s", int),
+        made_with=_take(document, "made_with", dict),
+    )
+
+
+def _take(document: Mapping[str, Any], key: str, kind: type[Kind]) -> Kind:
+    value = document.get(key)
+    if not isinstance(value, kind):
+        raise ValueError(f"{key!r} is {'missing' if value is None else f'not a {kind.__name__}'}")
+    return value
+
+
+def _take_records(document: Mapping[str, Any], key: str, kind: type[Kind]) -> dict[str, Kind]:
+    records = {}
+    for name, record in _take(document, key, dict).items():
+        try:
+            records[name] = kind(**record)
+        except TypeError:
+            raise ValueError(f"{name!r} in {key!r} lacks a key or has one too many") from None
+    return records
+
+
+def _take_names(document: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    names = tuple(_take(document, key, list))
+    if not all(isinstance(name, str) for name in names):
+        raise ValueError(f"{key!r} holds something other than text")
+    return names
+
+
+def _variant_to_dict(variant: Variant) -> dict[str, Any]:
+    return {name: value for name, value in vars(variant).items() if value is not None}
+
+
+def _heads_to_dict(heads: Heads) -> dict[str, Any]:
+    written: dict[str, Any] = {}
+    if heads.ctc is not None:
+        written["ctc"] = {
+            "output": heads.ctc.output,
+            "vocabulary": list(heads.ctc.vocabulary),
+            "blank_id": heads.ctc.blank_id,
+            "word_delimiter": heads.ctc.word_delimiter,
+            "silent_ids": sorted(heads.ctc.silent_ids),
+            "lower_case": heads.ctc.lower_case,
+        }
+    if heads.classification is not None:
+        written["classification"] = {
+            "output": heads.classification.output,
+            "labels": list(heads.classification.labels),
+        }
+    return written
+
+
+def _heads_from_dict(written: Mapping[str, Any]) -> Heads:
+    ctc = classification = None
+    if "ctc" in written:
+        head = _take(written, "ctc", dict)
+        ctc = CtcHead(
+            output=_take(head, "output", str),
+            vocabulary=_take_names(head, "vocabulary"),
+            blank_id=_take(head, "blank_id", int),
+            word_delimiter=head.get("word_delimiter"),
+            silent_ids=frozenset(_take(head, "silent_ids", list)),
+            lower_case=_take(head, "lower_case", bool),
+        )
+    if "classification" in written:
+        head = _take(written, "classification", dict)
+        classification = ClassificationHead(output=_take(head, "output", str), labels=_take_names(head, "labels"))
+    return Heads(ctc=ctc, classification=classification)

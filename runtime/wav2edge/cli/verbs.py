@@ -1,0 +1,58 @@
+"""The verbs of the command line: where each one is defined, and the extra that installs what it imports.
+
+Modules are named and not imported: one verb is loaded per run, and PyTorch is never needed for those of the runtime.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+
+from wav2edge.cli.command import Command
+from wav2edge.errors import MissingDependencyError
+
+
+@dataclass(frozen=True)
+class Verb:
+    """``module`` defines ``COMMAND``; ``extra`` is None for the runtime's own verbs."""
+
+    module: str
+    extra: str | None = None
+
+
+VERBS = {
+    "demo": Verb("wav2edge_export.demo.demo_command", "demo"),
+    "train": Verb("wav2edge_train.train_command", "train"),
+    "distill": Verb("wav2edge_train.distillation.distill_command", "train"),
+    "evaluate": Verb("wav2edge.cli.evaluate"),
+    "export": Verb("wav2edge_export.export_command", "export"),
+    "verify": Verb("wav2edge.cli.verify"),
+    "inspect": Verb("wav2edge.cli.inspect"),
+    "run": Verb("wav2edge.cli.run"),
+    "bench": Verb("wav2edge.cli.bench"),
+    "compare": Verb("wav2edge_compare.compare_command", "compare"),
+}
+"""Every verb, in the order of the help: from speech to a bundle to its use."""
+
+
+def load_command(name: str) -> Command:
+    """The command of a verb.
+
+    Raises:
+        MissingDependencyError: a package that it imports is not installed.
+    """
+    try:
+        command: Command = import_module(VERBS[name].module).COMMAND
+    except ModuleNotFoundError as error:
+        raise missing_extra(name, error) from None
+    return command
+
+
+def missing_extra(name: str, error: ModuleNotFoundError) -> MissingDependencyError | ModuleNotFoundError:
+    """The error that names the extra to install; the same error where a module of this project is what is missing."""
+    extra = VERBS[name].extra
+    if extra is None or (error.name or "").startswith("wav2edge"):
+        return error
+    return MissingDependencyError(
+        f"`wav2edge {name}` needs {error.name or error}, which is not installed; run: pip install 'wav2edge[{extra}]'"
+    )

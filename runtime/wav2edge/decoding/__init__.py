@@ -1,0 +1,1 @@
+"""From logits to a result: CTC decoding, words with times, class scores."""

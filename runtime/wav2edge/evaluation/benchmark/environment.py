@@ -1,0 +1,38 @@
+"""Where a measurement was made: without it a figure means nothing."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib import metadata
+
+from wav2edge import __version__
+from wav2edge.inference.cpu import cpuinfo, int8_features
+from wav2edge.inference.device import physical_cores
+
+PACKAGES = ("onnxruntime", "onnxruntime-gpu", "numpy", "soundfile", "soxr")
+
+
+def environment() -> dict[str, object]:
+    """Processor, system and versions, as JSON-ready values."""
+    return {
+        "processor": _processor(),
+        "int8_features": int8_features(),
+        "physical_cores": physical_cores(),
+        "logical_cores": os.cpu_count(),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "wav2edge": __version__,
+        **{name: version for name in PACKAGES if (version := _version(name))},
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _processor() -> str:
+    return cpuinfo("model name") or platform.processor() or platform.machine()

@@ -1,0 +1,1 @@
+"""From a graph to logits: device, session, engine, batches, parallel map."""

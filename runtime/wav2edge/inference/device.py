@@ -1,0 +1,190 @@
+"""Devices: which execution provider a name means, how many threads to use, and a session that is what was asked for."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wav2edge.errors import BundleError, DeviceError, MissingDependencyError, UsageError
+from wav2edge.inference.graph_file import map_graph
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession, RunOptions
+
+PROVIDERS = {
+    "cpu": "CPUExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+    "openvino": "OpenVINOExecutionProvider",
+    "coreml": "CoreMLExecutionProvider",
+    "directml": "DmlExecutionProvider",
+    "xnnpack": "XnnpackExecutionProvider",
+    "qnn": "QNNExecutionProvider",
+}
+"""Device name -> ONNX Runtime execution provider."""
+
+AUTO_ORDER = ("cuda", "coreml", "directml", "cpu")
+"""What ``auto`` tries, best first; it takes the first that works."""
+
+DEVICES = (*PROVIDERS, "auto")
+
+INSTALL_HINTS = {
+    "cuda": "pip uninstall onnxruntime && pip install 'wav2edge[gpu]'",
+    "tensorrt": "pip uninstall onnxruntime && pip install 'wav2edge[gpu]' tensorrt",
+    "openvino": "pip uninstall onnxruntime && pip install onnxruntime-openvino",
+    "directml": "pip uninstall onnxruntime && pip install onnxruntime-directml",
+}
+
+
+def import_onnxruntime() -> Any:
+    """ONNX Runtime, or one sentence on how to get it.
+
+    Raises:
+        MissingDependencyError: it is not installed, or its CPU and GPU builds are there together.
+    """
+    builds = [name for name in ("onnxruntime", "onnxruntime-gpu") if _installed(name)]
+    if len(builds) > 1:
+        raise MissingDependencyError(
+            "onnxruntime and onnxruntime-gpu are both installed and overwrite each other;"
+            " run: pip uninstall -y onnxruntime onnxruntime-gpu && pip install 'wav2edge[gpu]'"
+        )
+    try:
+        import onnxruntime
+    except ImportError as error:
+        if error.name != "onnxruntime":
+            reason = " ".join(str(error).split())
+            raise MissingDependencyError(
+                f"ONNX Runtime is installed and cannot be imported ({reason});"
+                " run: pip install --force-reinstall onnxruntime"
+            ) from None
+        raise MissingDependencyError(
+            "ONNX Runtime is not installed; run: pip install 'wav2edge[cpu]' (or 'wav2edge[gpu]' for CUDA)"
+        ) from None
+    return onnxruntime
+
+
+def _installed(distribution: str) -> bool:
+    from importlib import metadata  # here, so that importing wav2edge stays quick
+
+    try:
+        metadata.distribution(distribution)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def physical_cores() -> int:
+    """Cores this process may run on, hyper-threads counted once and a container's CPU quota respected."""
+    try:
+        allowed = os.sched_getaffinity(0)
+    except AttributeError:  # not Linux
+        return max(1, (os.cpu_count() or 2) // 2)
+    siblings = Path("/sys/devices/system/cpu")
+    cores = {_read(siblings / f"cpu{cpu}/topology/thread_siblings_list") or str(cpu) for cpu in allowed}
+    quota, _, period_us = _read(Path("/sys/fs/cgroup/cpu.max")).partition(" ")
+    limit = max(1, int(quota) // int(period_us)) if quota.isdecimal() and period_us.isdecimal() else len(cores)
+    return min(len(cores), limit)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return ""
+
+
+def open_session(
+    graph: Path,
+    *,
+    device: str = "cpu",
+    threads: int | None = None,
+    spinning: bool = False,
+    profile: Path | None = None,
+) -> tuple[InferenceSession, str]:
+    """A session on the device that was asked for, and that device's name.
+
+    Args:
+        graph: an ONNX file.
+        device: one of ``DEVICES``. Only ``auto`` may end up on another one.
+        threads: threads of one call; the physical cores without a number.
+        spinning: let idle threads spin between calls: quicker by microseconds, and a busy core meanwhile.
+        profile: how the name of a file begins that every node's time is written to.
+
+    Raises:
+        DeviceError: the device is not available here.
+        BundleError: the graph cannot be loaded.
+    """
+    if device not in DEVICES:
+        raise UsageError(f"unknown device {device!r}; choose from {', '.join(DEVICES)}")
+    if threads is not None and threads < 1:
+        raise UsageError(f"{threads} threads; at least 1 is needed")
+    runtime = import_onnxruntime()
+    options = _session_options(runtime, threads or physical_cores(), spinning)
+    if profile is not None:
+        options.enable_profiling, options.profile_file_prefix = True, str(profile)
+    if device != "auto":
+        return _open_on(runtime, graph, device, options), device
+    for candidate in AUTO_ORDER:
+        try:
+            return _open_on(runtime, graph, candidate, options), candidate
+        except DeviceError:
+            continue
+    raise DeviceError("no device works here; reinstall ONNX Runtime: pip install --force-reinstall onnxruntime")
+
+
+def _session_options(runtime: Any, threads: int, spinning: bool) -> Any:
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = runtime.ExecutionMode.ORT_SEQUENTIAL
+    # Patterns are kept for each new input shape; clips of ever new lengths would make them grow without end.
+    options.enable_mem_pattern = False
+    options.add_session_config_entry("session.intra_op.allow_spinning", "1" if spinning else "0")
+    options.log_severity_level = 3
+    return options
+
+
+def give_back_memory(device: str) -> RunOptions | None:
+    """Options of a call after which memory that is not in use goes back to the system; None where that is not known.
+
+    ONNX Runtime otherwise keeps what its longest clip needed: at XLSR-53's shape 400 MB after one of 27 s.
+    """
+    if device != "cpu":
+        return None
+    options = import_onnxruntime().RunOptions()
+    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+    return options
+
+
+def _mapped(graph: Path, options: Any) -> bytes:
+    """The graph whose weights ONNX Runtime maps from its file; the options learn where that is."""
+    mapped = map_graph(graph)
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(mapped.folder))
+    return mapped.model
+
+
+def _open_on(runtime: Any, graph: Path, device: str, options: Any) -> InferenceSession:
+    provider = PROVIDERS[device]
+    if provider not in runtime.get_available_providers():
+        hint = INSTALL_HINTS.get(device)
+        raise DeviceError(
+            f"{device} is not in the installed ONNX Runtime {runtime.__version__};"
+            f" {f'run: {hint}' if hint else 'install a build that has it'}, or use --device cpu"
+        )
+    providers = list(dict.fromkeys([provider, PROVIDERS["cpu"]]))
+    try:
+        model = _mapped(graph, options) if device == "cpu" else str(graph)
+        # ONNX Runtime's own fallback goes to another device and says so on standard output: it is switched off.
+        session = runtime.InferenceSession(model, options, providers=providers, enable_fallback=0)
+    except Exception as error:  # its bindings raise a dozen unrelated types
+        reason = " ".join(str(error).split())
+        if device == "cpu":
+            raise BundleError(f"{graph}: ONNX Runtime {runtime.__version__} cannot load it: {reason}") from None
+        raise DeviceError(f"{device} cannot be used here: {reason}") from None
+    if session.get_providers()[0] != provider:
+        raise DeviceError(
+            f"{device} was asked for and ONNX Runtime took {session.get_providers()[0]};"
+            " check the driver and its libraries, or use --device cpu"
+        )
+    return session

@@ -1,0 +1,32 @@
+"""JSON that any parser reads."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+def strict_json(document: Any, *, indent: int | None = 2) -> str:
+    """The document as JSON text without NaN and Infinity, which JSON has no way to write.
+
+    Raises:
+        ValueError: it holds such a number; see ``json_ready``.
+    """
+    return json.dumps(document, indent=indent, ensure_ascii=False, allow_nan=False)
+
+
+def write_json(path: Path, document: Any) -> None:
+    """Write a document as strict JSON, UTF-8, with a line break at its end."""
+    path.write_text(strict_json(document, indent=1) + "\n", encoding="utf-8")
+
+
+def json_ready(value: Any) -> Any:
+    """The same value with None for every number that is infinite or NaN."""
+    if isinstance(value, Mapping):
+        return {key: json_ready(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [json_ready(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,1 @@
+"""Speech and labels on disk to padded batches."""

@@ -1,0 +1,87 @@
+"""Other voices, rooms and microphones out of the clips at hand, in one trip through the spectrum."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from wav2edge.bundle.geometry import SAMPLE_RATE_HZ
+
+Samples = npt.NDArray[np.float32]
+
+FFT_BLOCK = 512
+"""Clips are transformed in multiples of so many samples."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Augmentation:
+    """What may happen to a clip; each range is drawn from uniformly, and each part is left out where it is None.
+
+    ``speed`` resamples: pitch, formants and pace move together, as between speakers (Ko et al., "Audio augmentation
+    for speech recognition", Interspeech 2015). ``equalizer_db`` is the standard deviation of a smooth random gain over
+    frequency. ``snr_db`` is the signal-to-noise ratio of added noise, whose spectrum falls by up to ``1 / f``.
+    ``margin_s`` is the longest silence put before and after the clip, or, negative, cut from it.
+    """
+
+    speed: tuple[float, float] | None = None
+    equalizer_db: float | None = None
+    snr_db: tuple[float, float] | None = None
+    margin_s: tuple[float, float] | None = None
+
+    def __call__(self, samples: Samples, rng: np.random.Generator) -> Samples:
+        """A changed copy of ``samples: [samples] float32``; the same generator state gives the same copy."""
+        if self.margin_s is not None:
+            samples = _change_margins(samples, self.margin_s, rng)
+        period = _round_up(len(samples), FFT_BLOCK)  # lengths of small prime factors: ten times as fast as primes
+        spectrum = np.fft.rfft(samples, period)
+        if self.equalizer_db is not None:
+            spectrum *= _random_gain(len(spectrum), self.equalizer_db, rng)
+        if self.snr_db is not None:
+            spectrum += _random_noise(spectrum, self.snr_db, rng)
+        new_period = period
+        if self.speed is not None:
+            new_period = _round_up(period / rng.uniform(*self.speed), FFT_BLOCK // 4)
+        changed = np.fft.irfft(spectrum, new_period)
+        return np.asarray(changed[: max(1, len(samples) * new_period // period)], np.float32)
+
+
+AUGMENTATIONS: dict[str, Augmentation | None] = {
+    "none": None,
+    "light": Augmentation(speed=(0.92, 1.09), equalizer_db=3.0, snr_db=(15.0, 50.0)),
+    "full": Augmentation(speed=(0.86, 1.17), equalizer_db=5.0, snr_db=(12.0, 50.0), margin_s=(-0.03, 0.1)),
+}
+
+
+def _round_up(samples: float, block: int) -> int:
+    return max(1, math.ceil(samples / block)) * block
+
+
+def _change_margins(samples: Samples, margin_s: tuple[float, float], rng: np.random.Generator) -> Samples:
+    before, after = (round(rng.uniform(*margin_s) * SAMPLE_RATE_HZ) for _ in range(2))
+    kept = samples[max(0, -before) : len(samples) - max(0, -after)]
+    if len(kept) < len(samples) // 2:
+        return samples
+    return np.pad(kept, (max(0, before), max(0, after)))
+
+
+def _random_gain(bins: int, deviation_db: float, rng: np.random.Generator) -> npt.NDArray[np.float64]:
+    """A gain for each bin, linear in dB between ten random points spread evenly over frequency."""
+    points_db = rng.normal(0.0, deviation_db, 10)
+    curve_db = np.interp(np.linspace(0.0, 9.0, bins), np.arange(10), points_db)
+    gain: npt.NDArray[np.float64] = 10.0 ** (curve_db / 20.0)
+    return gain
+
+
+def _random_noise(
+    spectrum: npt.NDArray[np.complex128], snr_db: tuple[float, float], rng: np.random.Generator
+) -> npt.NDArray[np.complex128]:
+    """Noise of a random colour at a random level, as a spectrum of the same length."""
+    fall = np.arange(1, len(spectrum) + 1) ** -rng.uniform(0.0, 1.0)
+    noise = fall * rng.standard_normal(2 * len(spectrum)).view(np.complex128)
+    noise[0] = 0.0  # a constant is no noise, and the waveform's normalisation takes it away again
+    wanted = np.linalg.norm(spectrum) * 10.0 ** (-rng.uniform(*snr_db) / 20.0)
+    scaled: npt.NDArray[np.complex128] = noise * (wanted / max(float(np.linalg.norm(noise)), 1e-12))
+    return scaled

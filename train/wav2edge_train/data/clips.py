@@ -1,0 +1,214 @@
+"""From rows of a data set to padded batches: every check before the first step, one line for each refusal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch.utils.data import Dataset, Sampler
+from transformers import Wav2Vec2FeatureExtractor
+from transformers.trainer_pt_utils import get_length_grouped_indices
+
+from wav2edge.audio.clip import load_clip
+from wav2edge.bundle.geometry import SAMPLE_RATE_HZ, ConvGeometry
+from wav2edge.errors import AudioError, DataError
+from wav2edge.evaluation.dataset import Utterance
+from wav2edge_train.data.augmentation import Augmentation
+from wav2edge_train.data.vocabulary import Vocabulary
+
+IGNORED_ID = -100
+"""What pads labels, so that the loss passes over it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Targets:
+    """What the heads are taught; a head that is absent is None.
+
+    ``class_balance`` is the weight of each label's clips in the cross-entropy; None weighs all alike.
+    """
+
+    vocabulary: Vocabulary | None
+    labels: tuple[str, ...] | None
+    class_balance: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Example:
+    """A clip and its answers: ``samples: [samples] float32`` at 16 kHz, not normalised."""
+
+    samples: npt.NDArray[np.float32]
+    where: str
+    token_ids: tuple[int, ...] | None = None
+    class_id: int | None = None
+
+    @property
+    def needed_frames(self) -> int:
+        """Fewest frames that CTC can spell the tokens with: one each, and a blank between equal neighbours."""
+        ids = self.token_ids or ()
+        return max(1, len(ids) + sum(left == right for left, right in pairwise(ids)))
+
+
+def prepare_examples(utterances: Sequence[Utterance], targets: Targets, geometry: ConvGeometry) -> Iterator[Example]:
+    """Load and check each clip, in order.
+
+    Raises:
+        DataError: a label is unknown, a transcription is empty, or a clip cannot be read; the message names the row.
+    """
+    for row in utterances:
+        token_ids, class_id = _token_ids(row, targets.vocabulary), _class_id(row, targets.labels)
+        try:
+            samples = load_clip(row.path).samples
+        except AudioError as error:
+            raise DataError(f"{row.where}: {error}") from None
+        short = geometry.receptive_field - len(samples)
+        if short > 0:
+            samples = np.pad(samples, (0, short))
+        yield Example(samples=samples, where=row.where, token_ids=token_ids, class_id=class_id)
+
+
+def leave_out_too_short(
+    examples: Sequence[Example], geometry: ConvGeometry, say: Callable[[str], None]
+) -> list[Example]:
+    """The examples that CTC can learn from; the loss of the others is infinite, and each is named.
+
+    Raises:
+        DataError: none is left.
+    """
+    kept = []
+    for example in examples:
+        frames = geometry.frames(len(example.samples))
+        if frames >= example.needed_frames:
+            kept.append(example)
+            continue
+        seconds = len(example.samples) / SAMPLE_RATE_HZ
+        say(
+            f"{example.where}: left out, {seconds:.2f} s give {frames} frames and the transcription"
+            f" needs {example.needed_frames}"
+        )
+    if not kept:
+        raise DataError("every training clip is too short for its transcription; check that the rows match the clips")
+    return kept
+
+
+def _token_ids(row: Utterance, vocabulary: Vocabulary | None) -> tuple[int, ...] | None:
+    if vocabulary is None:
+        return None
+    if not row.transcription:
+        raise DataError(
+            f"{row.where}: no transcription; write one, remove the row, or train with --heads classification"
+        )
+    return tuple(vocabulary.encode(row.transcription))
+
+
+def _class_id(row: Utterance, labels: tuple[str, ...] | None) -> int | None:
+    if labels is None:
+        return None
+    if row.label not in labels:
+        said = "no label" if not row.label else f"label {row.label!r}, which the training split does not have"
+        raise DataError(
+            f"{row.where}: {said}; known are {', '.join(labels)}: move clips of it there, or remove the row"
+        )
+    return labels.index(row.label)
+
+
+class ClipDataset(Dataset[dict[str, Any]]):
+    """Examples in memory. Augmentation depends on seed, epoch and position alone, so a resumed run repeats it."""
+
+    def __init__(
+        self,
+        examples: Sequence[Example],
+        geometry: ConvGeometry,
+        *,
+        augmentation: Augmentation | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.examples = examples
+        self.epoch = 0
+        self._geometry, self._augmentation, self._seed = geometry, augmentation, seed
+
+    @property
+    def shortest_frames(self) -> int:
+        """Frames of the shortest clip, however fast augmentation may play it."""
+        fastest = self._augmentation.speed[1] if self._augmentation and self._augmentation.speed else 1.0
+        return min(self._geometry.frames(int(len(example.samples) / fastest)) for example in self.examples)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Draw other variations of the clips from here on."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        example = self.examples[index]
+        return {
+            "index": index,
+            "samples": self._varied(example, index),
+            "token_ids": example.token_ids,
+            "class_id": example.class_id,
+        }
+
+    def _varied(self, example: Example, index: int) -> npt.NDArray[np.float32]:
+        if self._augmentation is None:
+            return example.samples
+        varied = self._augmentation(example.samples, np.random.default_rng((self._seed, self.epoch, index)))
+        long_enough = self._geometry.frames(len(varied)) >= example.needed_frames
+        return varied if long_enough else example.samples
+
+
+class LengthGroupedOrder(Sampler[int]):
+    """Clips of like length side by side, so that batches hold little padding; another order each epoch.
+
+    The order depends on seed and epoch alone, which the sampler of transformers does not promise after a resume.
+    """
+
+    def __init__(self, dataset: ClipDataset, batch_size: int, seed: int) -> None:
+        self._dataset, self._batch_size, self._seed = dataset, batch_size, seed
+        self._lengths = [len(example.samples) for example in dataset.examples]
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by the Trainer at the start of each epoch."""
+        self._dataset.set_epoch(epoch)
+
+    def __len__(self) -> int:
+        return len(self._dataset)
+
+    def __iter__(self) -> Iterator[int]:
+        generator = torch.Generator().manual_seed(self._seed + 1_000_003 * self._dataset.epoch)
+        return iter(get_length_grouped_indices(self._lengths, self._batch_size, generator=generator))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Collator:
+    """Pads clips with zeros and labels with -100; the mask says where each clip ends."""
+
+    extractor: Wav2Vec2FeatureExtractor
+
+    def __call__(self, items: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
+        """A batch of the items of ``ClipDataset``.
+
+        ``input_values`` and ``attention_mask`` are ``[batch, samples]``, ``labels`` ``[batch, tokens]`` and
+        ``class_labels`` ``[batch]``; labels of an absent head are left out. ``indices: [batch]`` are the items' places
+        in the data set, which no model takes.
+        """
+        padded = self.extractor(
+            [item["samples"] for item in items],
+            sampling_rate=SAMPLE_RATE_HZ,
+            padding=True,
+            return_attention_mask=True,
+            return_tensors="pt",
+        )
+        batch = {"input_values": padded["input_values"], "attention_mask": padded["attention_mask"].long()}
+        if "index" in items[0]:
+            batch["indices"] = torch.tensor([item["index"] for item in items])
+        if items[0]["token_ids"] is not None:
+            rows = [torch.tensor(item["token_ids"], dtype=torch.long) for item in items]
+            batch["labels"] = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=IGNORED_ID)
+        if items[0]["class_id"] is not None:
+            batch["class_labels"] = torch.tensor([item["class_id"] for item in items])
+        return batch

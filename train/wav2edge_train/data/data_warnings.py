@@ -1,0 +1,118 @@
+"""What is wrong with a data set though it can be trained on: figures that would flatter, and clips that would hurt."""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import combinations
+from pathlib import Path
+
+from wav2edge.bundle.geometry import SAMPLE_RATE_HZ
+from wav2edge.evaluation.dataset import Utterance, label_order
+from wav2edge_train.data.clips import Example, Targets
+
+SHORT_S, LONG_S = 0.1, 30.0
+"""Clips beyond these lengths are named: a word rarely fits into the one, and memory grows with the other."""
+
+NAMED = 3
+"""How many of a kind are named; the others are counted."""
+
+UNSPACED = ("CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN")
+"""How the Unicode names of letters begin in scripts without spaces between words."""
+
+SPLITS = ("train", "validation", "test")
+
+
+def data_warnings(utterances: Sequence[Utterance], targets: Targets) -> list[str]:
+    """A line for whatever makes the rows of a data set doubtful.
+
+    Args:
+        utterances: the rows of every split.
+        targets: what the heads are taught.
+    """
+    splits = {name: [row for row in utterances if row.split == name] for name in SPLITS}
+    found = [*_duplicates(splits), *_shared_speakers(splits)]
+    if targets.labels is not None:
+        found += _lonely_classes(splits, targets.labels)
+    spoken = [row.transcription for row in splits["train"] if row.transcription]
+    if (
+        targets.vocabulary is not None
+        and _unspaced(targets.vocabulary.tokens)
+        and not any(" " in text for text in spoken)
+    ):
+        found.append("no transcription has a space: WER counts each of them as one word")
+    return found
+
+
+def length_warnings(examples: Iterable[Example]) -> list[str]:
+    """A line for clips that are very short, and one for those that are very long."""
+    short, long = [], []
+    for example in examples:
+        length_s = len(example.samples) / SAMPLE_RATE_HZ
+        name = f"{example.where} ({length_s:.2f} s)"
+        if length_s < SHORT_S:
+            short.append(name)
+        if length_s > LONG_S:
+            long.append(name)
+    found = []
+    if short:
+        found.append(f"shorter than {SHORT_S:g} s, is it speech? {_listed(short)}")
+    if long:
+        found.append(f"longer than {LONG_S:g} s, the memory of a batch grows with its longest clip: {_listed(long)}")
+    return found
+
+
+def _unspaced(tokens: Iterable[str]) -> bool:
+    """Whether a letter belongs to a script that is written without spaces between words."""
+    return any(unicodedata.name(token, "").startswith(UNSPACED) for token in tokens if len(token) == 1)
+
+
+def _duplicates(splits: Mapping[str, Sequence[Utterance]]) -> Iterator[str]:
+    """Clips of the same bytes on both sides; only files of the same size are read."""
+    by_size = defaultdict(list)
+    for name, rows in splits.items():
+        for row in rows:
+            if row.path.is_file():
+                by_size[row.path.stat().st_size].append((name, row))
+    by_content = defaultdict(list)
+    for same_size in by_size.values():
+        if len({name for name, _ in same_size}) > 1:
+            for name, row in same_size:
+                by_content[_digest(row.path)].append((name, row))
+    pairs = defaultdict(list)
+    for same in by_content.values():
+        for (left, one), (right, other) in combinations(same, 2):
+            if left != right:
+                pairs[left, right].append(f"{one.path.name} = {other.path.name}")
+    for (left, right), names in pairs.items():
+        yield f"the same audio in {left} and {right}, which flatters the figures: {_listed(names)}"
+
+
+def _digest(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
+
+
+def _shared_speakers(splits: Mapping[str, Sequence[Utterance]]) -> Iterator[str]:
+    speakers = {name: {row.speaker for row in rows if row.speaker} for name, rows in splits.items()}
+    for left, right in combinations(SPLITS, 2):
+        both = sorted(speakers[left] & speakers[right])
+        if both:
+            yield f"speakers in {left} and {right}, whose figures then say little about new voices: {_listed(both)}"
+
+
+def _lonely_classes(splits: Mapping[str, Sequence[Utterance]], labels: Sequence[str]) -> Iterator[str]:
+    found = {name: {row.label for row in rows if row.label} for name, rows in splits.items()}
+    unheard = [label for label in labels if label not in found["validation"]]
+    if unheard:
+        yield f"classes without a validation clip, whose figures there are 0: {_listed(unheard)}"
+    unknown = label_order(label for label in found["test"] if label not in labels)
+    if unknown:
+        yield f"classes in test that training does not have, and that can never be heard: {_listed(unknown)}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")

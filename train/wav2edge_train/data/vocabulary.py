@@ -1,0 +1,96 @@
+"""The tokens and labels of a training split, and the files that transformers reads them from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from transformers import Wav2Vec2CTCTokenizer, Wav2Vec2FeatureExtractor, Wav2Vec2Processor
+
+from wav2edge.bundle.geometry import SAMPLE_RATE_HZ
+from wav2edge.errors import DataError
+from wav2edge.evaluation.dataset import Utterance
+
+WORD_DELIMITER, UNKNOWN, BLANK = "|", "[UNK]", "[PAD]"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vocabulary:
+    """``tokens[i]`` is the token of column ``i``: the characters in code point order, unknown, and the blank last.
+
+    A vocabulary that comes with a checkpoint may order them otherwise, and name the last two otherwise.
+    """
+
+    tokens: tuple[str, ...]
+    unknown: str = UNKNOWN
+    blank: str = BLANK
+
+    @property
+    def blank_id(self) -> int:
+        """Column of the CTC blank."""
+        return self.tokens.index(self.blank)
+
+    def encode(self, transcription: str) -> list[int]:
+        """Token ids of a transcription; a character that training never saw becomes the unknown token."""
+        index = {token: position for position, token in enumerate(self.tokens)}
+        return [index.get(character, index[self.unknown]) for character in transcription.replace(" ", WORD_DELIMITER)]
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text of token ids as they are written, without the rules of CTC; undoes ``encode``."""
+        kept = [self.tokens[i] for i in ids if self.tokens[i] not in (self.unknown, self.blank)]
+        return " ".join("".join(kept).replace(WORD_DELIMITER, " ").split())
+
+
+def build_vocabulary(training: Iterable[Utterance]) -> Vocabulary:
+    """The characters of the training transcriptions, sorted, with the space written ``|``.
+
+    Raises:
+        DataError: a transcription holds the word delimiter itself.
+    """
+    characters: set[str] = set()
+    for row in training:
+        text = row.transcription or ""
+        if WORD_DELIMITER in text:
+            raise DataError(
+                f"{row.where}: the transcription holds {WORD_DELIMITER!r}, which separates words; remove it"
+            )
+        characters |= set(text)
+    letters = sorted(characters - {" "})
+    return Vocabulary(tokens=(WORD_DELIMITER, *letters, UNKNOWN, BLANK))
+
+
+def make_feature_extractor(*, layer_norm: bool) -> Wav2Vec2FeatureExtractor:
+    """How clips are normalised and padded; layer-norm models want the attention mask, group-norm models must not."""
+    return Wav2Vec2FeatureExtractor(
+        feature_size=1,
+        sampling_rate=SAMPLE_RATE_HZ,
+        padding_value=0.0,
+        do_normalize=True,
+        return_attention_mask=layer_norm,
+    )
+
+
+def save_processor(folder: Path, extractor: Wav2Vec2FeatureExtractor, vocabulary: Vocabulary | None) -> None:
+    """Write ``preprocessor_config.json`` and, for a CTC head, ``vocab.json`` and the tokenizer's files.
+
+    The tokenizer gets no begin and end tokens: they would widen its vocabulary beyond the head's.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if vocabulary is None:
+        extractor.save_pretrained(folder)
+        return
+    file = folder / "vocab.json"
+    file.write_text(
+        json.dumps({token: i for i, token in enumerate(vocabulary.tokens)}, ensure_ascii=False), encoding="utf-8"
+    )
+    tokenizer = Wav2Vec2CTCTokenizer(
+        str(file),
+        unk_token=vocabulary.unknown,
+        pad_token=vocabulary.blank,
+        word_delimiter_token=WORD_DELIMITER,
+        bos_token=None,
+        eos_token=None,
+    )
+    Wav2Vec2Processor(feature_extractor=extractor, tokenizer=tokenizer).save_pretrained(folder)

@@ -1,0 +1,1 @@
+"""A smaller student that learns from a trained teacher."""

@@ -1,0 +1,108 @@
+"""The larger model that a smaller one learns from, or is compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from transformers import Wav2Vec2CTCTokenizer, Wav2Vec2ForCTC
+
+from wav2edge.bundle.heads import CtcHead
+from wav2edge.errors import CheckpointError, DataError, UsageError
+from wav2edge.evaluation.dataset import Utterance
+from wav2edge_train.checkpoint.library_logging import quiet_transformers
+from wav2edge_train.checkpoint.loading import Checkpoint, load_checkpoint
+from wav2edge_train.data.clips import Targets
+from wav2edge_train.data.vocabulary import WORD_DELIMITER, Vocabulary
+from wav2edge_train.model.base_model import Base
+from wav2edge_train.model.joint_model import HEAD_NAMES, Wav2Vec2ForJointCTC
+from wav2edge_train.training_options import HEAD_CHOICES
+
+TEACHERS = (Wav2Vec2ForJointCTC, Wav2Vec2ForCTC)
+"""Whose heads a student can copy."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Teacher:
+    """A trained model in evaluation mode, float32 on the CPU, and what its heads were taught."""
+
+    name: str
+    model: Wav2Vec2ForJointCTC
+    targets: Targets
+
+
+def load_teacher(source: str | Path) -> Teacher:
+    """Load a joint or a CTC checkpoint as a teacher.
+
+    Raises:
+        CheckpointError: it cannot be used, or a student cannot copy its heads or write with its vocabulary.
+    """
+    checkpoint = load_checkpoint(source)
+    if not isinstance(checkpoint.model, TEACHERS):
+        kinds = " or ".join(kind.__name__ for kind in TEACHERS)
+        raise CheckpointError(f"{source}: a {type(checkpoint.model).__name__}; a student can learn from a {kinds} only")
+    ctc, classification = checkpoint.heads.ctc, checkpoint.heads.classification
+    checkpoint.model.config.joint_heads = list(checkpoint.heads.names)
+    model = Wav2Vec2ForJointCTC(checkpoint.model.config).eval()
+    model.load_state_dict(checkpoint.model.state_dict())
+    targets = Targets(
+        vocabulary=None if ctc is None else _vocabulary(checkpoint, ctc),
+        labels=None if classification is None else classification.labels,
+    )
+    return Teacher(name=checkpoint.name, model=model, targets=targets)
+
+
+def _vocabulary(checkpoint: Checkpoint, ctc: CtcHead) -> Vocabulary:
+    if ctc.word_delimiter != WORD_DELIMITER or ctc.lower_case:
+        raise CheckpointError(
+            f"{checkpoint.name}: its tokenizer does not separate words with {WORD_DELIMITER!r}, or changes the case of"
+            " letters; a student cannot write so: fine-tune it with wav2edge train first"
+        )
+    with quiet_transformers():
+        unknown = Wav2Vec2CTCTokenizer.from_pretrained(str(checkpoint.folder)).unk_token
+    return Vocabulary(tokens=ctc.vocabulary, unknown=unknown, blank=ctc.vocabulary[ctc.blank_id])
+
+
+def taught_by(teacher: Teacher, training: Sequence[Utterance], heads: str) -> Targets:
+    """What a student of this teacher is taught: the teacher's vocabulary and labels, for the heads asked for.
+
+    Args:
+        teacher: whose answers the student learns.
+        training: rows of the training split, whose transcriptions must be in the teacher's letters.
+        heads: one of ``HEAD_CHOICES``; ``auto`` takes all that the teacher has.
+
+    Raises:
+        UsageError: the teacher lacks a head.
+        DataError: a transcription holds a character that the teacher cannot write; the message names the row.
+    """
+    known = {"ctc": teacher.targets.vocabulary, "classification": teacher.targets.labels}
+    wanted = HEAD_CHOICES[heads] or tuple(name for name in HEAD_NAMES if known[name] is not None)
+    for name in wanted:
+        if known[name] is None:
+            raise UsageError(f"heads {heads!r}: the teacher {teacher.name} has no {name} head to learn from")
+    vocabulary = teacher.targets.vocabulary if "ctc" in wanted else None
+    if vocabulary is not None:
+        _check_letters(teacher.name, vocabulary, training)
+    return Targets(vocabulary=vocabulary, labels=teacher.targets.labels if "classification" in wanted else None)
+
+
+def _check_letters(teacher: str, vocabulary: Vocabulary, training: Sequence[Utterance]) -> None:
+    for row in training:
+        strange = sorted(set(row.transcription or "") - {" "} - set(vocabulary.tokens))
+        if strange:
+            raise DataError(
+                f"{row.where}: the teacher {teacher} cannot write {', '.join(map(repr, strange))}; write the"
+                " transcription in its letters, or fine-tune it on this data first"
+            )
+
+
+def original_of(base: Base, targets: Targets) -> Teacher | None:
+    """The base itself, to compare a smaller model with; None where it does not answer with the same heads."""
+    if base.weights is None:
+        return None
+    try:
+        original = load_teacher(base.weights)
+    except CheckpointError:
+        return None
+    return original if original.targets == replace(targets, class_balance=None) else None

@@ -1,0 +1,1 @@
+"""The training loop: trainer, arguments, callbacks, saved checkpoints, forecast."""

@@ -1,0 +1,1 @@
+"""The joint model, what it starts from, and how it is made smaller."""

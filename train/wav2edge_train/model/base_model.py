@@ -1,0 +1,174 @@
+"""Where training starts from: a checkpoint of somebody else's, or a preset with seeded random weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from transformers import AutoConfig, Wav2Vec2Config, Wav2Vec2FeatureExtractor
+
+from wav2edge.bundle.geometry import ConvGeometry
+from wav2edge.errors import CheckpointError, UsageError
+from wav2edge_train.checkpoint.library_logging import first_line, quiet_transformers
+from wav2edge_train.data.clips import Targets
+from wav2edge_train.data.vocabulary import make_feature_extractor
+from wav2edge_train.model.freezing import frozen_parts
+from wav2edge_train.model.joint_model import HEAD_NAMES, Wav2Vec2ForJointCTC
+from wav2edge_train.model.layers import choose_layers, keep_layers
+from wav2edge_train.model.presets import PRESETS
+from wav2edge_train.model.pruning import pruned_width
+from wav2edge_train.model.trained_heads import TrainedHeads, renew, trained_heads, useless_heads
+from wav2edge_train.training_options import TrainingOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class Base:
+    """An architecture, how its waveforms are prepared, where its weights are, and what its heads were taught.
+
+    ``weights`` None means random.
+    """
+
+    name: str
+    config: Wav2Vec2Config
+    extractor: Wav2Vec2FeatureExtractor
+    weights: str | None = None
+    heads: TrainedHeads = field(default_factory=TrainedHeads)
+
+    @property
+    def geometry(self) -> ConvGeometry:
+        """Kernels and strides of the feature encoder."""
+        return ConvGeometry.of(self.config.conv_kernel, self.config.conv_stride)
+
+
+def choose_base(preset: str | None, checkpoint: str | None) -> Base:
+    """The base of a command line: a preset's, a checkpoint, or a recipe's with another copy of its checkpoint.
+
+    Raises:
+        CheckpointError: there is no such checkpoint, or it is of another kind of model.
+        UsageError: there is no such preset, neither is given, or both and the preset starts from random weights.
+    """
+    if preset is None and checkpoint is None:
+        raise UsageError("nothing to start from; give --base CHECKPOINT or --preset NAME")
+    if preset is None or checkpoint is None:
+        return checkpoint_base(checkpoint) if checkpoint else preset_base(preset or "")
+    recipes = [name for name, each in PRESETS.items() if each.base]
+    if preset not in recipes:
+        raise UsageError(f"preset {preset!r} starts from random weights; --base goes with {', '.join(recipes)} only")
+    return checkpoint_base(checkpoint)
+
+
+def preset_base(name: str) -> Base:
+    """The base that a preset describes, or names.
+
+    Raises:
+        CheckpointError: a recipe's checkpoint cannot be had.
+        UsageError: there is no such preset.
+    """
+    if name not in PRESETS:
+        raise UsageError(f"no preset {name!r}; choose {', '.join(PRESETS)}")
+    preset = PRESETS[name]
+    if preset.base is not None:
+        return checkpoint_base(preset.base)
+    config = Wav2Vec2Config(**preset.architecture)
+    return Base(name=name, config=config, extractor=make_feature_extractor(layer_norm=True))
+
+
+def checkpoint_base(source: str) -> Base:
+    """The base that a wav2vec2 checkpoint is, from a local folder or the Hub.
+
+    Raises:
+        CheckpointError: there is none, or it is of another kind of model.
+    """
+    try:
+        with quiet_transformers():
+            config = AutoConfig.from_pretrained(source)
+    except (OSError, ValueError) as error:
+        raise CheckpointError(
+            f"{source}: no checkpoint there ({first_line(error)}); check the folder, or Hub name and network"
+        ) from None
+    if not isinstance(config, Wav2Vec2Config):
+        raise CheckpointError(f"{source}: a {config.model_type} model; training starts from wav2vec2 checkpoints only")
+    try:
+        extractor = Wav2Vec2FeatureExtractor.from_pretrained(source)
+    except (OSError, ValueError):
+        extractor = make_feature_extractor(layer_norm=config.feat_extract_norm == "layer")
+    heads = trained_heads(source, config)
+    return Base(name=source, config=config, extractor=extractor, weights=source, heads=heads)
+
+
+def check_size(base: Base, options: TrainingOptions) -> None:
+    """Raise a UsageError where a model as small as the options say cannot be made from the base."""
+    starting_layers(base, options)
+    if options.prune_ffn:
+        pruned_width(base.config.intermediate_size, options.prune_ffn)
+        if base.weights is None:
+            raise UsageError("prune_ffn needs a trained base; random weights use all of their width alike")
+
+
+def starting_layers(base: Base, options: TrainingOptions) -> tuple[int, ...]:
+    """The transformer layers of the base that training starts with.
+
+    Raises:
+        UsageError: it has fewer than are asked for.
+    """
+    there = base.config.num_hidden_layers
+    wanted = there if options.encoder_layers is None else options.encoder_layers
+    return choose_layers(there, wanted, options.layers_from)
+
+
+def build_model(base: Base, targets: Targets, options: TrainingOptions, shortest_frames: int) -> Wav2Vec2ForJointCTC:
+    """The model to train, with heads for the targets.
+
+    Args:
+        base: where to start from.
+        targets: what the heads are taught.
+        options: the weights of the losses, the layers to start with, and whether the feature encoder is frozen.
+        shortest_frames: frames of the shortest clip; masks of SpecAugment must fit in it.
+
+    Raises:
+        CheckpointError: the weights of the base cannot be read.
+        UsageError: it has fewer layers than are asked for.
+    """
+    kept = starting_layers(base, options)
+    config = joint_config(base.config, targets, options, shortest_frames)
+    if base.weights is None:
+        model = Wav2Vec2ForJointCTC(config)
+    else:
+        try:
+            model = Wav2Vec2ForJointCTC.from_pretrained(base.weights, config=config, ignore_mismatched_sizes=True)
+        except Exception as error:  # safetensors, pickle and the Hub each raise their own kind
+            raise CheckpointError(f"{base.name}: its weights cannot be read ({first_line(error)})") from None
+        renew(model, useless_heads(base.name, base.heads, targets))
+    if len(kept) < base.config.num_hidden_layers:
+        keep_layers(model, kept)
+    for part in frozen_parts(model, options):
+        part.set_frozen(frozen=True)
+    return model
+
+
+def joint_config(
+    base: Wav2Vec2Config, targets: Targets, options: TrainingOptions, shortest_frames: int
+) -> Wav2Vec2Config:
+    """The base's config with our heads, and with regularisers that short clips survive."""
+    present = dict(zip(HEAD_NAMES, (targets.vocabulary, targets.labels), strict=True))
+    fields = base.to_dict() | {
+        "architectures": [Wav2Vec2ForJointCTC.__name__],
+        "joint_heads": [name for name, target in present.items() if target is not None],
+        "ctc_weight": options.ctc_weight,
+        "class_weight": options.class_weight,
+        "class_balance": targets.class_balance,
+        "ctc_loss_reduction": "mean",  # with "sum" a batch's loss is in the hundreds and drowns the classes
+        "ctc_zero_infinity": True,
+        "layerdrop": 0.0,
+        "mask_time_length": max(1, min(base.mask_time_length, shortest_frames // 2)),  # a longer mask raises
+        "mask_time_min_masks": 0,
+        "bos_token_id": None,
+        "eos_token_id": None,
+    }
+    if targets.vocabulary is not None:
+        fields |= {"vocab_size": len(targets.vocabulary.tokens), "pad_token_id": targets.vocabulary.blank_id}
+    if targets.labels is not None:
+        fields |= {
+            "id2label": dict(enumerate(targets.labels)),
+            "label2id": {label: i for i, label in enumerate(targets.labels)},
+        }
+    return Wav2Vec2Config.from_dict(fields)

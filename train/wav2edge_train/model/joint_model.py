@@ -1,0 +1,147 @@
+"""One wav2vec2 encoder with two heads: CTC over frames, and an utterance classifier on their masked mean."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from transformers import Wav2Vec2Config, Wav2Vec2Model
+from transformers.models.wav2vec2.modeling_wav2vec2 import Wav2Vec2PreTrainedModel
+from transformers.utils.generic import ModelOutput
+
+from wav2edge_train.model.time_major_encoder import TimeMajorFeatureEncoder
+
+HEAD_NAMES = ("ctc", "classification")
+"""The heads a model may have; the config's ``joint_heads`` says which."""
+
+
+@dataclass
+class JointOutput(ModelOutput):
+    """What ``Wav2Vec2ForJointCTC`` answers; what it has no head or no labels for is None.
+
+    ``logits: [batch, frames, vocabulary]``, ``class_logits: [batch, classes]``. The losses are float32 scalars:
+    ``loss = ctc_weight * ctc_loss + class_weight * class_loss``.
+    """
+
+    loss: torch.Tensor | None = None
+    logits: torch.Tensor | None = None
+    class_logits: torch.Tensor | None = None
+    ctc_loss: torch.Tensor | None = None
+    class_loss: torch.Tensor | None = None
+
+
+class Wav2Vec2ForJointCTC(Wav2Vec2PreTrainedModel):
+    """Transcribes and classifies an utterance with one encoder (wav2vec 2.0, arXiv:2006.11477).
+
+    The config of a wav2vec2 model with four more fields: ``joint_heads`` (which of ``HEAD_NAMES``), ``ctc_weight``
+    and ``class_weight``, and ``class_balance`` (a weight for each class, or None). The CTC part is named as in
+    ``Wav2Vec2ForCTC``, which can therefore load it.
+    """
+
+    accepts_loss_kwargs = False
+    """The Trainer then divides the loss by the accumulation steps; otherwise it expects the model to do so."""
+
+    def __init__(self, config: Wav2Vec2Config) -> None:
+        super().__init__(config)
+        heads = getattr(config, "joint_heads", HEAD_NAMES)
+        self.wav2vec2 = Wav2Vec2Model(config)
+        if config.feat_extract_norm == "layer":
+            self.wav2vec2.feature_extractor = TimeMajorFeatureEncoder(config)
+        self.dropout = nn.Dropout(config.final_dropout)
+        self.lm_head = nn.Linear(config.hidden_size, config.vocab_size) if "ctc" in heads else None
+        self.classifier = nn.Linear(config.hidden_size, config.num_labels) if "classification" in heads else None
+        self.post_init()
+
+    def freeze_feature_encoder(self) -> None:
+        """Keep the convolutions as they are, as fine-tuning usually does."""
+        self.wav2vec2.feature_extractor._freeze_parameters()
+
+    def frame_counts(self, input_values: torch.Tensor, attention_mask: torch.Tensor | None) -> torch.Tensor:
+        """Frames of each clip without its padding, ``[batch]`` int64; at least one."""
+        if attention_mask is None:
+            samples = torch.full((input_values.shape[0],), input_values.shape[1], device=input_values.device)
+        else:
+            samples = attention_mask.sum(dim=-1)
+        counts: torch.Tensor = self._get_feat_extract_output_lengths(samples)  # type: ignore[arg-type]
+        return counts.to(torch.long).clamp(min=1)
+
+    def forward(
+        self,
+        input_values: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        labels: torch.Tensor | None = None,
+        class_labels: torch.Tensor | None = None,
+    ) -> JointOutput:
+        """Answer a batch, and its losses where labels are given.
+
+        Args:
+            input_values: ``[batch, samples]`` normalised waveforms at 16 kHz, zero-padded on the right.
+            attention_mask: ``[batch, samples]`` 1 where a clip is, 0 where its padding is. Encoders with group norm
+                were trained without one, so theirs never sees it; pooling and the CTC loss always do.
+            labels: ``[batch, tokens]`` token ids, padded with -100.
+            class_labels: ``[batch]`` class ids.
+        """
+        encoder_mask = attention_mask if self.config.feat_extract_norm == "layer" else None
+        frames = self.wav2vec2(input_values, attention_mask=encoder_mask).last_hidden_state
+        frames = self.dropout(frames)
+        logits = None if self.lm_head is None else self.lm_head(frames)
+        class_logits = None
+        if self.classifier is not None:
+            counts = None if attention_mask is None else self.frame_counts(input_values, attention_mask)
+            class_logits = self.classifier(masked_mean(frames, counts))
+        ctc_loss = class_loss = None
+        if logits is not None and labels is not None:
+            ctc_loss = self._ctc_loss(logits, labels, self.frame_counts(input_values, attention_mask))
+        if class_logits is not None and class_labels is not None:
+            class_loss = nn.functional.cross_entropy(class_logits.float(), class_labels, weight=self._class_balance())
+        return JointOutput(
+            loss=self._weighted(ctc_loss, class_loss),
+            logits=logits,
+            class_logits=class_logits,
+            ctc_loss=ctc_loss,
+            class_loss=class_loss,
+        )
+
+    def _class_balance(self) -> torch.Tensor | None:
+        """Weight of each class in the cross-entropy, ``[classes]`` float32; None weighs all alike."""
+        balance = getattr(self.config, "class_balance", None)
+        return None if balance is None else torch.tensor(balance, device=self.device)
+
+    def _weighted(self, ctc_loss: torch.Tensor | None, class_loss: torch.Tensor | None) -> torch.Tensor | None:
+        weights = {"ctc_weight": ctc_loss, "class_weight": class_loss}
+        parts = [getattr(self.config, name, 1.0) * loss for name, loss in weights.items() if loss is not None]
+        return torch.stack(parts).sum() if parts else None
+
+    def _ctc_loss(self, logits: torch.Tensor, labels: torch.Tensor, frame_counts: torch.Tensor) -> torch.Tensor:
+        """CTC in float32 (Graves et al., ICML 2006); cuDNN's own version is not used, since it is not exact."""
+        written = labels >= 0
+        blank_id: int = self.config.pad_token_id  # type: ignore[assignment]  # transformers allows None
+        log_probabilities = nn.functional.log_softmax(logits, dim=-1, dtype=torch.float32).transpose(0, 1)
+        with torch.backends.cudnn.flags(enabled=False):
+            return nn.functional.ctc_loss(
+                log_probabilities,
+                labels.masked_select(written),
+                frame_counts,
+                written.sum(dim=-1),
+                blank=blank_id,
+                reduction=self.config.ctc_loss_reduction,
+                zero_infinity=self.config.ctc_zero_infinity,
+            )
+
+
+def masked_mean(frames: torch.Tensor, counts: torch.Tensor | None) -> torch.Tensor:
+    """Mean of each clip's own frames in float32, so that padding never enters.
+
+    Args:
+        frames: ``[batch, frames, hidden]``.
+        counts: ``[batch]`` frames before the padding; None when there is no padding.
+
+    Returns:
+        ``[batch, hidden]`` in the dtype of ``frames``.
+    """
+    if counts is None:
+        return frames.mean(dim=1)
+    inside = torch.arange(frames.shape[1], device=frames.device) < counts[:, None]
+    total = (frames.float() * inside[:, :, None]).sum(dim=1)
+    return (total / counts[:, None]).to(frames.dtype)

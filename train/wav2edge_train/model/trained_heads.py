@@ -1,0 +1,87 @@
+"""What the heads of a base were taught, and which of them are of no use for other data."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from transformers import Wav2Vec2Config
+from transformers.utils.hub import cached_file
+
+from wav2edge_train.data.clips import Targets
+from wav2edge_train.model.joint_model import Wav2Vec2ForJointCTC
+
+SHOWN = 6
+"""How many labels a message lists."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainedHeads:
+    """Tokens by column of a base's CTC head, and labels of its classifier; None where it has none that is known."""
+
+    vocabulary: tuple[str, ...] | None = None
+    labels: tuple[str, ...] | None = None
+
+
+def trained_heads(source: str, config: Wav2Vec2Config) -> TrainedHeads:
+    """What a checkpoint's files say of its heads.
+
+    Args:
+        source: a local folder, or a name on the Hub.
+        config: of that checkpoint.
+    """
+    names = " ".join(config.architectures or [])
+    meanings = config.id2label or {}
+    labels = tuple(str(meanings[column]) for column in sorted(meanings))
+    return TrainedHeads(
+        vocabulary=_tokens(source, config.vocab_size) if "CTC" in names else None,
+        labels=labels if "SequenceClassification" in names or "classification" in _joint_heads(config) else None,
+    )
+
+
+def _joint_heads(config: Wav2Vec2Config) -> list[str]:
+    return getattr(config, "joint_heads", [])
+
+
+def _tokens(source: str, width: int) -> tuple[str, ...] | None:
+    """The tokens of ``vocab.json`` by column; None where it is missing, or is not all that the head was taught."""
+    found = cached_file(source, "vocab.json", _raise_exceptions_for_missing_entries=False)
+    try:
+        columns = json.loads(Path(found or "").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    tokens = {column: token for token, column in columns.items()}
+    return tuple(tokens[column] for column in range(width)) if sorted(tokens) == list(range(width)) else None
+
+
+def useless_heads(name: str, heads: TrainedHeads, targets: Targets) -> dict[str, str]:
+    """The heads of a base that must be made new, each with the line that says why.
+
+    Args:
+        name: the base's.
+        heads: what it was taught.
+        targets: what it shall be taught.
+    """
+    found = {}
+    if targets.vocabulary is not None and heads.vocabulary not in (None, targets.vocabulary.tokens):
+        found["lm_head"] = (
+            f"{name}: its vocabulary of {len(heads.vocabulary or ())} tokens is not the data's of"
+            f" {len(targets.vocabulary.tokens)}; the CTC head is made new"
+        )
+    if targets.labels is not None and heads.labels not in (None, targets.labels):
+        found["classifier"] = (
+            f"{name}: its labels are {_listed(heads.labels or ())}, the data's {_listed(targets.labels)};"
+            " the classifier is made new"
+        )
+    return found
+
+
+def renew(model: Wav2Vec2ForJointCTC, names: dict[str, str]) -> None:
+    """Random weights for these heads: of the same width they would have been taken over, with other meanings."""
+    for name in names:
+        model._init_weights(model.get_submodule(name))
+
+
+def _listed(labels: tuple[str, ...]) -> str:
+    return ", ".join(labels[:SHOWN]) + (", ..." if len(labels) > SHOWN else "")

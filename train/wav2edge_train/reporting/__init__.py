@@ -1,0 +1,1 @@
+"""The model card, its charts, and the comparison of sizes."""

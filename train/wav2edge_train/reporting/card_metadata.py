@@ -1,0 +1,73 @@
+"""The metadata block of a model card, which the Hub shows beside the model and ranks it by.
+
+The fields are those of https://huggingface.co/docs/hub/model-cards#evaluation-results.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from huggingface_hub import EvalResult, ModelCard, ModelCardData
+from yaml import YAMLError
+
+from wav2edge.evaluation.report import Report
+
+TASKS = {"ctc": "automatic-speech-recognition", "classification": "audio-classification"}
+"""The Hub's name of what each head does."""
+
+
+def license_of(source: str) -> str | None:
+    """The license that the card of a checkpoint names, a local one's or the Hub's; None where none can be read."""
+    folder = Path(source)
+    try:
+        card = ModelCard.load(folder / "README.md" if folder.is_dir() else source, ignore_metadata_errors=True)
+    except (OSError, ValueError, YAMLError):
+        return None
+    found = card.data.license
+    return found if isinstance(found, str) else None
+
+
+def card_metadata(*, name: str, base: str | None, license_name: str | None, data: str, report: Report) -> ModelCardData:
+    """The block of a model: what it came from, what it does, and what it reached on the validation split.
+
+    Args:
+        name: the model's.
+        base: the Hub name of the checkpoint it was fine-tuned from; None where there is none.
+        license_name: the Hub's identifier of the license; None leaves it to whoever publishes the model.
+        data: the data set's name.
+        report: of the validation split.
+    """
+    results = list(_results(data, report))
+    return ModelCardData(
+        base_model=base,
+        license=license_name,
+        library_name="transformers",
+        pipeline_tag=TASKS["classification" if report.word_errors is None else "ctc"],
+        tags=["generated_from_trainer", "wav2edge"],
+        metrics=[result.metric_type for result in results],
+        model_name=name,
+        eval_results=results,
+    )
+
+
+def _results(data: str, report: Report) -> Iterator[EvalResult]:
+    def result(task: str, metric: str, title: str, value: float) -> EvalResult:
+        return EvalResult(
+            task_type=task,
+            dataset_type="audiofolder",
+            dataset_name=data,
+            dataset_split="validation",
+            metric_type=metric,
+            metric_name=title,
+            metric_value=round(value, 4),
+        )
+
+    if report.classification is not None:
+        precision, recall, f1, _ = report.classification.rows()["macro avg"]
+        yield result(TASKS["classification"], "accuracy", "Accuracy", report.classification.accuracy)
+        yield result(TASKS["classification"], "f1", "Macro F1", f1)
+        yield result(TASKS["classification"], "precision", "Macro precision", precision)
+        yield result(TASKS["classification"], "recall", "Macro recall", recall)
+    if report.word_errors is not None:
+        yield result(TASKS["ctc"], "wer", "WER", report.word_errors.rate)

@@ -1,0 +1,198 @@
+"""The smaller model beside the one it comes from: size, latency, WER and accuracy in one table."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from statistics import median
+from typing import Any, cast
+
+import torch
+
+from wav2edge.bundle.geometry import SAMPLE_RATE_HZ
+from wav2edge.evaluation.report import Report
+from wav2edge_train.data.clips import ClipDataset
+from wav2edge_train.distillation.teacher import Teacher
+from wav2edge_train.loop.threads import threads_for
+from wav2edge_train.loop.trainer import Examiner, JointTrainer
+from wav2edge_train.model.joint_model import Wav2Vec2ForJointCTC
+
+LENGTHS_S = (1.0, 3.0)
+FEWEST_ROUNDS, MOST_ROUNDS = 7, 101
+LONGEST_S = 6.0
+"""How often each model answers a clip: as often as fits in this time, within these bounds; one round more warms up."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """One model's row.
+
+    ``megabytes`` are those of the weights as they are, float32 as a rule. ``whole_ms`` and ``transformer_ms`` are
+    medians in PyTorch on the CPU, batch of one, by clip length in seconds: a waveform's way to the logits, and the part
+    of it that layers and width decide.
+    """
+
+    name: str
+    parameters: int
+    megabytes: float
+    layers: int
+    feed_forward_width: int
+    whole_ms: Mapping[float, float]
+    transformer_ms: Mapping[float, float]
+    report: Report
+
+    def to_dict(self) -> dict[str, Any]:
+        """The row as JSON-ready values."""
+        return {
+            "name": self.name,
+            "parameters": self.parameters,
+            "megabytes": round(self.megabytes, 3),
+            "layers": self.layers,
+            "feed_forward_width": self.feed_forward_width,
+            "whole_ms": {f"{length_s:g} s": round(value, 3) for length_s, value in self.whole_ms.items()},
+            "transformer_ms": {f"{length_s:g} s": round(value, 3) for length_s, value in self.transformer_ms.items()},
+            "report": self.report.to_dict(),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Both rows; ``large`` is the teacher, or the base before it was made smaller."""
+
+    large: Measured
+    small: Measured
+
+    def ratios(self) -> dict[str, float]:
+        """What the smaller model costs, as a share of what the larger one does."""
+        pairs = {
+            "parameters": (self.large.parameters, self.small.parameters),
+            **{f"latency {s:g} s": (self.large.whole_ms[s], self.small.whole_ms[s]) for s in LENGTHS_S},
+            **{f"transformer {s:g} s": (self.large.transformer_ms[s], self.small.transformer_ms[s]) for s in LENGTHS_S},
+        }
+        return {name: round(small / large, 4) for name, (large, small) in pairs.items()}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Rows and ratios as JSON-ready values."""
+        return {"large": self.large.to_dict(), "small": self.small.to_dict(), "ratios": self.ratios()}
+
+    def table(self) -> str:
+        """A Markdown table, aligned so that it reads as well on a terminal."""
+        rows = [("", self.large.name, self.small.name, "ratio")]
+        rows += [_line(name, self, of, written) for name, of, written in _LINES if of(self.small) is not None]
+        widths = [max(len(row[column]) for row in rows) for column in range(4)]
+        lines = ["| " + " | ".join(_aligned(row, widths)) + " |" for row in rows]
+        rule = (
+            "|" + "|".join("-" * (width + 1) + ("-" if place == 0 else ":") for place, width in enumerate(widths)) + "|"
+        )
+        return "\n".join([lines[0], rule, *lines[1:]])
+
+
+def _aligned(row: Sequence[str], widths: Sequence[int]) -> list[str]:
+    return [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
+
+
+def _line(
+    name: str, comparison: Comparison, of: Callable[[Measured], float | None], written: str
+) -> tuple[str, str, str, str]:
+    large, small = of(comparison.large), of(comparison.small)
+    if large is None or small is None:
+        return name, "", "", ""
+    last = f"{small - large:+.4f}" if name in ("WER", "accuracy") else f"{small / large:.2f}"
+    return name, written.format(large), written.format(small), last
+
+
+def _accuracy(row: Measured) -> float | None:
+    return None if row.report.classification is None else row.report.classification.accuracy
+
+
+def _word_error_rate(row: Measured) -> float | None:
+    return None if row.report.word_errors is None else row.report.word_errors.rate
+
+
+_LINES: tuple[tuple[str, Callable[[Measured], float | None], str], ...] = (
+    ("transformer layers", lambda row: row.layers, "{:d}"),
+    ("feed-forward width", lambda row: row.feed_forward_width, "{:d}"),
+    ("parameters", lambda row: row.parameters, "{:,d}"),
+    ("weights, MB", lambda row: row.megabytes, "{:.2f}"),
+    *((f"{s:g} s of speech, ms", lambda row, s=s: row.whole_ms[s], "{:.2f}") for s in LENGTHS_S),
+    *((f"{s:g} s, transformer alone, ms", lambda row, s=s: row.transformer_ms[s], "{:.2f}") for s in LENGTHS_S),
+    ("WER", _word_error_rate, "{:.4f}"),
+    ("accuracy", _accuracy, "{:.4f}"),
+)
+
+
+def compare_with(
+    original: Teacher, small: tuple[str, Wav2Vec2ForJointCTC, Report], trainer: JointTrainer, examiner: Examiner
+) -> Comparison:
+    """The model that was trained beside the one it comes from, on the validation clips of its trainer.
+
+    Args:
+        original: the teacher, or the base as it was.
+        small: name, model and report of what was trained.
+        trainer: whose clips and batches are used.
+        examiner: reads the predictions.
+    """
+    judge = JointTrainer(
+        model=original.model,
+        args=trainer.args,
+        eval_dataset=trainer.eval_dataset,
+        data_collator=trainer.data_collator,
+    )
+    prediction = judge.predict(cast(ClipDataset, trainer.eval_dataset), metric_key_prefix="final")
+    report = examiner.examine(prediction, loss=(prediction.metrics or {})["final_loss"])
+    return compare((original.name, original.model, report), small)
+
+
+def compare(
+    large: tuple[str, Wav2Vec2ForJointCTC, Report], small: tuple[str, Wav2Vec2ForJointCTC, Report]
+) -> Comparison:
+    """Measure two models, each with its name and its report on the same clips.
+
+    The models are moved to the CPU, since it is the edge that they are compared for.
+    """
+    models = [large[1].cpu().eval(), small[1].cpu().eval()]
+    with threads_for(models[0]), torch.inference_mode():
+        whole, transformer = {}, {}
+        for length_s in LENGTHS_S:
+            waveforms = torch.randn(1, int(length_s * SAMPLE_RATE_HZ), generator=torch.Generator().manual_seed(0))
+            whole[length_s] = medians_ms([partial(model, waveforms) for model in models])
+            transformer[length_s] = medians_ms(
+                [partial(cast(Any, model.wav2vec2.encoder), _projected(model, waveforms)) for model in models]
+            )
+    rows = [
+        Measured(
+            name=name,
+            parameters=sum(weights.numel() for weights in model.parameters()),
+            megabytes=sum(weights.numel() * weights.element_size() for weights in model.parameters()) / 1e6,
+            layers=model.config.num_hidden_layers,
+            feed_forward_width=model.config.intermediate_size,
+            whole_ms={length_s: found[place] for length_s, found in whole.items()},
+            transformer_ms={length_s: found[place] for length_s, found in transformer.items()},
+            report=report,
+        )
+        for place, (name, model, report) in enumerate((large, small))
+    ]
+    return Comparison(large=rows[0], small=rows[1])
+
+
+def _projected(model: Wav2Vec2ForJointCTC, waveforms: torch.Tensor) -> torch.Tensor:
+    """What enters the transformer: ``[batch, frames, hidden]``."""
+    features = model.wav2vec2.feature_extractor(waveforms).transpose(1, 2)
+    frames: torch.Tensor = model.wav2vec2.feature_projection(features)[0]
+    return frames
+
+
+def medians_ms(asked: Sequence[Callable[[], object]]) -> list[float]:
+    """The median time of each call, in milliseconds; they take turns, so that a busy moment falls on all alike."""
+    times_ms: list[list[float]] = [[] for _ in asked]
+    started_s = time.perf_counter()
+    for round_number in range(MOST_ROUNDS + 1):
+        if round_number > FEWEST_ROUNDS and time.perf_counter() - started_s > LONGEST_S:
+            break
+        for call, times in zip(asked, times_ms, strict=True):
+            asked_s = time.perf_counter()
+            call()
+            times.append((time.perf_counter() - asked_s) * 1e3)
+    return [median(times[1:]) for times in times_ms]

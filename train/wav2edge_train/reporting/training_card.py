@@ -1,0 +1,234 @@
+"""The model card, in the form of the reference card: figures, hyper-parameters, and a row an evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from typing import Any
+
+from wav2edge.evaluation.report import Report
+from wav2edge_train.reporting.card_metadata import card_metadata
+from wav2edge_train.reporting.size_comparison import Comparison
+from wav2edge_train.training_options import DistillationOptions, TrainingOptions
+
+LEADING_COLUMNS = ("Training Loss", "Epoch", "Step", "Validation Loss")
+UNUSUAL = (
+    "class_balance",
+    "freeze_feature_encoder",
+    "unfreeze_feature_encoder_after",
+    "freeze_layers",
+    "unfreeze_layers_after",
+    "gradient_checkpointing",
+    "patience",
+)
+"""Hyper-parameters that the card names only where they are not the reference run's."""
+
+FRAMEWORKS = {"Transformers": "transformers", "Pytorch": "torch", "Tokenizers": "tokenizers"}
+
+HEADER = """---
+{metadata}
+---
+
+# {name}
+
+{origin}
+It achieves the following results on the evaluation set:
+{figures}
+{confusion}{comparison}
+## Training and evaluation data
+
+{data}
+
+## Training procedure
+
+### Training hyperparameters
+
+The following hyperparameters were used during training:
+{hyperparameters}
+
+### Training results
+
+{results}
+{charts}
+### Framework versions
+
+{frameworks}
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingRow:
+    """One evaluation on the way: ``epoch`` counts passes over the data, ``step`` counts updates.
+
+    ``figures`` are those of ``Report.metrics()``, with the validation loss as ``loss``.
+    """
+
+    training_loss: float | None
+    epoch: float
+    step: int
+    figures: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """All that a model card tells; ``license_name`` is the one under which the base stands."""
+
+    name: str
+    base: str
+    pretrained: bool
+    data: str
+    clips: Mapping[str, int]
+    options: TrainingOptions
+    precision: str
+    rows: Sequence[TrainingRow]
+    final: Report
+    license_name: str | None = None
+    devices: int = 1
+    chosen_step: int | None = None
+    charts: Sequence[str] = ()
+    distillation: DistillationOptions | None = None
+    comparison: Comparison | None = None
+
+    def text(self) -> str:
+        """The card as Markdown, with the metadata block that the Hub reads."""
+        hub_base = self.base if self.pretrained and self.base.count("/") == 1 else None
+        metadata = card_metadata(
+            name=self.name, base=hub_base, license_name=self.license_name, data=self.data, report=self.final
+        )
+        return HEADER.format(
+            metadata=metadata.to_yaml(),
+            name=self.name,
+            origin=self._origin(),
+            figures=figure_lines(self.final),
+            confusion=_section("Confusion matrix", confusion_table(self.final)),
+            data=f"{self.data}: " + ", ".join(f"{count} clips for {use}" for use, count in self.clips.items()) + ".",
+            comparison=_section("Beside the model it comes from", self._comparison()),
+            hyperparameters=_bullets(
+                hyperparameters(self.options, self.precision, self.devices)
+                | (asdict(self.distillation) if self.distillation is not None else {})
+            ),
+            results=training_table(self.rows) + self._choice(),
+            charts="".join(f"\n![{chart.partition('.')[0]}]({chart})\n" for chart in self.charts),
+            frameworks="\n".join(f"- {name} {version(package)}" for name, package in FRAMEWORKS.items()),
+        )
+
+    def _origin(self) -> str:
+        if not self.pretrained:
+            return f"This model was trained from random weights (wav2edge's preset `{self.base}`)."
+        link = f"[{self.base}](https://huggingface.co/{self.base})" if self.base.count("/") == 1 else f"`{self.base}`"
+        if self.distillation is not None:
+            return f"This model is a student of {link}, which it was distilled from."
+        return f"This model is a fine-tuned version of {link}."
+
+    def _comparison(self) -> str:
+        if self.comparison is None:
+            return ""
+        return (
+            f"{self.comparison.table()}\n\nWER and accuracy are of the same evaluation set. Times are medians in"
+            " PyTorch on the CPU of the machine that trained, while the two took turns."
+        )
+
+    def _choice(self) -> str:
+        if self.chosen_step is None:
+            return ""
+        return f"\n\nThe weights are those of step {self.chosen_step}, which had the best mean of accuracy and 1 - WER."
+
+
+def title(key: str) -> str:
+    """The card's name of a figure: ``macro avg_f1-score`` is written ``Macro avg F1-score``."""
+    return " ".join(part.capitalize() for part in key.split("_"))
+
+
+def rounded(value: Any) -> str:
+    """A figure as the card writes it: four decimals where it has more, whole as it is where it has fewer."""
+    if isinstance(value, float):
+        decimals = str(value).partition(".")[2]
+        if len(decimals) > 4:
+            return f"{value:.4f}"
+    return str(value)
+
+
+def figure_lines(report: Report) -> str:
+    """The report's figures, one a line."""
+    return _bullets({title(key): rounded(value) for key, value in report.metrics().items()})
+
+
+def confusion_table(report: Report) -> str:
+    """Clips of each true class (rows) by the class that was heard, as Markdown; empty without a classifier."""
+    if report.classification is None:
+        return ""
+    names = [name.replace("|", r"\|") for name in report.classification.labels]
+    cells = [["true \\ heard", *names]]
+    cells += [[f"**{name}**", *map(str, row)] for name, row in zip(names, report.classification.confusion, strict=True)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    head, *body = ("| " + " | ".join(map(str.rjust, row, widths)) + " |" for row in cells)
+    return "\n".join((head, "|" + "|".join("-" * (width + 1) + ":" for width in widths) + "|", *body))
+
+
+def hyperparameters(options: TrainingOptions, precision: str, devices: int = 1) -> dict[str, Any]:
+    """The choices under the card's names, in its order."""
+    named: dict[str, Any] = {
+        "learning_rate": options.learning_rate,
+        "train_batch_size": options.batch_size,
+        "eval_batch_size": options.batch_size,
+        "seed": options.seed,
+    }
+    if devices > 1:
+        named |= {"distributed_type": "multi-device", "num_devices": devices}
+    if options.accumulation > 1:
+        named["gradient_accumulation_steps"] = options.accumulation
+    if devices * options.accumulation > 1:
+        named["total_train_batch_size"] = options.batch_size * options.accumulation * devices
+    named["optimizer"] = "Adam with betas=(0.9,0.999) and epsilon=1e-08"
+    named["lr_scheduler_type"] = options.schedule
+    named["lr_scheduler_warmup_steps"] = options.warmup_steps
+    if options.max_steps is None:
+        named["num_epochs"] = f"{options.epochs:g}"
+    else:
+        named["training_steps"] = options.max_steps
+    if precision != "fp32":
+        named["mixed_precision_training"] = "Native AMP"
+    return named | {
+        "weight_decay": options.weight_decay,
+        "class_weight": options.class_weight,
+        "ctc_weight": options.ctc_weight,
+        "augmentation": options.augmentation,
+        "hearing_steps": options.hearing_steps,
+        "encoder_layers": "all" if options.encoder_layers is None else options.encoder_layers,
+        "layers_from": options.layers_from,
+        "prune_ffn": options.prune_ffn,
+        **{
+            name: getattr(options, name) for name in UNUSUAL if getattr(options, name) != getattr(TrainingOptions, name)
+        },
+    }
+
+
+def training_table(rows: Sequence[TrainingRow]) -> str:
+    """The table of evaluations, with the card's columns in its order, as aligned Markdown."""
+    if not rows:
+        return "No evaluation ran."
+    table = [_cells(row) for row in rows]
+    columns = list(table[0])
+    widths = {name: max(len(name), *(len(cells[name]) for cells in table)) for name in columns}
+    lines = [
+        "| " + " | ".join(name.ljust(widths[name]) for name in columns) + " |",
+        "|" + "|".join(":" + "-" * widths[name] + ":" for name in columns) + "|",
+    ]
+    lines += ["| " + " | ".join(cells[name].ljust(widths[name]) for name in columns) + " |" for cells in table]
+    return "\n".join(lines)
+
+
+def _cells(row: TrainingRow) -> dict[str, str]:
+    figures = dict(row.figures)
+    loss = "No log" if row.training_loss is None else rounded(row.training_loss)
+    leading = (loss, rounded(round(row.epoch, 2)), str(row.step), rounded(figures.pop("loss", "")))
+    return dict(zip(LEADING_COLUMNS, leading, strict=True)) | {title(k): rounded(v) for k, v in figures.items()}
+
+
+def _section(heading: str, text: str) -> str:
+    return f"\n### {heading}\n\n{text}\n" if text else ""
+
+
+def _bullets(figures: Mapping[str, Any]) -> str:
+    return "\n".join(f"- {name}: {value}" for name, value in figures.items())

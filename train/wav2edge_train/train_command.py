@@ -1,0 +1,187 @@
+"""``wav2edge train``: fine-tune a checkpoint or train a preset, and print the full report."""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import ArgumentParser, BooleanOptionalAction, Namespace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wav2edge.cli.command import Command
+from wav2edge.errors import UsageError
+from wav2edge_train.data.augmentation import AUGMENTATIONS
+from wav2edge_train.model.presets import PRESETS
+from wav2edge_train.training_options import (
+    CLASS_BALANCES,
+    HEAD_CHOICES,
+    KEEP,
+    LAYERS_FROM,
+    PRECISIONS,
+    SCHEDULES,
+    TrainingOptions,
+)
+
+if TYPE_CHECKING:
+    from wav2edge_train.distillation.distillation_trainer import Distillation
+    from wav2edge_train.model.base_model import Base
+    from wav2edge_train.training import TrainingOutcome
+
+# PyTorch and transformers take seconds to import, so they are imported when training starts, not for --help.
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """An option of the command line that is a field of ``TrainingOptions`` or of another class of options."""
+
+    field: str
+    help: str
+    parse: type | None = None
+    metavar: str | None = None
+    choices: tuple[str, ...] | None = None
+
+    def add_to(self, parser: Any, default: Any, note: str = "") -> None:
+        """Add it with its default in the help, and a note on that; None stands for what was not said."""
+        flag = "--" + self.field.replace("_", "-")
+        text = self.help if default is None else f"{self.help} (default: {default}{note})"
+        if self.parse is bool:
+            parser.add_argument(flag, action=BooleanOptionalAction, default=None, help=text)
+        else:
+            parser.add_argument(flag, type=self.parse, metavar=self.metavar, choices=self.choices, help=text)
+
+
+CHOICES = (
+    Choice(field="epochs", parse=float, metavar="N", help="passes over the training clips"),
+    Choice(field="max_steps", parse=int, metavar="N", help="updates, instead of epochs"),
+    Choice(field="learning_rate", parse=float, metavar="RATE", help="highest learning rate"),
+    Choice(field="batch_size", parse=int, metavar="CLIPS", help="clips that go through the model at once"),
+    Choice(field="accumulation", parse=int, metavar="N", help="batches that make one update"),
+    Choice(field="hearing_steps", parse=int, metavar="N", help="updates in which random weights learn to hear first"),
+    Choice(field="warmup_steps", parse=int, metavar="N", help="updates until the highest learning rate"),
+    Choice(field="schedule", choices=SCHEDULES, help="how the learning rate falls after that"),
+    Choice(field="weight_decay", parse=float, metavar="X", help="decoupled weight decay"),
+    Choice(field="class_weight", parse=float, metavar="X", help="weight of the classification loss"),
+    Choice(field="ctc_weight", parse=float, metavar="X", help="weight of the CTC loss"),
+    Choice(field="class_balance", choices=CLASS_BALANCES, help="weigh classes in their loss by how rare they are"),
+    Choice(field="heads", choices=tuple(HEAD_CHOICES), help="what to learn; auto: what the data has answers for"),
+    Choice(field="augmentation", choices=tuple(AUGMENTATIONS), help="how far training clips are varied"),
+    Choice(field="freeze_feature_encoder", parse=bool, help="keep the convolutions as they are"),
+    Choice(
+        field="unfreeze_feature_encoder_after", parse=int, metavar="N", help="updates after which they are trained too"
+    ),
+    Choice(field="freeze_layers", parse=int, metavar="N", help="keep the lowest N transformer layers as they are"),
+    Choice(field="unfreeze_layers_after", parse=int, metavar="N", help="updates after which they are trained as well"),
+    Choice(field="gradient_checkpointing", parse=bool, help="less memory, a third more time"),
+    Choice(field="precision", choices=PRECISIONS, help="arithmetic; auto: fp32 on a CPU, mixed on a GPU"),
+    Choice(field="eval_steps", parse=int, metavar="N", help="updates between two evaluations"),
+    Choice(field="patience", parse=int, metavar="N", help="stop after N evaluations without a new best"),
+    Choice(field="tensorboard", parse=bool, help="write TensorBoard event files to tensorboard/ in --output"),
+    Choice(field="keep", choices=KEEP, help="which checkpoint becomes the result"),
+    Choice(
+        field="encoder_layers", parse=int, metavar="N", help="transformer layers to start with; the others are left"
+    ),
+    Choice(field="layers_from", choices=LAYERS_FROM, help="which layers these are"),
+    Choice(field="prune_ffn", parse=float, metavar="SHARE", help="take out this share of the feed-forward width first"),
+    Choice(field="seed", parse=int, metavar="N", help="seed of everything random"),
+)
+
+
+def _add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("data", metavar="DATA", type=Path, help="audiofolder with metadata.csv, or a .jsonl manifest")
+    parser.add_argument("--base", metavar="CHECKPOINT", help="wav2vec2 checkpoint to fine-tune: a folder or a Hub name")
+    presets = "; ".join(f"{name}: {preset.summary}" for name, preset in PRESETS.items())
+    parser.add_argument(
+        "--preset", choices=tuple(PRESETS), help=f"a model with random weights, or a recipe for its --base; {presets}"
+    )
+    parser.add_argument("--output", metavar="DIR", type=Path, help="folder of the new checkpoint")
+    add_run_arguments(parser)
+    how = parser.add_argument_group("how to train")
+    for choice in CHOICES:
+        choice.add_to(how, getattr(TrainingOptions, choice.field), ", or the preset's")
+
+
+def _run(arguments: Namespace) -> int:
+    preset = PRESETS[arguments.preset].training if arguments.preset else {}
+    options = TrainingOptions.of(preset, vars(arguments))
+
+    from wav2edge_train.model.base_model import choose_base
+
+    return run_training(arguments, options, lambda: choose_base(arguments.preset, arguments.base))
+
+
+def add_run_arguments(parser: ArgumentParser) -> None:
+    """What can be asked of every kind of training."""
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="check the data, make three updates, say what training takes",
+    )
+    parser.add_argument("--resume", action="store_true", help="go on from the last saved step in --output")
+    parser.add_argument("--json", action="store_true", help="print the answer as JSON")
+
+
+def run_training(
+    arguments: Namespace,
+    options: TrainingOptions,
+    find_base: Callable[[], Base],
+    find_teacher: Callable[[], Distillation | None] = lambda: None,
+) -> int:
+    """Train, or say what training would take; the answer goes to standard output.
+
+    Args:
+        arguments: the data, the output, and those of ``add_run_arguments``.
+        options: how to train.
+        find_base: where to start from; called where only the first of several processes is heard.
+        find_teacher: whose answers are learnt too; likewise.
+    """
+    from wav2edge_train.loop.distributed import one_voice
+    from wav2edge_train.training import dry_run, train
+
+    data, output = arguments.data, arguments.output
+    if output is None and not arguments.dry_run:
+        raise UsageError("no folder for the new checkpoint; give --output DIR")
+    with one_voice():
+        base, distillation = find_base(), find_teacher()
+        if arguments.dry_run:
+            expected = dry_run(data, base=base, options=options, distillation=distillation)
+            print(as_json_text(expected.to_dict()) if arguments.json else expected.table())
+            return 0
+        outcome = train(data, output, base=base, options=options, distillation=distillation, resume=arguments.resume)
+        print_outcome(outcome, as_json=arguments.json)
+    return 0
+
+
+def as_json_text(document: Mapping[str, Any]) -> str:
+    """Strict JSON, for people to read as well."""
+    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def print_outcome(outcome: TrainingOutcome, *, as_json: bool) -> None:
+    """The report and, where a larger model is beside it, the comparison: on standard output, as text or as JSON."""
+    print(f"checkpoint, report.json and README.md are in {outcome.folder}", file=sys.stderr)
+    comparison = outcome.comparison
+    if as_json:
+        document = outcome.report.to_dict() | ({} if comparison is None else {"comparison": comparison.to_dict()})
+        print(as_json_text(document))
+        return
+    print(outcome.report.table())
+    if comparison is not None:
+        print(f"\n{comparison.table()}")
+
+
+COMMAND = Command(
+    name="train",
+    summary="fine-tune a wav2vec2 checkpoint, or train a small one from scratch, to transcribe and to classify",
+    add_arguments=_add_arguments,
+    run=_run,
+    examples="""\
+  wav2edge train data/ --base facebook/wav2vec2-large-xlsr-53 --output checkpoint
+  wav2edge train data/ --preset small --output checkpoint
+  wav2edge train data/ --preset syllable-onset4 --base xlsr-53/ --output checkpoint
+  wav2edge train data/ --preset small --output checkpoint --dry-run
+  wav2edge train data/ --preset small --output checkpoint --resume
+  wav2edge train data/ --base checkpoint/ --encoder-layers 12 --prune-ffn 0.25 --output smaller
+  wav2edge train manifest.jsonl --base checkpoint/ --heads ctc --epochs 20 --learning-rate 1e-4 --output second""",
+)
