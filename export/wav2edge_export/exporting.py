@@ -34,7 +34,7 @@ from wav2edge_export.quantization.recipes import RECIPES
 from wav2edge_export.quantization.weight_matmuls import Level
 from wav2edge_export.rewrite.onnx_export import export_graph
 from wav2edge_train.checkpoint.loading import Checkpoint, load_checkpoint
-from wav2edge_train.checkpoint.original import Reference
+from wav2edge_train.checkpoint.original import Original
 from wav2edge_train.reporting.card_metadata import license_of
 
 COPIED_FILES = (
@@ -85,7 +85,7 @@ def export_bundle(options: ExportOptions, *, say: Callable[[str], None] = lambda
             say(f"{kept.path} is exported as it is: {kept.reason}")
         bench = _Bench(
             checkpoint=checkpoint,
-            original=Remembered(Reference(checkpoint).outputs),
+            original=Remembered(Original(checkpoint).outputs),
             macs_per_s=count_macs_per_s(checkpoint.model),
             folder=folder,
             source=source,
@@ -157,7 +157,7 @@ class _Bench:
             self.say(f"making {precision}" + "".join(f", {part} in {level}" for part, level in parts.items()))
             recipe.build(self.source, self.folder / recipe.file, parts=parts, target=TARGETS[self.target])
             variant = self._variant(precision, targeted=recipe.is_targeted(parts))
-            certificate = self._certify(self._open(variant), parts)
+            certificate = self._certify(precision, self._open(variant), parts)
             self.say(f"{precision}: {certificate.summary}")
             if certificate.passed:
                 break
@@ -177,7 +177,7 @@ class _Bench:
             judges=self.judges,
             prefer=self.prefer,
             open_path=lambda levels: self._open(self._variant(precision, targeted="int8" in levels.values())),
-            certify=partial(self._certify, note=SEARCHED.format(told=self.judges.told, prefer=self.prefer)),
+            certify=partial(self._certify, precision, note=SEARCHED.format(told=self.judges.told, prefer=self.prefer)),
             say=self.say,
         )
         frontier = search.run()
@@ -189,7 +189,12 @@ class _Bench:
         )
 
     def _open(self, variant: Variant) -> Engine:
-        return Engine(self.draft([variant]), verify=False)
+        return Engine.from_graph(
+            self.folder / variant.file,
+            heads=self.checkpoint.heads,
+            geometry=self.checkpoint.geometry,
+            batched=variant.batched,
+        )
 
     def _variant(self, precision: str, *, targeted: bool) -> Variant:
         return Variant(
@@ -200,8 +205,9 @@ class _Bench:
             batched=self.batched,
         )
 
-    def _certify(self, engine: Engine, parts: Mapping[str, Level], *, note: str | None = None) -> Certificate:
-        precision = engine.variant.precision
+    def _certify(
+        self, precision: str, engine: Engine, parts: Mapping[str, Level], *, note: str | None = None
+    ) -> Certificate:
         grid = list(parity_grid(self.checkpoint.geometry))
         signals = f"{len(grid)} synthetic signals{', alone and padded in a batch,' if self.batched else ''}"
         self.say(f"certifying on {signals} and {len(self.judges.utterances)} clips")
@@ -267,7 +273,9 @@ def _commit(
     for name in COPIED_FILES:
         if checkpoint.folder is not None and (checkpoint.folder / name).is_file():
             shutil.copyfile(checkpoint.folder / name, folder / name)
-    engines = {precision: Engine(bundle, variant=precision, verify=False) for precision in bundle.manifest.variants}
+    engines = {
+        precision: Engine.from_bundle(bundle, variant=precision, verify=False) for precision in bundle.manifest.variants
+    }
     _write_json(folder / GOLDEN, golden_document(engines))
     _write_json(folder / CERTIFICATE, {"variants": {each.precision: each.to_dict() for each in certificates}})
     originals.write(folder)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import Wav2Vec2Config
 
-from benchmarks import distillation
+from benchmarks.records.accuracy import distilled_students
 from benchmarks.records.accuracy.distilled_students import differences, shrink
 from benchmarks.records.command_recorder import Road
 from tests.runtime.tiny_bundle import write_bundle
@@ -34,15 +34,15 @@ def asked(monkeypatch):
         return ""
 
     monkeypatch.setattr(Road, "run", run)
-    monkeypatch.setattr(distillation, "write_random_checkpoint", lambda folder, shape: folder.mkdir())
-    monkeypatch.setattr(distillation, "shrink", lambda whole, small, share: small.mkdir())
-    monkeypatch.setattr(distillation, "DURATIONS_S", (0.1,))
+    monkeypatch.setattr(distilled_students, "write_random_checkpoint", lambda folder, shape: folder.mkdir())
+    monkeypatch.setattr(distilled_students, "shrink", lambda whole, small, share: small.mkdir())
+    monkeypatch.setattr(distilled_students, "DURATIONS_S", (0.1,))
     return commands
 
 
 def run_script(folder):
     words = [str(folder / "teacher"), "data", "--output", str(folder / "out"), "--result", str(folder / "record.json")]
-    distillation.main(words)
+    distilled_students.main(words)
     return json.loads((folder / "record.json").read_text())
 
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from benchmarks import peers
 from benchmarks.records.command_recorder import Road
+from benchmarks.records.speed import peers
 
 
 @pytest.fixture

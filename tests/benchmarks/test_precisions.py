@@ -5,8 +5,8 @@ import shutil
 
 import pytest
 
-from benchmarks import precisions
 from benchmarks.records.command_recorder import Road
+from benchmarks.records.speed import precisions
 from benchmarks.records.speed.precisions import Form, alternated_s, forms, table
 from tests.runtime.tiny_bundle import write_bundle
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from benchmarks import shipped_model
+from benchmarks.records.accuracy import shipped_model
 from benchmarks.records.accuracy.shipped_model import SPOKEN, Row, publish, real_rows, spoken_rows
 from wav2edge.audio.clip import load_clip
 from wav2edge.evaluation.dataset import read_dataset

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from benchmarks import syllables
+from benchmarks.records.accuracy import syllables
 from benchmarks.records.command_recorder import Road
 
 REPORT = {"accuracy": 0.9, "clips": 100, "wer": 0.95, "mtrix": [[0]]}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import gpu, training
+from benchmarks.records import gpu, training_throughput
 from benchmarks.records.command_recorder import Road
 from benchmarks.records.gpu_meter import GpuMeter, busy_share
 from benchmarks.records.training_throughput import Round, compare, summary
@@ -30,16 +30,16 @@ def test_the_ratio_is_of_medians_and_the_gpu_s_share_is_of_our_loop():
 
 
 def test_both_loops_train_the_same_model_and_are_timed(monkeypatch):
-    monkeypatch.setattr(training, "CLIPS", 16)
+    monkeypatch.setattr(training_throughput, "CLIPS", 16)
     seen = []
     loops = {
         name: lambda model, *rest, name=name, loop=loop: (
             seen.append((name, sum(weights.double().sum().item() for weights in model.parameters()))),
             loop(model, *rest),
         )
-        for name, loop in training.LOOPS.items()
+        for name, loop in training_throughput.LOOPS.items()
     }
-    monkeypatch.setattr(training, "LOOPS", loops)
+    monkeypatch.setattr(training_throughput, "LOOPS", loops)
     record = compare("tiny", rounds=2, warm_up=1, updates=2)
     assert [name for name, _ in seen] == ["wav2edge", "pytorch", "pytorch", "wav2edge"]
     assert len({total for _, total in seen}) == 1
@@ -71,7 +71,7 @@ def commands(monkeypatch):
         return json.dumps({"accuracy": 0.9, "clips": 100, "wer": 0.1})
 
     monkeypatch.setattr(Road, "run", run)
-    monkeypatch.setattr(training, "main", lambda words: seen.append(["throughput", *words]))
+    monkeypatch.setattr(training_throughput, "main", lambda words: seen.append(["throughput", *words]))
     return seen
 
 

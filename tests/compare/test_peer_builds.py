@@ -15,7 +15,7 @@ from wav2edge_compare.peers.peer_builds import BUILDS, CHECKPOINT
 from wav2edge_compare.peers.runners import RUNNERS, normalize
 from wav2edge_compare.peers.systems import PEERS
 from wav2edge_train.checkpoint.loading import load_checkpoint
-from wav2edge_train.checkpoint.original import load_reference
+from wav2edge_train.checkpoint.original import load_original
 
 EXACT, QUANTIZED = 1e-4, 0.5
 CLIP = voiced(11_000, seed=5)
@@ -41,7 +41,7 @@ def checkpoint(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def original(checkpoint):
-    return load_reference(checkpoint).outputs(CLIP)["logits"]
+    return load_original(checkpoint).outputs(CLIP)["logits"]
 
 
 @pytest.fixture(scope="module")

@@ -15,9 +15,11 @@ from wav2edge.errors import DataError
 from wav2edge.evaluation.parity.budget import Budget
 from wav2edge.evaluation.parity.signals import parity_grid, voiced
 from wav2edge.evaluation.verification import verify
-from wav2edge_export import auto, exporting, precision
+from wav2edge_export import exporting
 from wav2edge_export.bundle.evaluation_clips import Judges, choose_judges
+from wav2edge_export.mixed_precision import search
 from wav2edge_export.mixed_precision.frontier import PROBES, WALKS
+from wav2edge_export.quantization import recipes
 from wav2edge_export.quantization.recipes import RECIPES
 
 
@@ -42,12 +44,12 @@ def dataset(tmp_path):
 def hasty(monkeypatch):
     """A search that takes seconds: short signals, few clips."""
     monkeypatch.setattr(exporting, "parity_grid", lambda geometry: parity_grid(geometry, longest_s=0.1))
-    monkeypatch.setattr(auto, "MOST_CLIPS", 2)
-    monkeypatch.setattr(auto, "TIMED_S", 0.0)
+    monkeypatch.setattr(search, "MOST_CLIPS", 2)
+    monkeypatch.setattr(search, "TIMED_S", 0.0)
 
 
 def with_budget(monkeypatch, budget):
-    monkeypatch.setitem(precision.RECIPES, "auto", dataclasses.replace(RECIPES["auto"], budget=budget))
+    monkeypatch.setitem(recipes.RECIPES, "auto", dataclasses.replace(RECIPES["auto"], budget=budget))
 
 
 def export(checkpoint, output, *words):
@@ -71,7 +73,7 @@ def test_auto_writes_the_mixture_it_chose_with_its_certificate_and_the_frontier_
     assert export(checkpoints("joint"), tmp_path / "bundle", "auto", "--data", data, "--prefer", "small") == 0
     talk = capsys.readouterr().err
     bundle = Bundle.open(tmp_path / "bundle")
-    frontier = json.loads((bundle.folder / auto.FRONTIER).read_text())
+    frontier = json.loads((bundle.folder / search.FRONTIER).read_text())
     certificate = json.loads((bundle.folder / CERTIFICATE).read_text())["variants"]["auto"]
     chosen = frontier["points"][frontier["chosen"]]
     assert 3 < len(frontier["points"]) <= len(WALKS) * PROBES
@@ -87,14 +89,14 @@ def test_auto_writes_the_mixture_it_chose_with_its_certificate_and_the_frontier_
     assert [check.name for check in verify(bundle) if not check.passed] == []
     assert f"auto: comparing {len(chosen['levels'])} layers on 2 clips of the split validation" in talk
     assert "| * |" in talk
-    assert (bundle.folder / auto.PLOT).read_bytes().startswith(b"\x89PNG")
-    assert f"]({auto.PLOT})" in (bundle.folder / "README.md").read_text()
+    assert (bundle.folder / search.PLOT).read_bytes().startswith(b"\x89PNG")
+    assert f"]({search.PLOT})" in (bundle.folder / "README.md").read_text()
 
 
 @pytest.mark.usefixtures("hasty")
 def test_auto_without_clips_or_matplotlib_says_so(checkpoints, tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    monkeypatch.setattr(auto, "WALKS", ("int8",))
+    monkeypatch.setattr(search, "WALKS", ("int8",))
     assert export(checkpoints("ctc"), tmp_path / "bundle", "auto,fp32") == 0
     talk = capsys.readouterr().err
     assert "synthetic signals, since no --data was given: nothing is known of WER or accuracy" in talk
@@ -107,7 +109,7 @@ def test_auto_without_clips_or_matplotlib_says_so(checkpoints, tmp_path, monkeyp
 @pytest.mark.usefixtures("hasty")
 def test_auto_refuses_rather_than_leave_its_budget(checkpoints, tmp_path, monkeypatch, capsys):
     with_budget(monkeypatch, Budget(absolute_error=1e-12))
-    monkeypatch.setattr(auto, "WALKS", ("int8",))
+    monkeypatch.setattr(search, "WALKS", ("int8",))
     assert export(checkpoints("ctc"), tmp_path / "bundle", "auto,fp32") == 1
     talk = capsys.readouterr().err
     assert "auto refused, not written: absolute error" in talk

@@ -24,7 +24,7 @@ from wav2edge_export.quantization.recipes import RECIPES
 from wav2edge_export.rewrite import RULES
 from wav2edge_export.rewrite.onnx_export import export_graph
 from wav2edge_train.checkpoint.loading import load_checkpoint
-from wav2edge_train.checkpoint.original import Reference, load_reference
+from wav2edge_train.checkpoint.original import Original, load_original
 
 EXACT = 1e-4
 LENGTHS = (16_000, 400, 719, 720, 48_000, 5_000, 16_319)
@@ -44,7 +44,7 @@ def assert_each_answers_as_alone(path, checkpoint, clips, padding):
     names = checkpoint.heads.outputs
     for clip, *found in zip(clips, *session.run(names, feeds), strict=True):
         for name, values in zip(names, found, strict=True):
-            expected = Reference(checkpoint).outputs(clip)[name]
+            expected = Original(checkpoint).outputs(clip)[name]
             own = values[: len(expected)] if expected.ndim == 2 else values
             assert np.abs(own - expected).max() < EXACT, (name, len(clip))
 
@@ -113,7 +113,7 @@ def test_it_verifies_and_answers_batches_of_clips_as_pytorch_answers_each(export
     assert [check.name for check in checks if not check.passed] == []
     (signals,) = [check.figures for check in checks if check.name == "fp32 signals"]
     assert len([name for name in signals if name.endswith(PADDED)]) == len(signals) / 2 >= 17
-    original = load_reference(checkpoints("joint"))
+    original = load_original(checkpoints("joint"))
     for found, clip in zip(engine.map(clips, rate_hz=16_000, batch_size=3), clips, strict=True):
         expected = original(clip, rate_hz=16_000)
         assert (found.text, found.label) == (expected.text, expected.label)

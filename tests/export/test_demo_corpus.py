@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 from wav2edge.errors import AudioError, MissingDependencyError, UsageError
-from wav2edge_export.demo import acoustics, corpus
+from wav2edge_export.demo import acoustics, speech_corpus
 from wav2edge_export.demo.espeak import Synthesizer
 from wav2edge_export.demo.speech_corpus import CorpusPlan, CorpusSummary, SplitPlan, make_corpus
 
@@ -60,16 +60,21 @@ def test_training_keeps_the_proportions_of_the_validation_supports():
 def test_the_full_layout_has_exactly_859_validation_syllables_whatever_the_seed():
     plan = CorpusPlan().validation
     for seed in range(20):
-        drawn = corpus._draw_utterances("validation", plan, ["a", "b"], np.random.default_rng(seed))
+        drawn = speech_corpus._draw_utterances("validation", plan, ["a", "b"], np.random.default_rng(seed))
         assert sum(len(utterance.syllables) for utterance in drawn) == 859
-        assert [sum(utterance.label == label for utterance in drawn) for label in corpus.TASKS] == [26, 31, 26, 14]
+        assert [sum(utterance.label == label for utterance in drawn) for label in speech_corpus.TASKS] == [
+            26,
+            31,
+            26,
+            14,
+        ]
 
 
 @pytest.mark.parametrize("syllables", [3 * 5 + 12, 3 * 13 + 6])
 def test_the_fewest_and_the_most_syllables_a_plan_accepts_can_be_laid_out(syllables: int):
     plan = SplitPlan(supports=(1, 1, 1, 1), syllables=syllables)
     for seed in range(20):
-        drawn = corpus._draw_utterances("train", plan, ["a"], np.random.default_rng(seed))
+        drawn = speech_corpus._draw_utterances("train", plan, ["a"], np.random.default_rng(seed))
         assert sum(len(utterance.syllables) for utterance in drawn) == syllables
 
 
@@ -139,7 +144,7 @@ def test_no_clip_is_silent_and_none_is_clipped(small: CorpusSummary):
     for row in rows_of(small.folder):
         samples, _ = soundfile.read(small.folder / row["file_name"])
         peak_dbfs = 20 * np.log10(np.abs(samples).max())
-        assert corpus.PEAK_DBFS_LIMITS[0] - 0.1 <= peak_dbfs <= corpus.PEAK_DBFS_LIMITS[1] + 0.1
+        assert speech_corpus.PEAK_DBFS_LIMITS[0] - 0.1 <= peak_dbfs <= speech_corpus.PEAK_DBFS_LIMITS[1] + 0.1
 
 
 def test_the_same_seed_gives_the_same_bytes(small: CorpusSummary, tmp_path: Path):
@@ -195,10 +200,10 @@ def test_data_espeak_cannot_read_is_an_error_and_not_the_end_of_the_process(
 
 def test_every_voice_says_one_syllable_a_burst_at_every_task_and_pace(synthesizer: Synthesizer):
     for voice in synthesizer.voices()[::7]:
-        for task in corpus.TASKS.values():
-            phonemes = " ".join(corpus.MNEMONICS[syllable] for syllable in (task * 6)[:6])
-            for rate_wpm in corpus.RATE_WPM_LIMITS:
-                for pitch in corpus.PITCH_LIMITS:
+        for task in speech_corpus.TASKS.values():
+            phonemes = " ".join(speech_corpus.MNEMONICS[syllable] for syllable in (task * 6)[:6])
+            for rate_wpm in speech_corpus.RATE_WPM_LIMITS:
+                for pitch in speech_corpus.PITCH_LIMITS:
                     samples, rate_hz = synthesizer.speak(phonemes, voice=voice, rate_wpm=rate_wpm, pitch=pitch)
                     assert acoustics.count_bursts(samples, rate_hz) == 6, (voice, phonemes, rate_wpm, pitch)
 
@@ -319,11 +324,11 @@ def test_noise_is_less_periodic_than_a_tone():
     assert acoustics.periodicity(tone_bursts(5), 16_000) > 0.9
 
 
-@pytest.mark.parametrize("exponent", corpus.NOISE_COLOURS.values())
+@pytest.mark.parametrize("exponent", speech_corpus.NOISE_COLOURS.values())
 def test_noise_has_unit_power_and_the_slope_of_its_colour(exponent: float):
-    noise = corpus.coloured_noise(1 << 17, exponent, np.random.default_rng(0))
+    noise = speech_corpus.coloured_noise(1 << 17, exponent, np.random.default_rng(0))
     density = np.abs(np.fft.rfft(noise)) ** 2
-    hz = np.fft.rfftfreq(len(noise), 1 / corpus.RATE_HZ)
+    hz = np.fft.rfftfreq(len(noise), 1 / speech_corpus.RATE_HZ)
     octaves = [density[(low <= hz) & (hz < 2 * low)].mean() for low in (250, 500, 1_000, 2_000)]
     assert np.mean(noise**2) == pytest.approx(1.0)
     assert np.diff(np.log2(octaves)) == pytest.approx([-exponent] * 3, abs=0.15)
@@ -332,7 +337,7 @@ def test_noise_has_unit_power_and_the_slope_of_its_colour(exponent: float):
 def test_speech_and_noise_stand_in_a_ratio_within_the_limits():
     speech = tone_bursts(1)
     for seed in range(5):
-        clip = corpus.add_background(speech, np.random.default_rng(seed))
+        clip = speech_corpus.add_background(speech, np.random.default_rng(seed))
         # The speech is known, so least squares at the best alignment tells it from the noise.
         correlation = np.correlate(clip, speech, "valid")
         start = int(np.argmax(correlation))
@@ -340,4 +345,4 @@ def test_speech_and_noise_stand_in_a_ratio_within_the_limits():
         noise = clip.copy()
         noise[start : start + len(speech)] -= gain * speech
         snr_db = 10 * np.log10(np.mean((gain * speech) ** 2) / np.mean(noise**2))
-        assert corpus.SNR_DB_LIMITS[0] - 0.5 <= snr_db <= corpus.SNR_DB_LIMITS[1] + 0.5
+        assert speech_corpus.SNR_DB_LIMITS[0] - 0.5 <= snr_db <= speech_corpus.SNR_DB_LIMITS[1] + 0.5

@@ -30,13 +30,14 @@ from wav2edge.evaluation.parity.repetition import plan_repetition
 from wav2edge.evaluation.parity.signals import parity_grid, voiced
 from wav2edge.evaluation.verification import verify
 from wav2edge.inference.cpu import TARGETS
-from wav2edge_export import exporting, precision, quantization
+from wav2edge_export import exporting
 from wav2edge_export.export_options import ExportOptions
 from wav2edge_export.exporting import export_bundle
+from wav2edge_export.quantization import recipes, weight_matmuls
 from wav2edge_export.quantization.recipes import RECIPES
 from wav2edge_export.quantization.weight_matmuls import weight_products
 from wav2edge_train.checkpoint.loading import load_checkpoint
-from wav2edge_train.checkpoint.original import load_reference
+from wav2edge_train.checkpoint.original import load_original
 
 EXACT = 1e-4
 
@@ -152,7 +153,7 @@ def test_a_variant_over_its_budget_is_refused_with_the_figure_and_the_others_are
     checkpoints, tmp_path, monkeypatch, capsys
 ):
     impossible = dataclasses.replace(RECIPES["int8"], budget=Budget(relative_error=1e-9))
-    monkeypatch.setitem(precision.RECIPES, "int8", impossible)
+    monkeypatch.setitem(recipes.RECIPES, "int8", impossible)
     output = tmp_path / "bundle"
     code = main(["export", str(checkpoints("joint")), "--output", str(output), "--precision", "int8,fp32"])
     assert code == 1
@@ -164,7 +165,7 @@ def test_a_variant_over_its_budget_is_refused_with_the_figure_and_the_others_are
 
 def test_nothing_is_written_when_every_variant_is_over_budget(checkpoints, tmp_path, monkeypatch):
     monkeypatch.setitem(
-        precision.RECIPES, "int8", dataclasses.replace(RECIPES["int8"], budget=Budget(relative_error=1e-9))
+        recipes.RECIPES, "int8", dataclasses.replace(RECIPES["int8"], budget=Budget(relative_error=1e-9))
     )
     with pytest.raises(ParityError, match=r"1e-09 allowed.*try --precision fp32"):
         export_bundle(ExportOptions(checkpoint=str(checkpoints("ctc")), output=tmp_path / "bundle"))
@@ -175,7 +176,7 @@ def test_products_that_the_quantiser_skips_are_noticed(bundles, tmp_path, monkey
     def quantise_nothing(source, target, **options):
         onnx.save(onnx.load(str(source)), str(target))
 
-    monkeypatch.setattr(quantization, "quantize_dynamic", quantise_nothing)
+    monkeypatch.setattr(weight_matmuls, "quantize_dynamic", quantise_nothing)
     with pytest.raises(ParityError, match="0 products were quantised where"):
         RECIPES["int8"].build(
             bundles("ctc").folder / "onnx/model.onnx", tmp_path / "int8.onnx", parts={}, target=TARGETS["vnni"]
@@ -242,7 +243,7 @@ def test_an_exported_certificate_repeats_without_pytorch_as_it_was_measured_with
 
 def test_the_recorded_outputs_are_those_of_pytorch_and_no_clip_is_stored(bundles, checkpoints):
     bundle = bundles("joint")
-    reference = load_reference(checkpoints("joint"))
+    reference = load_original(checkpoints("joint"))
     recorded = Originals.read(bundle)
     for case in parity_grid(bundle.manifest.geometry, longest_s=1.0):
         outputs = recorded.cases[case.name].outputs

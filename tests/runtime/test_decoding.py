@@ -8,7 +8,8 @@ import pytest
 
 from wav2edge.bundle.geometry import ConvGeometry
 from wav2edge.bundle.heads import ClassificationHead, CtcHead, Heads
-from wav2edge.decoding.ctc import answer, best_path, join_words, softmax
+from wav2edge.decoding.ctc import best_path, join_words, softmax
+from wav2edge.decoding.interpretation import interpret
 
 VOCABULARY = ("<pad>", "|", "A", "B", "C", "'")
 HEAD = CtcHead(output="logits", vocabulary=VOCABULARY, blank_id=0)
@@ -77,7 +78,7 @@ def test_a_clip_without_frames_has_no_tokens():
 
 
 def test_nothing_but_blanks_is_an_empty_text_with_full_confidence():
-    result = answer({"logits": one_hot([0, 0, 0])}, Heads(ctc=HEAD), GEOMETRY, duration_s=0.1)
+    result = interpret({"logits": one_hot([0, 0, 0])}, Heads(ctc=HEAD), GEOMETRY, duration_s=0.1)
     assert (result.text, result.words, result.confidence) == ("", (), 1.0)
 
 
@@ -115,7 +116,7 @@ def test_confidence_is_the_geometric_mean_over_tokens():
 
 def test_scores_are_probabilities_in_the_order_of_the_labels():
     heads = Heads(classification=ClassificationHead(output="class_logits", labels=("no", "yes")))
-    result = answer({"class_logits": np.log(np.float32([1, 3]))}, heads, GEOMETRY, duration_s=1.0)
+    result = interpret({"class_logits": np.log(np.float32([1, 3]))}, heads, GEOMETRY, duration_s=1.0)
     assert list(result.scores) == ["no", "yes"]
     assert result.scores == pytest.approx({"no": 0.25, "yes": 0.75})
     assert (result.label, result.text, result.words) == ("yes", None, None)
@@ -125,7 +126,7 @@ def test_scores_are_probabilities_in_the_order_of_the_labels():
 def test_as_many_scores_as_labels_are_wanted():
     heads = Heads(classification=ClassificationHead(output="class_logits", labels=("no", "yes")))
     with pytest.raises(ValueError, match="zip"):
-        answer({"class_logits": np.zeros(3, np.float32)}, heads, GEOMETRY, duration_s=1.0)
+        interpret({"class_logits": np.zeros(3, np.float32)}, heads, GEOMETRY, duration_s=1.0)
 
 
 @pytest.mark.parametrize(

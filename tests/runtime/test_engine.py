@@ -98,7 +98,7 @@ def test_loading_prints_nothing(bundle, capfd):
 
 def test_a_variant_is_its_own_graph(bundle, engine, second):
     int8 = wav2edge.load(bundle, variant="int8")
-    assert (engine.variant.precision, int8.variant.precision, int8.device) == ("fp32", "int8", "cpu")
+    assert (engine.precision, int8.variant.precision, int8.device) == ("fp32", "int8", "cpu")
     difference = np.abs(int8.outputs(second)["logits"] - engine.outputs(second)["logits"]).max()
     assert 0 < difference < 5
 

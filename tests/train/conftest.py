@@ -14,10 +14,10 @@ import soundfile
 import torch
 from transformers import Wav2Vec2Config
 
-from wav2edge_train import comparison
 from wav2edge_train.data.clips import Targets
 from wav2edge_train.data.vocabulary import Vocabulary, make_feature_extractor
 from wav2edge_train.model.base_model import Base
+from wav2edge_train.reporting import size_comparison
 from wav2edge_train.training import TrainingOutcome, train
 from wav2edge_train.training_options import TrainingOptions
 
@@ -38,7 +38,7 @@ def two_threads() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def quick_comparisons(monkeypatch: pytest.MonkeyPatch) -> None:
     """As few rounds of timing as there may be: tests look at everything but the times."""
-    monkeypatch.setattr(comparison, "LONGEST_S", 0.0)
+    monkeypatch.setattr(size_comparison, "LONGEST_S", 0.0)
 
 
 def whistle(text: str, *, letter_s: float = 0.12, seed: int = 0) -> npt.NDArray[np.float32]:

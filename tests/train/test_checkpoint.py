@@ -25,7 +25,7 @@ from transformers import (
 from wav2edge.errors import AudioError, CheckpointError
 from wav2edge_train.checkpoint.library_logging import quiet_transformers
 from wav2edge_train.checkpoint.loading import load_checkpoint
-from wav2edge_train.checkpoint.original import Reference, load_reference
+from wav2edge_train.checkpoint.original import Original, load_original
 from wav2edge_train.data.vocabulary import Vocabulary, make_feature_extractor, save_processor
 from wav2edge_train.model.joint_model import Wav2Vec2ForJointCTC
 
@@ -75,7 +75,7 @@ def test_every_supported_kind_loads_with_its_heads(kind: str, config: ConfigMake
     assert checkpoint.geometry.frames(16_000) == 49
     assert checkpoint.normalize
     assert checkpoint.uses_attention_mask
-    found = Reference(checkpoint).outputs(noise(4_000))
+    found = Original(checkpoint).outputs(noise(4_000))
     assert {name: values.ndim for name, values in found.items()} == {
         name: 2 if head == "ctc" else 1 for head, name in outputs.items()
     }
@@ -93,14 +93,14 @@ def test_the_vocabulary_means_what_the_tokenizer_says(joint: Path) -> None:
 @pytest.mark.parametrize("samples", [1, 399, 400, 719, 16_000, 31_999])
 def test_the_reference_answers_like_transformers(joint: Path, samples: int) -> None:
     clip = noise(samples, seed=samples)
-    found = load_reference(joint)(clip, rate_hz=16_000) if samples > 1 else None
+    found = load_original(joint)(clip, rate_hz=16_000) if samples > 1 else None
     padded = np.pad(clip, (0, max(0, 400 - samples)))
     processor = AutoProcessor.from_pretrained(joint)
     with quiet_transformers():
         model = Wav2Vec2ForCTC.from_pretrained(joint).eval()
     with torch.no_grad():
         logits = model(processor(padded, sampling_rate=16_000, return_tensors="pt").input_values).logits
-    outputs = load_reference(joint).outputs(clip)
+    outputs = load_original(joint).outputs(clip)
     np.testing.assert_allclose(outputs["logits"], logits[0].numpy(), atol=1e-4)
     if found is not None:
         expected = processor.batch_decode(logits.argmax(dim=-1))[0].replace("[UNK]", "")
@@ -109,7 +109,7 @@ def test_the_reference_answers_like_transformers(joint: Path, samples: int) -> N
 
 def test_a_silent_clip_is_refused_by_the_reference_as_by_an_engine(joint: Path) -> None:
     with pytest.raises(AudioError, match="silent"):
-        load_reference(joint)(np.zeros(3_000, np.float32), rate_hz=16_000)
+        load_original(joint)(np.zeros(3_000, np.float32), rate_hz=16_000)
 
 
 def test_begin_and_end_tokens_beyond_the_head_are_no_mismatch(joint: Path) -> None:
@@ -202,13 +202,13 @@ def test_a_name_the_hub_does_not_give_is_one_line(monkeypatch: pytest.MonkeyPatc
 def test_a_checkpoint_without_normalisation_gets_the_samples_as_they_are(joint: Path) -> None:
     path = joint / "preprocessor_config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"do_normalize": False}), encoding="utf-8")
-    plain = load_reference(joint)
+    plain = load_original(joint)
     path.write_text(json.dumps(json.loads(path.read_text()) | {"do_normalize": True}), encoding="utf-8")
     clip = noise(4_000)
     clip = (clip - clip.mean()) / np.sqrt(clip.var() + 1e-7)
-    np.testing.assert_allclose(plain.outputs(clip)["logits"], load_reference(joint).outputs(clip)["logits"], atol=1e-4)
+    np.testing.assert_allclose(plain.outputs(clip)["logits"], load_original(joint).outputs(clip)["logits"], atol=1e-4)
     assert not np.allclose(
-        plain.outputs(clip * 7 + 1)["logits"], load_reference(joint).outputs(clip)["logits"], atol=1e-2
+        plain.outputs(clip * 7 + 1)["logits"], load_original(joint).outputs(clip)["logits"], atol=1e-2
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from wav2edge.cli.command import Command
 from wav2edge.errors import CheckpointError, DataError, UsageError
-from wav2edge_train import distill_cli
+from wav2edge_train.distillation import distill_command
 from wav2edge_train.model.presets import PRESETS
 from wav2edge_train.train_command import CHOICES, COMMAND
 from wav2edge_train.training_options import TrainingOptions
@@ -33,7 +33,7 @@ def test_every_option_of_training_is_on_the_command_line(parser: ArgumentParser)
         assert choice.help in text
 
 
-@pytest.mark.parametrize("command", [COMMAND, distill_cli.COMMAND], ids=lambda command: command.name)
+@pytest.mark.parametrize("command", [COMMAND, distill_command.COMMAND], ids=lambda command: command.name)
 def test_every_example_is_a_command_that_parses(command: Command) -> None:
     parser = ArgumentParser()
     command.add_arguments(parser)

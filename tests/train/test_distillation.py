@@ -13,7 +13,7 @@ from transformers import Wav2Vec2Config
 
 from wav2edge.errors import UsageError
 from wav2edge_train.checkpoint.library_logging import quiet_transformers
-from wav2edge_train.checkpoint.original import load_reference
+from wav2edge_train.checkpoint.original import load_original
 from wav2edge_train.data.clips import ClipDataset, Collator, Example, Targets
 from wav2edge_train.data.vocabulary import make_feature_extractor, save_processor
 from wav2edge_train.distillation.distillation_trainer import (
@@ -183,12 +183,12 @@ def test_a_student_is_smaller_and_has_its_teachers_letters_and_labels(
     said: list[str] = []
     chosen = options(encoder_layers=2, layers_from="even", prune_ffn=0.5)
     outcome = distil(teacher_folder, corpus, tmp_path / "student", chosen, said=said)
-    student = load_reference(outcome.folder)
+    student = load_original(outcome.folder)
     config = student.checkpoint.model.config
     assert (config.num_hidden_layers, config.intermediate_size) == (2, 16)
     assert student.heads.classification is not None
     assert student.heads.classification.labels == ("0", "1", "2")  # the corpus has the first two
-    assert student.heads.ctc == load_reference(teacher_folder).heads.ctc
+    assert student.heads.ctc == load_original(teacher_folder).heads.ctc
     assert any(all(name.replace("_", " ") in line for name in DISTILL_LOSSES) for line in said)
 
 
@@ -199,7 +199,7 @@ def test_classes_are_balanced_for_a_student_too_and_one_it_never_hears_weighs_as
     chosen = options(encoder_layers=2, class_balance="balanced")
     data = make_corpus([*rows, ("validation", "ab", "0")])
     outcome = distil(teacher_folder, data, tmp_path / "student", chosen, said=[])
-    config = load_reference(outcome.folder).checkpoint.model.config
+    config = load_original(outcome.folder).checkpoint.model.config
     assert config.class_balance == pytest.approx([2 / 3, 2.0, 1.0])
 
 

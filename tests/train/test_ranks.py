@@ -21,7 +21,8 @@ SCRIPT = """
 import hashlib, json, os, sys
 from pathlib import Path
 from wav2edge.cli import main
-from wav2edge_train import trainer, training
+from wav2edge_train import training
+from wav2edge_train.loop import trainer
 from wav2edge_train.loop.trainer import JointTrainer
 
 seen = {"batches": []}

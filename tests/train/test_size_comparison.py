@@ -8,8 +8,8 @@ import torch
 from transformers import Wav2Vec2Config
 
 from wav2edge.evaluation.report import Report, make_report
-from wav2edge_train import comparison
 from wav2edge_train.model.joint_model import Wav2Vec2ForJointCTC
+from wav2edge_train.reporting import size_comparison
 from wav2edge_train.reporting.size_comparison import Comparison, compare, medians_ms
 
 ConfigMaker = Callable[..., Wav2Vec2Config]
@@ -48,7 +48,7 @@ def test_the_table_sets_both_side_by_side_and_says_what_the_small_one_loses(comp
 
 def test_a_head_that_is_absent_has_no_line(compared: Comparison) -> None:
     deaf = Report(clips=1, classification=compared.small.report.classification)
-    rows = [comparison.Measured(**{**vars(row), "report": deaf}) for row in (compared.large, compared.small)]
+    rows = [size_comparison.Measured(**{**vars(row), "report": deaf}) for row in (compared.large, compared.small)]
     table = Comparison(large=rows[0], small=rows[1]).table()
     assert "accuracy" in table
     assert "WER" not in table
@@ -64,5 +64,5 @@ def test_the_record_is_strict_json(compared: Comparison) -> None:
 def test_models_take_turns_and_the_first_round_is_one_more() -> None:
     asked: list[str] = []
     found = medians_ms([lambda: asked.append("large"), lambda: asked.append("small")])
-    assert asked == ["large", "small"] * (comparison.FEWEST_ROUNDS + 1)
+    assert asked == ["large", "small"] * (size_comparison.FEWEST_ROUNDS + 1)
     assert all(value >= 0 for value in found)

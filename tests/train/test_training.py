@@ -16,7 +16,7 @@ from transformers import AutoProcessor, EvalPrediction, Wav2Vec2ForCTC
 from wav2edge.errors import DataError, TrainingError, UsageError
 from wav2edge.evaluation.dataset import Utterance, read_dataset, select_split
 from wav2edge_train.checkpoint.library_logging import quiet_transformers
-from wav2edge_train.checkpoint.original import load_reference
+from wav2edge_train.checkpoint.original import load_original
 from wav2edge_train.data.clips import ClipDataset, Collator, Example, Targets
 from wav2edge_train.data.corpus import balanced, choose_targets
 from wav2edge_train.loop.arguments import training_arguments
@@ -58,7 +58,7 @@ def test_the_report_is_what_the_checkpoint_answers_clip_by_clip(
     run: tuple[TrainingOutcome, list[str]], corpus: Path
 ) -> None:
     outcome, _ = run
-    reference = load_reference(outcome.folder)
+    reference = load_original(outcome.folder)
     rows = select_split(read_dataset(corpus), "validation")
     answers = [reference(row.path) for row in rows]
     hits = sum(found.label == row.label for row, found in zip(rows, answers, strict=True))
@@ -169,7 +169,7 @@ def test_one_head_alone_can_be_trained(
     figures = outcome.report.metrics()
     assert has in figures
     assert lacks not in figures
-    assert load_reference(tmp_path / "run").heads.names == (heads,)
+    assert load_original(tmp_path / "run").heads.names == (heads,)
 
 
 def test_a_head_without_a_column_to_learn_from_is_refused(

@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 import wav2edge
+from wav2edge.bundle.folder import Bundle
 from wav2edge.bundle.geometry import SAMPLE_RATE_HZ
 from wav2edge.evaluation.benchmark.environment import environment
 from wav2edge.evaluation.benchmark.resident_memory import peak_memory_bytes, resident_sizes
@@ -103,6 +104,7 @@ def draw(samples: Sequence[MemorySample], *, settled: int, title: str, path: Pat
 def measure(options: argparse.Namespace) -> tuple[dict[str, Any], list[MemorySample]]:
     """The record, and its samples."""
     engine = wav2edge.load(options.bundle, variant=options.variant, threads=options.threads)
+    manifest = Bundle.open(options.bundle).manifest
     loaded = memory_after(0)
     durations_s = drawn_durations_s(options.clips, options.shortest, options.longest)
     looks = memory_over_clips(engine, durations_s, every=options.every)
@@ -112,9 +114,9 @@ def measure(options: argparse.Namespace) -> tuple[dict[str, Any], list[MemorySam
         "command": "python -m benchmarks.records.speed.memory BUNDLE"
         f" --clips {options.clips} --shortest {options.shortest:g} --longest {options.longest:g}"
         f" --settled {options.settled} --every {options.every}",
-        "bundle": engine.bundle.manifest.name,
-        "parameters": engine.bundle.manifest.parameters,
-        "variant": engine.variant.precision,
+        "bundle": manifest.name,
+        "parameters": manifest.parameters,
+        "variant": engine.precision,
         "loaded_bytes": loaded.resident_bytes,
         "settled_bytes": next(each.resident_bytes for each in samples if each.clips >= options.settled),
         "last_bytes": samples[-1].resident_bytes,

@@ -158,7 +158,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     }
     bundles = {form.name: bundle for form, bundle in made.items() if bundle is not None}
     rows = {form.name: facts(bundle, form.precision) for form, bundle in made.items() if bundle is not None}
-    engines = {name: Engine(bundle, threads=options.threads) for name, bundle in bundles.items()}
+    engines = {name: Engine.from_bundle(bundle, threads=options.threads) for name, bundle in bundles.items()}
     durations_s = [float(part) for part in options.seconds.split(",")]
     for duration_s, latencies_s in alternated_s(engines, durations_s, options.rounds):
         for name, latency_s in latencies_s.items():

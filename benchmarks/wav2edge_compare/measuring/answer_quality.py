@@ -12,7 +12,7 @@ import numpy.typing as npt
 from wav2edge.audio.clip import load_clip
 from wav2edge.bundle.geometry import SAMPLE_RATE_HZ, ConvGeometry
 from wav2edge.bundle.heads import Heads
-from wav2edge.decoding.ctc import answer
+from wav2edge.decoding.interpretation import interpret
 from wav2edge.errors import AudioError, DataError
 from wav2edge.evaluation.dataset import Utterance
 from wav2edge.evaluation.intervals import PairedRate, paired_rate
@@ -129,7 +129,7 @@ def judge(
 
 
 def _result(outputs: Outputs, clip: JudgedClip, heads: Heads, geometry: ConvGeometry) -> Result:
-    return answer(outputs, heads, geometry, duration_s=len(clip.samples) / geometry.rate_hz)
+    return interpret(outputs, heads, geometry, duration_s=len(clip.samples) / geometry.rate_hz)
 
 
 def _heads_within(heads: Heads, outputs: Outputs) -> Heads:

@@ -47,10 +47,10 @@ def load_torch_compile(*, model: str, threads: int) -> Run:
 def _reference(model: str, threads: int) -> Any:
     import torch
 
-    from wav2edge_train.checkpoint.original import load_reference
+    from wav2edge_train.checkpoint.original import load_original
 
     torch.set_num_threads(threads)
-    return load_reference(model)
+    return load_original(model)
 
 
 def load_pipeline(*, model: str, threads: int) -> Run:

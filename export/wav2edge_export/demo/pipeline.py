@@ -112,7 +112,7 @@ def _split_line(role: str, split: SplitSummary) -> str:
 
 def _answer_unseen(demo: Demo) -> Evaluation:
     utterances = select_split(read_dataset(demo.corpus), "validation")
-    engine = Engine(Bundle.open(demo.bundle))
+    engine = Engine.from_bundle(Bundle.open(demo.bundle))
     with Progress("answering", len(utterances)) as progress:
         return evaluate(engine, utterances, advance=progress.advance)
 

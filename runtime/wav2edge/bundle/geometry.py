@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
 SAMPLE_RATE_HZ = 16_000
 """Every wav2vec2-family checkpoint listens at this rate."""
 
@@ -52,6 +55,11 @@ class ConvGeometry:
                 return 0
             samples = (samples - kernel) // stride + 1
         return samples
+
+    def pad_to_frame(self, samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """``samples: [samples]`` with zeros behind a clip too short for one frame, so that it gives one."""
+        short = self.receptive_field - len(samples)
+        return np.pad(samples, (0, short)) if short > 0 else samples
 
     @property
     def frame_s(self) -> float:

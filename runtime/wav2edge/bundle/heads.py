@@ -56,6 +56,14 @@ class Heads:
         return tuple(head.output for head in (self.ctc, self.classification) if head is not None)
 
     @property
+    def widths(self) -> dict[str, int]:
+        """Columns of each output that the heads read: tokens or classes."""
+        widths = {} if self.ctc is None else {self.ctc.output: len(self.ctc.vocabulary)}
+        if self.classification is not None:
+            widths[self.classification.output] = len(self.classification.labels)
+        return widths
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The heads that are there: ``ctc``, ``classification``."""
         present = {"ctc": self.ctc, "classification": self.classification}

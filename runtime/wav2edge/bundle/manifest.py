@@ -47,6 +47,7 @@ class Manifest:
     """Everything an engine must know before it opens a graph.
 
     ``parameters`` and ``macs_per_s`` (multiply-accumulates for one second of audio) say how heavy the model is.
+    ``certified_up_to_s`` is the longest audio that the certificate covers, in seconds; None where it does not say.
     ``made_with`` holds the versions of the packages that wrote the bundle.
     """
 
@@ -59,6 +60,7 @@ class Manifest:
     files: Mapping[str, FileRecord]
     parameters: int
     macs_per_s: int
+    certified_up_to_s: float | None = None
     made_with: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -89,6 +91,7 @@ class Manifest:
             "default_variant": self.default_variant,
             "parameters": self.parameters,
             "macs_per_s": self.macs_per_s,
+            "certified_up_to_s": self.certified_up_to_s,
             "files": {name: vars(record) for name, record in sorted(self.files.items())},
             "made_with": dict(self.made_with),
         }
@@ -136,6 +139,7 @@ def _from_document(document: Mapping[str, Any]) -> Manifest:
         files=_take_records(document, "files", FileRecord),
         parameters=_take(document, "parameters", int),
         macs_per_s=_take(document, "macs_per_s", int),
+        certified_up_to_s=_take_seconds(document, "certified_up_to_s"),
         made_with=_take(document, "made_with", dict),
     )
 
@@ -144,6 +148,13 @@ def _take(document: Mapping[str, Any], key: str, kind: type[Kind]) -> Kind:
     value = document.get(key)
     if not isinstance(value, kind):
         raise ValueError(f"{key!r} is {'missing' if value is None else f'not a {kind.__name__}'}")
+    return value
+
+
+def _take_seconds(document: Mapping[str, Any], key: str) -> float | None:
+    value = document.get(key)
+    if value is not None and (not isinstance(value, (int, float)) or not value > 0):
+        raise ValueError(f"{key!r} is {value!r}, not a number of seconds")
     return value
 
 

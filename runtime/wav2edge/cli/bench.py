@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
+from wav2edge.bundle.folder import Bundle
 from wav2edge.cli.command import Command, tell
 from wav2edge.cli.engine_options import add_engine_options, engine_from, tell_misfits
 from wav2edge.errors import UsageError
@@ -32,13 +33,14 @@ def _run(options: Namespace) -> int:
     if options.output is not None and not options.output.parent.is_dir():
         raise UsageError(f"{options.output}: its folder does not exist; make it first")
     engine = engine_from(options)  # what cannot be used is said here, before a process is started
-    tell_misfits([engine.variant], engine.device)
+    variant = Bundle.open(options.bundle).variant(engine.precision)
+    tell_misfits([variant], engine.device)
     plan = BenchmarkPlan(
         bundle=options.bundle,
         runs=options.runs,
         device=engine.device,
         threads=options.threads,
-        variant=engine.variant.precision,
+        variant=variant.precision,
         spinning=not options.no_spinning,
     )
     del engine  # its memory is for the processes that are measured

@@ -45,7 +45,7 @@ def _recognizer(options: Namespace) -> Recognizer:
     if (folder / MANIFEST).exists() or (folder.is_dir() and not (folder / "config.json").exists()):
         return load(folder, device=options.device, threads=options.threads, variant=options.variant)
     try:
-        recognizer: Recognizer = import_module(ORIGINALS).load_reference(options.model)
+        recognizer: Recognizer = import_module(ORIGINALS).load_original(options.model)
     except ImportError as error:
         raise MissingDependencyError(
             f"{options.model} is a PyTorch checkpoint, and {error.name or error} is not installed;"

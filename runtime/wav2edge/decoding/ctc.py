@@ -1,16 +1,15 @@
-"""From the outputs of a graph to an answer: greedy CTC with times and confidences, and class probabilities."""
+"""Greedy CTC decoding: from frame scores to tokens and words with times and confidences."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from wav2edge.bundle.geometry import ConvGeometry
-from wav2edge.bundle.heads import CtcHead, Heads
-from wav2edge.output.result import Result, Word
+from wav2edge.bundle.heads import CtcHead
+from wav2edge.output.result import Word
 
 FloatArray = npt.NDArray[np.floating]
 
@@ -31,6 +30,12 @@ class Token:
     start: int
     end: int
     log_probability: float
+
+
+def collapse(ids: npt.NDArray[np.integer], blank_id: int) -> list[int]:
+    """The labels of a path ``ids: [frames]``: repeats joined, then blanks dropped (Graves et al., ICML 2006, 3.1)."""
+    first = np.r_[True, ids[1:] != ids[:-1]][: len(ids)]
+    return [int(i) for i in ids[first] if i != blank_id]
 
 
 def best_path(logits: FloatArray, head: CtcHead) -> list[Token]:
@@ -70,45 +75,13 @@ def join_words(tokens: Sequence[Token], head: CtcHead, frame_s: float) -> tuple[
                     text=text.lower() if head.lower_case else text,
                     start_s=current[0].start * frame_s,
                     end_s=current[-1].end * frame_s,
-                    confidence=_geometric_mean(current),
+                    confidence=geometric_mean_probability(current),
                 )
             )
             current = []
     return tuple(words)
 
 
-def _geometric_mean(tokens: Sequence[Token]) -> float:
+def geometric_mean_probability(tokens: Sequence[Token]) -> float:
+    """Of the tokens of a path; 1 for an empty one."""
     return float(np.exp(np.mean([token.log_probability for token in tokens]))) if tokens else 1.0
-
-
-def answer(
-    outputs: Mapping[str, FloatArray],
-    heads: Heads,
-    geometry: ConvGeometry,
-    *,
-    duration_s: float,
-    warnings: tuple[str, ...] = (),
-) -> Result:
-    """Read the outputs for one clip.
-
-    Args:
-        outputs: for each head's output name, ``[frames, vocabulary]`` (CTC) or ``[classes]`` (classification).
-        heads: what the outputs mean.
-        geometry: how frames become seconds.
-        duration_s: length of the clip.
-        warnings: what was noticed about its audio.
-    """
-    text = words = scores = None
-    confidence = 1.0
-    if heads.classification is not None:
-        probabilities = softmax(outputs[heads.classification.output])
-        scores = {label: float(p) for label, p in zip(heads.classification.labels, probabilities, strict=True)}
-        confidence = max(scores.values())
-    if heads.ctc is not None:
-        tokens = best_path(outputs[heads.ctc.output], heads.ctc)
-        words = join_words(tokens, heads.ctc, geometry.frame_s)
-        text = " ".join(word.text for word in words)
-        confidence = _geometric_mean(tokens)
-    return Result(
-        duration_s=duration_s, text=text, words=words, scores=scores, confidence=confidence, warnings=warnings
-    )

@@ -55,27 +55,27 @@ def verify(
     certificates = bundle.read_json(CERTIFICATE)["variants"]
     for name in bundle.manifest.variants:
         yield _certificate_check(name, certificates.get(name))
-        engine = Engine(bundle, device=device, threads=threads, variant=name, verify=False)
-        yield golden_check(engine)
+        engine = Engine.from_bundle(bundle, variant=name, device=device, threads=threads, verify=False)
+        yield golden_check(bundle, engine, name)
         if repetition is not None and name in certificates:
-            yield from _repeat(repetition, engine, certificates[name], advance)
+            yield from _repeat(repetition, bundle, engine, name, certificates[name], advance)
 
 
-def golden_check(engine: Engine) -> Check:
+def golden_check(bundle: Bundle, engine: Engine, precision: str) -> Check:
     """Run the golden input through an engine and compare with what its variant gave where it was made.
 
     The difference is the largest one over all outputs, relative to the largest expected magnitude.
     """
-    golden = engine.bundle.read_json(GOLDEN)
-    expected = golden["variants"].get(engine.variant.precision)
+    golden = bundle.read_json(GOLDEN)
+    expected = golden["variants"].get(precision)
     if expected is None:
-        return Check(name=f"golden {engine.variant.precision}", passed=False, detail="none; export the bundle again")
+        return Check(name=f"golden {precision}", passed=False, detail="none; export the bundle again")
     samples = np.asarray(golden["pcm_int16"], np.float32) / np.float32(32768)
     found = engine.outputs(samples)
     error = max(_relative_error(found[name], np.asarray(values)) for name, values in expected["outputs"].items())
     tolerance = float(expected["tolerance"])
     return Check(
-        name=f"golden {engine.variant.precision}",
+        name=f"golden {precision}",
         passed=bool(error <= tolerance),
         detail=f"outputs within {error:.2e} of the recorded ones on {engine.device} (tolerance {tolerance:g})",
     )
@@ -107,11 +107,15 @@ def _certificate_check(name: str, certificate: dict[str, Any] | None) -> Check:
 
 
 def _repeat(
-    repetition: Repetition, engine: Engine, there: Mapping[str, Any], advance: Callable[[], None]
+    repetition: Repetition,
+    bundle: Bundle,
+    engine: Engine,
+    precision: str,
+    there: Mapping[str, Any],
+    advance: Callable[[], None],
 ) -> Iterator[Check]:
     """What the repeated certificate of one variant says, and each of its figures beside the recorded one."""
-    here = repetition.certify(engine, _budget(engine.bundle, there), advance=advance)
-    precision = engine.variant.precision
+    here = repetition.certify(engine, precision, _budget(bundle, there), advance=advance)
     if here.grid:
         yield Check(
             name=f"{precision} signals",

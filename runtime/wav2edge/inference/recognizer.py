@@ -1,4 +1,4 @@
-"""What an engine and the PyTorch original it is held against have in common: from one clip to one answer."""
+"""What an engine and the PyTorch original have in common: one clip in, one result out."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy.typing as npt
 from wav2edge.audio.clip import AudioSource, Clip, load_clip
 from wav2edge.bundle.geometry import ConvGeometry
 from wav2edge.bundle.heads import Heads
-from wav2edge.decoding.ctc import answer
+from wav2edge.decoding.interpretation import interpret
 from wav2edge.errors import DeviceError
 from wav2edge.output.result import Result
 
@@ -19,7 +19,10 @@ FloatSamples = npt.NDArray[np.float32]
 
 
 class Recognizer(ABC):
-    """Answers clips one at a time, so that padding never enters."""
+    """Recognises clips one at a time, so that padding never enters."""
+
+    certified_up_to_s: float | None = None
+    """Longest audio that the certificate covers, in seconds; longer clips get a warning. None: there is none."""
 
     @property
     @abstractmethod
@@ -36,41 +39,47 @@ class Recognizer(ABC):
         """Each head's output for one clip, without its batch axis.
 
         Args:
-            samples: ``[samples] float32`` at 16 kHz, padded with zeros if no frame fits.
+            samples: ``[samples] float32`` at 16 kHz, padded with zeros if they give no frame.
         """
 
     def __call__(self, source: AudioSource, *, rate_hz: int | None = None) -> Result:
-        """Answer one clip.
+        """Recognise one clip; ``transcribe`` is the same call.
 
         Args:
             source: a path, ``-``, an open binary file, or samples ``[samples]`` or ``[samples, channels]``.
             rate_hz: sample rate of an array.
 
         Raises:
-            AudioError: the clip cannot be answered.
-            DeviceError: the device failed, or gave what is not a number.
+            AudioError: the clip cannot be used.
+            DeviceError: the device failed, or its output is not finite.
         """
         clip = load_clip(source, rate_hz=rate_hz)
-        return self.read(clip, self.outputs(clip.samples))
+        return self.result(clip, self.outputs(clip.samples))
 
-    def read(self, clip: Clip, outputs: Mapping[str, FloatSamples]) -> Result:
-        """What the outputs for a clip mean.
+    transcribe = __call__
+
+    def result(self, clip: Clip, outputs: Mapping[str, FloatSamples]) -> Result:
+        """Interpret the outputs for a clip, with the warnings that belong to it.
 
         Args:
-            clip: what was answered.
+            clip: what was recognised.
             outputs: each head's output for it, without a batch axis.
 
         Raises:
-            DeviceError: an output is not a number.
+            DeviceError: an output is not finite.
         """
-        warnings = clip.warnings
-        if len(clip.samples) < self.geometry.receptive_field:
-            warnings = (*warnings, f"only {clip.duration_s * 1e3:.0f} ms long: silence was added")
         if not all(np.isfinite(values).all() for values in outputs.values()):
             raise DeviceError(f"{self} gave NaN or infinity; check it with `wav2edge verify`, or use another --variant")
-        return answer(outputs, self.heads, self.geometry, duration_s=clip.duration_s, warnings=warnings)
+        warnings = (*clip.warnings, *self._length_warnings(clip))
+        return interpret(outputs, self.heads, self.geometry, duration_s=clip.duration_s, warnings=warnings)
 
-    def pad_to_a_frame(self, samples: FloatSamples) -> FloatSamples:
-        """Zeros behind a clip that is shorter than the receptive field, so that it gives one frame."""
-        short = self.geometry.receptive_field - len(samples)
-        return np.pad(samples, (0, short)) if short > 0 else samples
+    def _length_warnings(self, clip: Clip) -> list[str]:
+        warnings = []
+        if len(clip.samples) < self.geometry.receptive_field:
+            warnings.append(f"only {clip.duration_s * 1e3:.0f} ms long: silence was added")
+        if self.certified_up_to_s is not None and clip.duration_s > self.certified_up_to_s:
+            warnings.append(
+                f"{clip.duration_s:.1f} s long: the model is certified up to {self.certified_up_to_s:g} s;"
+                " cut the recording into shorter clips"
+            )
+        return warnings

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import torch
 
+from wav2edge.audio.normalization import zero_mean_unit_variance
 from wav2edge.bundle.geometry import ConvGeometry
 from wav2edge.bundle.heads import Heads
 from wav2edge.inference.recognizer import FloatSamples, Recognizer
 from wav2edge_train.checkpoint.loading import Checkpoint, load_checkpoint
 
-EPSILON = 1e-7
-"""Added to the variance, as transformers' ``Wav2Vec2FeatureExtractor`` does."""
 
-
-class Reference(Recognizer):
+class Original(Recognizer):
     """Answers clips with a checkpoint."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
@@ -41,18 +38,18 @@ class Reference(Recognizer):
         Args:
             samples: ``[samples] float32`` at 16 kHz, padded with zeros here if no frame fits.
         """
-        waveform = self.pad_to_a_frame(samples)
+        waveform = self.geometry.pad_to_frame(samples)
         if self.checkpoint.normalize:
-            waveform = (waveform - waveform.mean()) / np.sqrt(waveform.var() + EPSILON)
+            waveform = zero_mean_unit_variance(waveform)
         with torch.inference_mode():
-            found = self.checkpoint.model(torch.from_numpy(np.asarray(waveform, np.float32))[None])
+            found = self.checkpoint.model(torch.from_numpy(waveform)[None])
         return {name: found[name][0].numpy() for name in self.heads.outputs}
 
 
-def load_reference(source: str | Path) -> Reference:
+def load_original(source: str | Path) -> Original:
     """Load a checkpoint, from a local folder or the Hub, as something to evaluate.
 
     Raises:
         CheckpointError: it cannot be used.
     """
-    return Reference(load_checkpoint(source))
+    return Original(load_checkpoint(source))

@@ -44,7 +44,7 @@ def main() -> None:
         "load_s": load_s,
         "latencies_s": latencies_s[WARM_UP_RUNS:],
         "peak_memory_bytes": peak_memory_bytes(),
-        "variant": engine.variant.precision,
+        "variant": engine.precision,
         "device": engine.device,
     }
     print(json.dumps(measured))

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from wav2edge.audio.clip import load_clip
 from wav2edge.bundle.geometry import ConvGeometry
 from wav2edge.bundle.heads import Heads
-from wav2edge.decoding.ctc import answer
+from wav2edge.decoding.interpretation import interpret
 from wav2edge.evaluation.dataset import Utterance
 from wav2edge.evaluation.parity.signals import GridCase
 from wav2edge.evaluation.wer import edit_distance
@@ -113,7 +113,7 @@ def compare_clip(
     """
     clip = load_clip(row.path)
     outputs = original(clip.samples), variant(clip.samples)
-    first, second = (Answer.of(answer(each, heads, geometry, duration_s=clip.duration_s)) for each in outputs)
+    first, second = (Answer.of(interpret(each, heads, geometry, duration_s=clip.duration_s)) for each in outputs)
     return compare_answers(first, second, row, difference=compare_outputs(*outputs, heads))
 
 

@@ -22,7 +22,7 @@ from wav2edge.audio.clip import load_clip
 from wav2edge.bundle.folder import ORIGINAL, ORIGINAL_OUTPUTS, Bundle, sha256_of
 from wav2edge.bundle.geometry import ConvGeometry
 from wav2edge.bundle.heads import Heads
-from wav2edge.decoding.ctc import answer
+from wav2edge.decoding.interpretation import interpret
 from wav2edge.errors import AudioError, BundleError
 from wav2edge.evaluation.dataset import Utterance
 from wav2edge.evaluation.parity.differences import Answer, Model, Outputs
@@ -96,7 +96,7 @@ def ask_original(
     for row in utterances:
         with suppress(AudioError):
             clip = load_clip(row.path)
-            result = answer(original(clip.samples), heads, geometry, duration_s=clip.duration_s)
+            result = interpret(original(clip.samples), heads, geometry, duration_s=clip.duration_s)
             clips[sha256_of(row.path)] = Answer.of(result)
     return Originals(cases=_recorded(original, grid), clips=clips)
 

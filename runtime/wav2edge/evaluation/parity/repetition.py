@@ -43,9 +43,11 @@ class Repetition:
         """Answers that one variant has to give."""
         return len(self.signals) + len(self.clips)
 
-    def certify(self, engine: Engine, budget: Budget, *, advance: Callable[[], None] = lambda: None) -> Certificate:
+    def certify(
+        self, engine: Engine, precision: str, budget: Budget, *, advance: Callable[[], None] = lambda: None
+    ) -> Certificate:
         """Hold one variant against the original's answers; ``advance`` is called after each answer."""
-        models = {"": engine.outputs} | ({PADDED: padded_in_a_batch(engine)} if engine.variant.batched else {})
+        models = {"": engine.outputs} | ({PADDED: padded_in_a_batch(engine)} if engine.batched else {})
         grid = {}
         for signal in self.signals:
             for beside, model in models.items():
@@ -57,7 +59,7 @@ class Repetition:
                 comparisons.append(compare_answers(original, Answer.of(engine(row.path)), row))
             advance()
         clips = ClipEvidence.of(comparisons, asked=len(self.clips)) if self.clips else None
-        return Certificate(precision=engine.variant.precision, budget=budget, grid=grid, clips=clips)
+        return Certificate(precision=precision, budget=budget, grid=grid, clips=clips)
 
 
 def plan_repetition(bundle: Bundle, *, signals: bool, utterances: Sequence[Utterance] = ()) -> Repetition:

@@ -1,0 +1,136 @@
+"""One ONNX graph on one device: clips in, the outputs of each head out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wav2edge.bundle.geometry import ConvGeometry
+from wav2edge.bundle.heads import Heads
+from wav2edge.errors import BundleError, DeviceError, UsageError
+from wav2edge.inference.batching import INPUT, MASK, pad_together
+from wav2edge.inference.device import give_back_memory, open_session
+from wav2edge.inference.recognizer import FloatSamples
+
+if TYPE_CHECKING:
+    from onnxruntime import RunOptions
+
+LONG_S = 15.0
+"""Above this length a call takes seconds, and asking the system for memory again costs next to nothing."""
+
+
+class GraphSession:
+    """Runs a graph. Threads may share it; a forked child may not.
+
+    Args:
+        path: an ONNX file with the input ``input_values [batch, samples]`` and the outputs that the heads name.
+        heads: what the outputs mean.
+        geometry: how samples become frames.
+        batched: the graph takes ``attention_mask [batch, samples]`` as well, and so padded batches.
+        device: one of ``wav2edge.inference.device.DEVICES``.
+        threads: threads per call; the physical cores where None.
+        spinning: see ``wav2edge.inference.device.open_session``.
+
+    Raises:
+        BundleError: the graph cannot be loaded, or has other inputs or outputs.
+        DeviceError: the device is not available here.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        heads: Heads,
+        geometry: ConvGeometry,
+        batched: bool = False,
+        device: str = "cpu",
+        threads: int | None = None,
+        spinning: bool = False,
+    ) -> None:
+        self.path, self.heads, self.geometry, self.batched = path, heads, geometry, batched
+        self._session, self.device = open_session(path, device=device, threads=threads, spinning=spinning)
+        self._give_back = give_back_memory(self.device)
+        self._pid = os.getpid()
+        self._check_inputs()
+        self._check_outputs()
+
+    def __str__(self) -> str:
+        return f"{self.path.name} on {self.device}"
+
+    def outputs(self, clips: Sequence[FloatSamples]) -> list[dict[str, FloatSamples]]:
+        """For each clip the output of each head without its batch axis, as if it were alone.
+
+        Args:
+            clips: ``[samples] float32`` at 16 kHz each, of any lengths; padded with zeros if they give no frame.
+
+        Raises:
+            UsageError: there are several, and the graph takes no mask.
+            DeviceError: the device failed, or this is the child of a fork.
+        """
+        self.check_batch(len(clips))
+        if os.getpid() != self._pid:
+            raise DeviceError("this engine was loaded before a fork; load it again in the child process")
+        padded = [self.geometry.pad_to_frame(clip) for clip in clips]
+        names = list(self.heads.outputs)
+        try:
+            feeds = pad_together(padded) if self.batched else {INPUT: padded[0][None]}
+            values = self._session.run(names, feeds, self._run_options(sum(map(len, padded))))
+        except Exception as error:  # its bindings raise a dozen unrelated types
+            raise self._failure(error, padded) from None
+        rows = [dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)]
+        return [self._own_frames(row, len(clip)) for row, clip in zip(rows, padded, strict=True)]
+
+    def _failure(self, error: Exception, clips: Sequence[FloatSamples]) -> DeviceError:
+        reason = " ".join(str(error).split())
+        longest_s = max(map(len, clips)) / self.geometry.rate_hz
+        many = f"{len(clips)} clips of up to " if len(clips) > 1 else ""
+        return DeviceError(
+            f"{self.device} failed on {many}{longest_s:.1f} s of audio: {reason}; try shorter clips,"
+            f"{' a smaller batch,' if many else ''} or another --device"
+        )
+
+    def _run_options(self, samples: int) -> RunOptions | None:
+        """After a long clip the memory that only it needed goes back to the system."""
+        return self._give_back if samples > LONG_S * self.geometry.rate_hz else None
+
+    def _own_frames(self, outputs: dict[str, FloatSamples], samples: int) -> dict[str, FloatSamples]:
+        """Leave out the frames that a clip has only because its neighbours in the batch are longer."""
+        if self.heads.ctc is not None:
+            outputs[self.heads.ctc.output] = outputs[self.heads.ctc.output][: self.geometry.frames(samples)]
+        return outputs
+
+    def check_batch(self, batch_size: int) -> None:
+        """Raise a UsageError where so many clips cannot go together."""
+        if batch_size < 1:
+            raise UsageError(f"{batch_size} clips in a batch; at least 1 is needed")
+        if batch_size > 1 and not self.batched:
+            raise UsageError(
+                f"{self.path.name} takes one clip at a time, not {batch_size}; export with --batched,"
+                " or leave the batch size out"
+            )
+
+    def _check_inputs(self) -> None:
+        """The graph must ask for the samples, for a mask if it is batched, and for nothing else."""
+        names = [each.name for each in self._session.get_inputs()]
+        wanted = [INPUT, MASK] if self.batched else [INPUT]
+        if sorted(names) != sorted(wanted):
+            raise BundleError(
+                f"{self.path}: its inputs are {', '.join(names)} where {' and '.join(map(repr, wanted))}"
+                f" {'are' if self.batched else 'is'} wanted; export the bundle again"
+            )
+
+    def _check_outputs(self) -> None:
+        """The graph must give what the heads say, as wide as they say."""
+        widths = {output.name: output.shape[-1] for output in self._session.get_outputs()}
+        for name, width in self.heads.widths.items():
+            if name not in widths:
+                raise BundleError(
+                    f"{self.path}: gives {', '.join(widths)} where the manifest says {name!r}; export the bundle again"
+                )
+            if isinstance(widths[name], int) and widths[name] != width:
+                raise BundleError(
+                    f"{self.path}: its output {name!r} is {widths[name]} wide where the manifest says {width};"
+                    " export the bundle again"
+                )
