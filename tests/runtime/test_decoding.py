@@ -77,7 +77,7 @@ def test_a_clip_without_frames_has_no_tokens():
     assert best_path(np.zeros((0, len(VOCABULARY)), np.float32), HEAD) == []
 
 
-def test_nothing_but_blanks_is_an_empty_text_with_full_confidence():
+def test_blanks_alone_are_an_empty_text_with_full_confidence():
     result = interpret({"logits": one_hot([0, 0, 0])}, Heads(ctc=HEAD), GEOMETRY, duration_s=0.1)
     assert (result.text, result.words, result.confidence) == ("", (), 1.0)
 
@@ -92,14 +92,14 @@ def test_doubled_and_outer_delimiters_make_no_empty_words():
     assert [word.text for word in words] == ["A", "B"]
 
 
-def test_a_model_without_a_delimiter_says_one_word():
+def test_without_a_word_delimiter_the_transcript_is_one_word():
     head = dataclasses.replace(HEAD, word_delimiter=None, vocabulary=("<pad>", "_", "A", "B", "C", "'"))
     words = join_words(best_path(one_hot([2, 1, 3]), head), head, frame_s=0.02)
     assert [word.text for word in words] == ["A_B"]
 
 
 @pytest.mark.parametrize(("lower_case", "text"), [(True, "ab"), (False, "AB")])
-def test_letters_are_lowered_when_the_tokenizer_lowered_them(lower_case, text):
+def test_the_transcript_is_lowercased_where_the_tokenizer_lowercases(lower_case, text):
     head = dataclasses.replace(HEAD, lower_case=lower_case)
     assert join_words(best_path(one_hot([2, 3]), head), head, frame_s=0.02)[0].text == text
 
@@ -123,7 +123,7 @@ def test_scores_are_probabilities_in_the_order_of_the_labels():
     assert result.confidence == pytest.approx(0.75)
 
 
-def test_as_many_scores_as_labels_are_wanted():
+def test_logits_and_labels_of_different_lengths_are_refused():
     heads = Heads(classification=ClassificationHead(output="class_logits", labels=("no", "yes")))
     with pytest.raises(ValueError, match="zip"):
         interpret({"class_logits": np.zeros(3, np.float32)}, heads, GEOMETRY, duration_s=1.0)
@@ -135,8 +135,8 @@ def test_as_many_scores_as_labels_are_wanted():
         (lambda: Heads(), "a CTC head"),
         (lambda: CtcHead(output="logits", vocabulary=("a",), blank_id=1), "outside the vocabulary"),
         (lambda: CtcHead(output="logits", vocabulary=("a", "a"), blank_id=0), "twice"),
-        (lambda: ClassificationHead(output="class_logits", labels=()), "one or more"),
-        (lambda: ClassificationHead(output="class_logits", labels=("x", "x")), "each once"),
+        (lambda: ClassificationHead(output="class_logits", labels=()), "non-empty and unique"),
+        (lambda: ClassificationHead(output="class_logits", labels=("x", "x")), "non-empty and unique"),
     ],
 )
 def test_impossible_heads_are_refused(make, reason):

@@ -16,7 +16,7 @@ LENGTHS = (0, 1, 399, 400, 401, 719, 720, 721, 16_000, 16_319, 31_999, 480_000)
 
 @pytest.fixture(scope="module")
 def transformers_frames():
-    """How many frames transformers expects of a clip."""
+    """Frames per clip, as transformers counts them."""
     transformers = pytest.importorskip("transformers")
 
     def frames(samples: int, kernels, strides) -> int:
@@ -53,8 +53,8 @@ def test_the_receptive_field_is_the_shortest_clip_with_a_frame(shape):
 @pytest.mark.parametrize(
     ("kernels", "strides", "reason"),
     [
-        ((), (), "pairs"),
-        ((3, 3), (2,), "pairs"),
+        ((), (), "each layer needs one of both"),
+        ((3, 3), (2,), "each layer needs one of both"),
         ((3, 0), (2, 2), "positive"),
         ((3, 3), (2, -1), "positive"),
     ],

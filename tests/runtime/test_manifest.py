@@ -38,7 +38,7 @@ def test_a_manifest_of_one_head_survives_the_round_trip(text, missing):
     assert Manifest.from_json(one.to_json()) == one
 
 
-def test_what_a_manifest_says_is_what_was_written(text):
+def test_the_values_of_a_manifest_are_those_written(text):
     manifest = Manifest.from_json(text)
     assert (manifest.name, manifest.default_variant, sorted(manifest.variants)) == ("tiny", "fp32", ["fp32", "int8"])
     assert manifest.heads.ctc.vocabulary[:3] == ("[PAD]", "|", "A")
@@ -64,7 +64,7 @@ def test_a_newer_format_is_refused_with_the_way_to_upgrade(text):
 
 
 @pytest.mark.parametrize("version", [None, "1", 1.5, 0, -1])
-def test_a_format_version_that_is_none_is_not_called_newer(text, version):
+def test_an_invalid_format_version_is_not_called_newer(text, version):
     strange = changed(text, lambda document: document.update(format_version=version))
     assert refusal(strange) == f"'format_version' is {version!r}, not a version; export the bundle again"
 
@@ -116,33 +116,33 @@ def take(*path: str):
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (put("sample_rate_hz", value=8_000), "'sample_rate_hz' is 8000, and only 16000 is supported"),
+        (put("sample_rate_hz", value=8_000), "'sample_rate_hz' is 8000; only 16000 is supported"),
         (put("conv_kernels", value=[10]), "1 kernels and 7 strides"),
         (put("conv_kernels", 0, value="ten"), "not supported between"),
         (put("default_variant", value="fp16"), "the default variant 'fp16' is not among ['fp32', 'int8']"),
         (put("variants", "fp32", "file", value="other.onnx"), "names 'other.onnx', which is not listed"),
-        (put("variants", "fp32", value=[]), "'fp32' in 'variants' lacks a key or has one too many"),
-        (take("variants", "fp32", "precision"), "'fp32' in 'variants' lacks a key or has one too many"),
-        (take("files", "golden.json", "sha256"), "'golden.json' in 'files' lacks a key or has one too many"),
-        (put("files", "golden.json", "mode", value=0), "'golden.json' in 'files' lacks a key or has one too many"),
-        (put("heads", value={}), "a model has a CTC head"),
+        (put("variants", "fp32", value=[]), "'fp32' in 'variants' has a missing or an unknown key"),
+        (take("variants", "fp32", "precision"), "'fp32' in 'variants' has a missing or an unknown key"),
+        (take("files", "golden.json", "sha256"), "'golden.json' in 'files' has a missing or an unknown key"),
+        (put("files", "golden.json", "mode", value=0), "'golden.json' in 'files' has a missing or an unknown key"),
+        (put("heads", value={}), "a model needs a CTC head"),
         (put("heads", "ctc", value=[]), "'ctc' is not a dict"),
         (take("heads", "ctc", "blank_id"), "'blank_id' is missing"),
         (put("heads", "ctc", "blank_id", value=99), "outside the vocabulary"),
         (put("heads", "ctc", "vocabulary", 1, value="A"), "a token twice"),
-        (put("heads", "ctc", "vocabulary", 1, value=7), "'vocabulary' holds something other than text"),
-        (put("heads", "classification", "labels", 0, value=0), "'labels' holds something other than text"),
-        (put("heads", "classification", "labels", value=[]), "labels are one or more"),
+        (put("heads", "ctc", "vocabulary", 1, value=7), "'vocabulary' must hold strings only"),
+        (put("heads", "classification", "labels", 0, value=0), "'labels' must hold strings only"),
+        (put("heads", "classification", "labels", value=[]), "labels must be non-empty and unique, got []"),
     ],
 )
-def test_what_contradicts_itself_is_refused(text, change, reason):
+def test_contradictions_are_refused(text, change, reason):
     message = refusal(changed(text, change))
     assert reason in message
     assert message.endswith("export the bundle again")
 
 
 @pytest.mark.parametrize("name", ["../secret", "onnx/../../secret", "/etc/passwd", "onnx\\model.onnx"])
-def test_a_file_name_that_leads_out_of_the_bundle_is_refused(text, name):
+def test_a_file_name_that_points_outside_the_bundle_is_refused(text, name):
     record = {"sha256": "0" * 64, "size_bytes": 1}
     message = refusal(changed(text, lambda document: document["files"].update({name: record})))
-    assert message == f"the file name {name!r} leads out of the bundle; export the bundle again"
+    assert message == f"the file name {name!r} points outside the bundle; export the bundle again"

@@ -1,4 +1,4 @@
-"""A bundle on disk: opened by its manifest, checked by its hashes."""
+"""A bundle on disk: opened by its manifest, checked by its digests."""
 
 from __future__ import annotations
 
@@ -19,15 +19,20 @@ ORIGINAL = "original.json"
 ORIGINAL_OUTPUTS = "original.npz"
 
 
+CHECKPOINT_CONFIG = "config.json"
+CHECKPOINT_WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
+"""What a transformers checkpoint holds, and a bundle without a manifest does not: weights next to a configuration."""
+
+
 def sha256_of(path: Path) -> str:
-    """Digest of a file's content, read in pieces; the lock on Python is released meanwhile."""
+    """SHA-256 of a file's content in hexadecimal, read in pieces; releases the GIL meanwhile."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bundle:
-    """A folder that holds a committed manifest. Nothing else is trusted before it is checked against it."""
+    """A folder with a manifest. No other file in it is trusted before it is checked against the manifest."""
 
     folder: Path
     manifest: Manifest
@@ -37,22 +42,24 @@ class Bundle:
         """Read the manifest of a bundle.
 
         Raises:
-            BundleError: there is none, or it cannot be used.
+            BundleError: there is none, or it is damaged or newer than this version.
         """
         path = Path(folder) / MANIFEST
         try:
             return cls(folder=Path(folder), manifest=Manifest.from_json(path.read_bytes()))
         except (FileNotFoundError, NotADirectoryError):
-            raise BundleError(
-                f"{folder}: not a bundle, it has no {MANIFEST}; make one: wav2edge export CHECKPOINT --output {folder}"
-            ) from None
+            raise _not_a_bundle(Path(folder)) from None
         except OSError as error:
             raise BundleError(f"{path}: {error.strerror}; check its permissions") from None
         except BundleError as error:
             raise BundleError(f"{path}: {error}") from None
 
     def variant(self, name: str | None = None) -> Variant:
-        """A graph of the bundle; the default one without a name."""
+        """A graph of the bundle by its name; the default one where None.
+
+        Raises:
+            BundleError: there is no such variant.
+        """
         variants = self.manifest.variants
         name = name or self.manifest.default_variant
         if name not in variants:
@@ -60,7 +67,11 @@ class Bundle:
         return variants[name]
 
     def check_size(self, name: str) -> Path:
-        """Path of a listed file, once its size is right: quick enough for every load."""
+        """Path of a listed file, after checking its size only: quick enough for every load.
+
+        Raises:
+            BundleError: it is missing or has another size.
+        """
         record, path = self.manifest.files[name], self.folder / name
         try:
             size_bytes = path.stat().st_size
@@ -73,7 +84,7 @@ class Bundle:
         return path
 
     def check_hash(self, name: str) -> None:
-        """Compare a listed file with its digest, bit by bit.
+        """Compare the digest of a listed file with the manifest's.
 
         Raises:
             BundleError: it is missing or differs.
@@ -82,10 +93,14 @@ class Bundle:
         if sha256_of(path) != self.manifest.files[name].sha256:
             raise BundleError(f"{path}: damaged, its SHA-256 is not the manifest's; copy or export it again")
 
-    def unlisted_files(self) -> Iterator[str]:
-        """Files that lie in the folder and that the manifest does not know.
+    def manifest_sha256(self) -> str:
+        """Digest of the manifest itself, and so of the whole bundle, since the manifest lists the other digests."""
+        return sha256_of(self.folder / MANIFEST)
 
-        Hidden ones are passed over: the Hub adds ``.gitattributes`` to a model repository, and ``.cache`` to a copy.
+    def unlisted_files(self) -> Iterator[str]:
+        """Files in the folder that the manifest does not list.
+
+        Hidden ones are skipped: the Hub adds ``.gitattributes`` to a model repository, and ``.cache`` to a copy.
         """
         known = {*self.manifest.files, MANIFEST}
         for path in sorted(self.folder.rglob("*")):
@@ -95,7 +110,7 @@ class Bundle:
                 yield name.as_posix()
 
     def checked(self, name: str) -> Path:
-        """Path of a listed file, after its hash was checked.
+        """Path of a listed file, after checking its digest.
 
         Raises:
             BundleError: the bundle has no such file, or it is damaged.
@@ -106,5 +121,16 @@ class Bundle:
         return self.folder / name
 
     def read_json(self, name: str) -> Any:
-        """Content of a listed JSON file, after its hash was checked."""
+        """Content of a listed JSON file, after checking its digest."""
         return json.loads(self.checked(name).read_bytes())
+
+
+def _not_a_bundle(folder: Path) -> BundleError:
+    weights = (path for pattern in CHECKPOINT_WEIGHTS for path in folder.glob(pattern))
+    if (folder / CHECKPOINT_CONFIG).is_file() and any(weights):
+        return BundleError(
+            f"{folder}: a PyTorch checkpoint, not a bundle; export it: wav2edge export {folder} --output BUNDLE"
+        )
+    return BundleError(
+        f"{folder}: not a bundle, it has no {MANIFEST}; make one: wav2edge export CHECKPOINT --output {folder}"
+    )

@@ -1,4 +1,4 @@
-"""How many frames a clip gives: the arithmetic of the convolutional feature encoder."""
+"""Frames per clip: the arithmetic of the convolutional feature encoder."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 SAMPLE_RATE_HZ = 16_000
-"""Every wav2vec2-family checkpoint listens at this rate."""
+"""The sample rate that every wav2vec2-family checkpoint expects."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,9 +22,11 @@ class ConvGeometry:
 
     def __post_init__(self) -> None:
         if not self.kernels or len(self.kernels) != len(self.strides):
-            raise ValueError(f"{len(self.kernels)} kernels and {len(self.strides)} strides: they go in pairs")
+            raise ValueError(
+                f"{len(self.kernels)} kernels and {len(self.strides)} strides; each layer needs one of both"
+            )
         if min((*self.kernels, *self.strides)) < 1 or self.rate_hz < 1:
-            raise ValueError("kernels, strides and the sample rate are positive")
+            raise ValueError("kernels, strides and the sample rate must be positive")
 
     @classmethod
     def of(cls, kernels: Sequence[int], strides: Sequence[int]) -> ConvGeometry:
@@ -41,7 +43,7 @@ class ConvGeometry:
 
     @property
     def receptive_field(self) -> int:
-        """Samples that one frame sees, which is also the shortest clip that gives a frame."""
+        """Samples that one frame depends on; also the length of the shortest clip that gives a frame."""
         field, hop = 1, 1
         for kernel, stride in zip(self.kernels, self.strides, strict=True):
             field += (kernel - 1) * hop
@@ -57,7 +59,7 @@ class ConvGeometry:
         return samples
 
     def pad_to_frame(self, samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """``samples: [samples]`` with zeros behind a clip too short for one frame, so that it gives one."""
+        """``samples: [samples]`` padded with zeros at the end if they are too few for one frame."""
         short = self.receptive_field - len(samples)
         return np.pad(samples, (0, short)) if short > 0 else samples
 

@@ -1,4 +1,4 @@
-"""What a model answers with: the meaning of each output of the graph."""
+"""The heads of a model: the meaning of each output of the graph."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class CtcHead:
-    """Frame scores over a vocabulary, read by connectionist temporal classification.
+    """Logits ``[frames, vocabulary]`` for connectionist temporal classification.
 
     ``vocabulary[i]`` is the token of column ``i``. ``blank_id`` separates repeated tokens. ``silent_ids`` are the
-    tokens that are never written out: beginning, end and unknown.
+    special tokens that are not written to the transcript: beginning, end and unknown.
     """
 
     output: str
@@ -22,33 +22,33 @@ class CtcHead:
 
     def __post_init__(self) -> None:
         if not 0 <= self.blank_id < len(self.vocabulary):
-            raise ValueError(f"the blank {self.blank_id} is outside the vocabulary of {len(self.vocabulary)} tokens")
+            raise ValueError(f"the blank id {self.blank_id} is outside the vocabulary of {len(self.vocabulary)} tokens")
         if len(set(self.vocabulary)) != len(self.vocabulary):
-            raise ValueError("the vocabulary holds a token twice")
+            raise ValueError("the vocabulary must not contain a token twice")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClassificationHead:
-    """One score a label for the whole clip; ``labels[i]`` is the label of column ``i``."""
+    """Logits ``[classes]`` for the whole clip; ``labels[i]`` is the label of column ``i``."""
 
     output: str
     labels: tuple[str, ...]
 
     def __post_init__(self) -> None:
         if not self.labels or len(set(self.labels)) != len(self.labels):
-            raise ValueError(f"labels are one or more, each once; not {list(self.labels)}")
+            raise ValueError(f"labels must be non-empty and unique, got {list(self.labels)}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Heads:
-    """The heads of one model; at least one of them is there."""
+    """The heads of one model, at least one."""
 
     ctc: CtcHead | None = None
     classification: ClassificationHead | None = None
 
     def __post_init__(self) -> None:
         if self.ctc is None and self.classification is None:
-            raise ValueError("a model has a CTC head, a classification head, or both")
+            raise ValueError("a model needs a CTC head, a classification head, or both")
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -57,7 +57,7 @@ class Heads:
 
     @property
     def widths(self) -> dict[str, int]:
-        """Columns of each output that the heads read: tokens or classes."""
+        """Number of columns of each output: tokens or classes."""
         widths = {} if self.ctc is None else {self.ctc.output: len(self.ctc.vocabulary)}
         if self.classification is not None:
             widths[self.classification.output] = len(self.classification.labels)
@@ -65,6 +65,6 @@ class Heads:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The heads that are there: ``ctc``, ``classification``."""
+        """Names of the heads that the model has: ``ctc``, ``classification``."""
         present = {"ctc": self.ctc, "classification": self.classification}
         return tuple(name for name, head in present.items() if head is not None)

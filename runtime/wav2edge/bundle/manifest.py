@@ -1,4 +1,7 @@
-"""``manifest.json``: the one file the runtime trusts, as values, to and from JSON."""
+"""``manifest.json``: the description of a bundle and the digests of its files, to and from JSON.
+
+The format is documented in ``docs/bundle.schema.json``.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from typing import Any, TypeVar
 from wav2edge.bundle.geometry import SAMPLE_RATE_HZ, ConvGeometry
 from wav2edge.bundle.heads import ClassificationHead, CtcHead, Heads
 from wav2edge.errors import BundleError
+from wav2edge.output.documents import strict_json
 
 FORMAT = "wav2edge-bundle"
 FORMAT_VERSION = 1
@@ -21,7 +25,7 @@ Kind = TypeVar("Kind")
 
 @dataclass(frozen=True, kw_only=True)
 class FileRecord:
-    """What a file of the bundle must be."""
+    """Digest (hexadecimal) and size of a file of the bundle."""
 
     sha256: str
     size_bytes: int
@@ -29,10 +33,10 @@ class FileRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class Variant:
-    """One graph of the model: its file, its precision, and the operators it is made of.
+    """One graph of the model: its file, its precision, and the operators it consists of.
 
-    ``target`` is the kind of processor its 8-bit products are made for; None where it has none. A
-    ``batched`` one takes a mask beside the samples, and answers each clip of a padded batch as it would alone.
+    ``target`` is the instruction set that its int8 MatMuls are quantised for; None without int8 MatMuls. A ``batched``
+    graph takes an attention mask, and gives for each clip of a padded batch what it gives for the clip alone.
     """
 
     file: str
@@ -44,10 +48,10 @@ class Variant:
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """Everything an engine must know before it opens a graph.
+    """What an engine needs to know before it opens a graph.
 
-    ``parameters`` and ``macs_per_s`` (multiply-accumulates for one second of audio) say how heavy the model is.
-    ``certified_up_to_s`` is the longest audio that the certificate covers, in seconds; None where it does not say.
+    ``parameters`` and ``macs_per_s`` (multiply-accumulates per second of audio) are the size and the cost of the model.
+    ``certified_up_to_s`` is the longest audio that the certificate covers, in seconds; None where it covers none.
     ``made_with`` holds the versions of the packages that wrote the bundle.
     """
 
@@ -70,14 +74,14 @@ class Manifest:
             if variant.file not in self.files:
                 raise ValueError(f"the variant {variant.precision} names {variant.file!r}, which is not listed")
         if self.geometry.rate_hz != SAMPLE_RATE_HZ:
-            raise ValueError(f"'sample_rate_hz' is {self.geometry.rate_hz}, and only {SAMPLE_RATE_HZ} is supported")
+            raise ValueError(f"'sample_rate_hz' is {self.geometry.rate_hz}; only {SAMPLE_RATE_HZ} is supported")
         for name in self.files:
             path = PurePosixPath(name)
             if path.is_absolute() or ".." in path.parts or "\\" in name:
-                raise ValueError(f"the file name {name!r} leads out of the bundle")
+                raise ValueError(f"the file name {name!r} points outside the bundle")
 
     def to_json(self) -> str:
-        """The manifest as it is written; keys in a fixed order."""
+        """The manifest as JSON text; keys in a fixed order."""
         document = {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
@@ -95,14 +99,15 @@ class Manifest:
             "files": {name: vars(record) for name, record in sorted(self.files.items())},
             "made_with": dict(self.made_with),
         }
-        return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+        return strict_json(document) + "\n"
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Manifest:
         """Read and check a manifest.
 
         Raises:
-            BundleError: it is not JSON, not ours, newer than this version, or incomplete; without the file's name.
+            BundleError: it is not JSON, not a bundle's manifest, newer than this version, or incomplete. The message
+                does not name the file.
         """
         try:
             document = json.loads(text)
@@ -164,14 +169,14 @@ def _take_records(document: Mapping[str, Any], key: str, kind: type[Kind]) -> di
         try:
             records[name] = kind(**record)
         except TypeError:
-            raise ValueError(f"{name!r} in {key!r} lacks a key or has one too many") from None
+            raise ValueError(f"{name!r} in {key!r} has a missing or an unknown key") from None
     return records
 
 
 def _take_names(document: Mapping[str, Any], key: str) -> tuple[str, ...]:
     names = tuple(_take(document, key, list))
     if not all(isinstance(name, str) for name in names):
-        raise ValueError(f"{key!r} holds something other than text")
+        raise ValueError(f"{key!r} must hold strings only")
     return names
 
 

@@ -1,4 +1,4 @@
-"""Greedy CTC decoding: from frame scores to tokens and words with times and confidences."""
+"""Greedy CTC decoding: from logits to tokens and words with times and confidences."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FloatArray = npt.NDArray[np.floating]
 
 
 def softmax(logits: FloatArray) -> npt.NDArray[np.float64]:
-    """Probabilities along the last axis, in float64, safe for large logits."""
+    """Probabilities along the last axis, in float64, without overflow for large logits."""
     shifted = np.asarray(logits, np.float64)
     shifted = np.exp(shifted - shifted.max(axis=-1, keepdims=True))
     probabilities: npt.NDArray[np.float64] = shifted / shifted.sum(axis=-1, keepdims=True)
@@ -33,18 +33,18 @@ class Token:
 
 
 def collapse(ids: npt.NDArray[np.integer], blank_id: int) -> list[int]:
-    """The labels of a path ``ids: [frames]``: repeats joined, then blanks dropped (Graves et al., ICML 2006, 3.1)."""
+    """Token ids of a path ``ids: [frames]``: repeats merged, then blanks dropped (Graves et al., ICML 2006, 3.1)."""
     first = np.r_[True, ids[1:] != ids[:-1]][: len(ids)]
     return [int(i) for i in ids[first] if i != blank_id]
 
 
 def best_path(logits: FloatArray, head: CtcHead) -> list[Token]:
-    """Greedy CTC: the best token of each frame, repeats joined, blanks and silent tokens dropped.
+    """Greedy CTC: the best token of each frame, repeats merged, blanks and silent tokens dropped.
 
     Graves et al., "Connectionist Temporal Classification", ICML 2006, section 3.2.
 
     Args:
-        logits: ``[frames, vocabulary]`` unnormalised scores.
+        logits: ``[frames, vocabulary]``.
         head: the vocabulary and its blank.
     """
     if len(logits) == 0:
@@ -83,5 +83,5 @@ def join_words(tokens: Sequence[Token], head: CtcHead, frame_s: float) -> tuple[
 
 
 def geometric_mean_probability(tokens: Sequence[Token]) -> float:
-    """Of the tokens of a path; 1 for an empty one."""
+    """Geometric mean of the probabilities of a path's tokens; 1 for an empty path."""
     return float(np.exp(np.mean([token.log_probability for token in tokens]))) if tokens else 1.0

@@ -1,4 +1,4 @@
-"""From the outputs of a graph to a result: transcription, words and class scores."""
+"""From the outputs of a graph to a result: transcript, words and class scores."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def interpret(
     Args:
         outputs: for each head's output name, ``[frames, vocabulary]`` (CTC) or ``[classes]`` (classification).
         heads: what the outputs mean.
-        geometry: how frames become seconds.
+        geometry: the duration of a frame.
         duration_s: length of the clip.
-        warnings: what was noticed about its audio.
+        warnings: remarks about its audio.
     """
     text = words = scores = None
     confidence = 1.0

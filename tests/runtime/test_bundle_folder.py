@@ -5,7 +5,8 @@ import json
 
 import pytest
 
-from wav2edge import BundleError
+from tests.runtime.tiny_bundle import noise
+from wav2edge import BundleError, Engine
 from wav2edge.bundle.folder import Bundle, sha256_of
 
 GRAPH = "onnx/model.onnx"
@@ -29,7 +30,7 @@ def test_a_bundle_is_opened_by_its_folder(bundle):
 
 
 @pytest.mark.parametrize("where", ["", "nowhere", "manifest.json"])
-def test_a_folder_without_a_manifest_is_no_bundle(tmp_path, bundle, where):
+def test_a_folder_without_a_manifest_is_not_a_bundle(tmp_path, bundle, where):
     folder = bundle / where if where == "manifest.json" else tmp_path / where
     assert refusal(lambda: Bundle.open(folder)) == (
         f"{folder}: not a bundle, it has no manifest.json; make one: wav2edge export CHECKPOINT --output {folder}"
@@ -52,11 +53,11 @@ def test_the_default_variant_needs_no_name(bundle):
     assert opened.variant("int8").file == "onnx/model_quantized.onnx"
 
 
-def test_an_unknown_variant_is_refused_with_those_that_are_there(bundle):
+def test_an_unknown_variant_is_refused_with_the_names_of_the_others(bundle):
     assert refusal(lambda: Bundle.open(bundle).variant("fp16")) == f"{bundle}: no variant 'fp16'; it has: fp32, int8"
 
 
-def test_every_file_of_a_whole_bundle_has_its_digest(bundle):
+def test_every_file_of_an_intact_bundle_has_its_digest(bundle):
     opened = Bundle.open(bundle)
     for name in opened.manifest.files:
         opened.check_hash(name)
@@ -70,7 +71,7 @@ def test_every_file_of_a_whole_bundle_has_its_digest(bundle):
 
 
 @pytest.mark.parametrize("place", [0, 0.5, -1])
-def test_one_flipped_bit_is_found_wherever_it_is(own_bundle, place):
+def test_a_flipped_bit_is_found_at_any_place(own_bundle, place):
     path = own_bundle / GRAPH
     content = bytearray(path.read_bytes())
     content[round(place * len(content)) if place > 0 else place] ^= 1
@@ -110,14 +111,14 @@ def test_a_bundle_may_be_reached_by_a_link(bundle, tmp_path):
     Bundle.open(tmp_path / "link").check_hash(GRAPH)
 
 
-def test_files_the_manifest_does_not_know_are_found(own_bundle):
+def test_files_that_the_manifest_does_not_list_are_found(own_bundle):
     (own_bundle / "onnx/extra.onnx").touch()
     (own_bundle / "notes").mkdir()
     (own_bundle / "notes/a.txt").touch()
     assert list(Bundle.open(own_bundle).unlisted_files()) == ["notes/a.txt", "onnx/extra.onnx"]
 
 
-def test_what_the_hub_adds_to_a_repository_is_passed_over(own_bundle):
+def test_the_files_that_the_hub_adds_are_skipped(own_bundle):
     (own_bundle / ".gitattributes").touch()
     (own_bundle / ".cache/huggingface").mkdir(parents=True)
     (own_bundle / ".cache/huggingface/model.onnx.metadata").touch()
@@ -131,8 +132,30 @@ def test_json_of_a_bundle_is_read_only_when_its_digest_is_right(own_bundle):
     assert "damaged" in refusal(lambda: Bundle.open(own_bundle).read_json("golden.json"))
 
 
-def test_json_the_manifest_does_not_list_is_refused(edit_manifest, bundle):
+def test_json_that_the_manifest_does_not_list_is_refused(edit_manifest, bundle):
     files = json.loads((bundle / "manifest.json").read_text())["files"]
     own = edit_manifest(files={name: record for name, record in files.items() if name != "golden.json"})
     message = refusal(lambda: Bundle.open(own).read_json("golden.json"))
     assert message == f"{own}: has no golden.json; export it again"
+
+
+@pytest.mark.parametrize("weights", ["model.safetensors", "model-00001-of-00002.safetensors", "pytorch_model.bin"])
+def test_a_pytorch_checkpoint_is_refused_with_the_command_that_exports_it_elsewhere(tmp_path, weights):
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / weights).touch()
+    assert refusal(lambda: Bundle.open(tmp_path)) == (
+        f"{tmp_path}: a PyTorch checkpoint, not a bundle; export it: wav2edge export {tmp_path} --output BUNDLE"
+    )
+
+
+def test_the_digest_of_the_manifest_is_that_of_its_file(bundle):
+    expected = hashlib.sha256((bundle / "manifest.json").read_bytes()).hexdigest()
+    assert Bundle.open(bundle).manifest_sha256() == expected
+
+
+def test_an_engine_warns_beyond_the_certified_duration_and_not_within_it(edit_manifest):
+    engine = Engine.from_bundle(Bundle.open(edit_manifest(certified_up_to_s=1.5)), threads=1)
+    within, beyond = (engine(noise(samples), rate_hz=16_000) for samples in (24_000, 24_160))
+    assert within.warnings == ()
+    (warning,) = beyond.warnings
+    assert "certified up to 1.5 s" in warning
