@@ -7,7 +7,7 @@ import pytest
 from benchmarks.records.accuracy import syllables
 from benchmarks.records.command_recorder import Road
 
-REPORT = {"accuracy": 0.9, "clips": 100, "wer": 0.95, "mtrix": [[0]]}
+REPORT = {"accuracy": 0.9, "clips": 100, "wer": 0.95, "confusion_matrix": {"labels": ["0"], "counts": [[0]]}}
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from wav2edge import DataError
-from wav2edge.evaluation.dataset import label_order, normalize_transcription, read_dataset, select_split
+from wav2edge.evaluation.dataset import label_order, read_dataset, select_split
 
 ROW = {"file_name": "a.wav", "transcription": "ba da", "label": "1"}
 
@@ -27,7 +27,7 @@ def refusal(root) -> str:
     return str(caught.value)
 
 
-def test_metadata_csv_gives_a_row_a_clip(write):
+def test_metadata_csv_gives_one_row_per_clip(write):
     root = write("metadata.csv", "file_name,transcription,label,split,speaker\na.wav,ba  da,1,dev,s1\n")
     (row,) = read_dataset(root)
     assert (row.path, row.where) == (root / "a.wav", f"{root / 'metadata.csv'}:2")
@@ -62,17 +62,17 @@ def test_file_names_may_say_the_split_as_audiofolder_has_it(write):
     assert [row.split for row in read_dataset(root)] == ["test", None]
 
 
-def test_a_byte_order_mark_is_no_part_of_the_first_column(write):
+def test_a_byte_order_mark_is_not_part_of_the_first_column(write):
     (row,) = read_dataset(write("metadata.csv", "file_name,label\na.wav,1\n", encoding="utf-8-sig"))
     assert row.path.name == "a.wav"
 
 
-def test_an_empty_cell_is_no_label_and_no_speaker(write):
+def test_an_empty_cell_means_no_label_and_no_speaker(write):
     (row,) = read_dataset(write("metadata.csv", "file_name,transcription,label,speaker\na.wav,ba,,\n"))
     assert (row.label, row.speaker) == (None, None)
 
 
-def test_an_empty_transcription_says_that_nothing_was_said(write):
+def test_an_empty_transcription_is_kept_as_one(write):
     (row,) = read_dataset(write("metadata.jsonl", json.dumps({**ROW, "transcription": ""})))
     assert row.transcription == ""
 
@@ -106,7 +106,7 @@ def test_a_broken_table_is_refused_with_its_line(write, name, content, words):
     assert "\n" not in refusal(root)
 
 
-def test_an_offset_of_nothing_is_no_offset(write):
+def test_an_offset_of_zero_is_accepted(write):
     assert len(read_dataset(write("metadata.jsonl", json.dumps({**ROW, "offset": 0.0})))) == 1
 
 
@@ -136,9 +136,17 @@ def test_a_split_without_rows_is_refused_with_those_that_are_there(write):
         select_split(rows, "test")
 
 
+def test_a_split_of_a_data_set_without_splits_is_refused_with_a_remedy(write):
+    rows = read_dataset(write("metadata.csv", "file_name\na.wav\n"))
+    with pytest.raises(DataError, match=r"since no row names a split; add a column `split` .* leave --split out$"):
+        select_split(rows, "test")
+
+
 def test_labels_that_are_numbers_are_ordered_by_value_and_before_names():
     assert label_order(["10", "b", "2", "a", "2", "0"]) == ("0", "2", "10", "a", "b")
 
 
-def test_transcriptions_are_composed_and_spaced_once():
-    assert normalize_transcription(" e\u0301t\u00a0 e\n") == "\u00e9t e"
+def test_transcriptions_are_composed_and_spaced_once(write):
+    text = " e\u0301t\u00a0 e\n"
+    (row,) = read_dataset(write("metadata.jsonl", json.dumps({**ROW, "transcription": text})))
+    assert row.transcription == "\u00e9t e"

@@ -33,7 +33,7 @@ def test_empty_references_count_their_insertions_as_jiwer_does(seed):
 
 
 @pytest.mark.parametrize(("edits", "rate"), [(0, 0.0), (3, 1.0)])
-def test_without_any_reference_word_the_rate_says_whether_something_was_heard(edits, rate):
+def test_without_reference_words_the_rate_is_1_if_a_hypothesis_has_words(edits, rate):
     assert WordErrors(edits=edits, words=0).rate == rate
 
 

@@ -17,7 +17,15 @@ from wav2edge.evaluation.report import ClassificationReport, Report
 from wav2edge.evaluation.wer import WordErrors
 from wav2edge_train.reporting.card_metadata import license_of
 from wav2edge_train.reporting.charts import write_charts
-from wav2edge_train.reporting.training_card import Card, TrainingRow, figure_lines, rounded, title, training_table
+from wav2edge_train.reporting.training_card import (
+    Card,
+    TrainingRow,
+    card_figures,
+    figure_lines,
+    rounded,
+    title,
+    training_table,
+)
 from wav2edge_train.training import training_rows
 from wav2edge_train.training_options import TrainingOptions
 
@@ -186,10 +194,18 @@ def test_the_table_holds_what_transformers_would_put_there(rows: tuple[TrainingR
         leading = dict(
             zip(COLUMNS, (row.training_loss, round(row.epoch, 2), row.step, row.figures["loss"]), strict=False)
         )
-        return leading | {title(key): value for key, value in row.figures.items() if key != "loss"}
+        return leading | {title(key): value for key, value in card_figures(row.figures).items() if key != "loss"}
 
     theirs = make_markdown_table([line(row) for row in rows])
     assert cells(training_table(rows)) == cells(theirs)
+
+
+def test_the_confusion_matrix_is_written_as_the_reference_card_writes_it() -> None:
+    numbers = {"labels": ["0", "1"], "counts": [[2, 1], [0, 4]]}
+    words = {"labels": ["no", "yes"], "counts": [[0, 1], [0, 0]]}
+    assert card_figures({"confusion_matrix": numbers}) == {"mtrix": [[0, 1], [0, 2, 1], [1, 0, 4]]}
+    assert card_figures({"confusion_matrix": words}) == {"mtrix": [["no", "yes"], ["no", 0, 1], ["yes", 0, 0]]}
+    assert card_figures({"wer": 0.5}) == {"wer": 0.5}
 
 
 @pytest.mark.parametrize(

@@ -119,9 +119,9 @@ def _answer_unseen(demo: Demo) -> Evaluation:
 
 def _answers_table(evaluation: Evaluation) -> str:
     """A few answers, evenly drawn from the corpus and so from its classes."""
-    every = max(1, len(evaluation.answers) // SHOWN_ANSWERS)
+    every = max(1, len(evaluation.results) // SHOWN_ANSWERS)
     lines = [f"{'clip':24} {'class':>5} {'heard':>5} {'sure':>5}  transcription (what was said, where it differs)"]
-    for row, result in evaluation.answers[::every][:SHOWN_ANSWERS]:
+    for row, result in evaluation.results[::every][:SHOWN_ANSWERS]:
         sure = max((result.scores or {"": 0.0}).values())
         said = "" if result.text == row.transcription else f"  ({row.transcription})"
         lines.append(f"{_clip_name(row):24} {row.label:>5} {result.label:>5} {sure:5.2f}  {result.text}{said}")
@@ -136,7 +136,7 @@ def _close(demo: Demo, evaluation: Evaluation, elapsed_s: float) -> None:
     missed = list(shortfalls(evaluation.report, least_accuracy=LEAST_ACCURACY, most_wer=MOST_WER))
     if missed:
         raise TrainingError(f"the model came out with {' and '.join(missed)}; try another --seed and report it")
-    clip = next(iter(evaluation.answers))[0].path
+    clip = next(iter(evaluation.results))[0].path
     _say(
         f"\nDone in {elapsed_s / 60:.1f} minutes. Everything is in {demo.folder}. Try:\n"
         f"  wav2edge run {demo.bundle} {clip}\n"

@@ -8,6 +8,7 @@ import numpy as np
 
 from wav2edge.evaluation.report import ClassificationReport, Report
 from wav2edge.evaluation.wer import WordErrors
+from wav2edge_train.reporting.training_card import card_figures
 
 REFERENCE = Report(
     clips=97,
@@ -23,7 +24,7 @@ REFERENCE = Report(
 
 def beside_reference(report: Report) -> str:
     """A table of a report's figures with the reference card's own in the next column."""
-    ours, theirs = report.metrics(), REFERENCE.metrics()
+    ours, theirs = card_figures(report.metrics()), card_figures(REFERENCE.metrics())
     width = max(map(len, theirs))
     lines = [f"{'':{width}}   this run   the card"]
     lines += [

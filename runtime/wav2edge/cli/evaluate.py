@@ -1,4 +1,4 @@
-"""``wav2edge evaluate``: the reference card's report for a bundle or a checkpoint."""
+"""``wav2edge evaluate``: accuracy, WER and confusion matrix of a bundle or a checkpoint on a data set."""
 
 from __future__ import annotations
 
@@ -12,19 +12,21 @@ from wav2edge.cli.engine_options import add_engine_options
 from wav2edge.errors import MissingDependencyError
 from wav2edge.evaluation.dataset import read_dataset
 from wav2edge.evaluation.evaluator import choose_split, evaluate
+from wav2edge.evaluation.text_normalization import TextNormalization, add_normalization_options
 from wav2edge.inference.engine import load
 from wav2edge.inference.recognizer import Recognizer
 from wav2edge.output.documents import strict_json
 from wav2edge.output.progress import Progress
 
 ORIGINALS = "wav2edge_train.checkpoint.original"
-"""The module that answers with a PyTorch checkpoint; imported by name, because it needs the extra ``train``."""
+"""The module that runs a PyTorch checkpoint; imported by name, because it needs the extra ``train``."""
 
 
 def _add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="a bundle, or a PyTorch checkpoint (folder or Hub name)")
     parser.add_argument("data", metavar="DATA", type=Path, help="audiofolder with metadata.csv, or a .jsonl manifest")
     parser.add_argument("--split", metavar="NAME", help="which rows (default: test, else validation, else all)")
+    add_normalization_options(parser)
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     add_engine_options(parser)
 
@@ -32,11 +34,12 @@ def _add_arguments(parser: ArgumentParser) -> None:
 def _run(options: Namespace) -> int:
     utterances = choose_split(read_dataset(options.data), options.split)
     recognizer = _recognizer(options)
+    normalization = TextNormalization(lowercase=options.lowercase, strip_punctuation=options.strip_punctuation)
     with Progress("evaluating", len(utterances)) as progress:
-        evaluation = evaluate(recognizer, utterances, advance=progress.advance)
-    for failure in evaluation.failures:
-        tell(str(failure))
-    print(strict_json(evaluation.report.to_dict()) if options.json else evaluation.report.table())
+        evaluation = evaluate(recognizer, utterances, normalization=normalization, advance=progress.advance)
+    for message in (*map(str, evaluation.failures), *evaluation.remarks):
+        tell(message)
+    print(strict_json(evaluation.to_dict()) if options.json else evaluation.table())
     return 1 if evaluation.failures else 0
 
 
@@ -56,11 +59,12 @@ def _recognizer(options: Namespace) -> Recognizer:
 
 COMMAND = Command(
     name="evaluate",
-    summary="report accuracy, precision, recall, F1, confusion and WER of a bundle or a checkpoint",
+    summary="report accuracy, precision, recall, F1, confusion matrix and WER of a bundle or a checkpoint",
     add_arguments=_add_arguments,
     run=_run,
     examples="""\
   wav2edge evaluate bundle data/
   wav2edge evaluate bundle data/ --variant fp32 --split validation --json
+  wav2edge evaluate bundle data/ --lowercase --strip-punctuation
   wav2edge evaluate checkpoint/ data/""",
 )

@@ -1,1 +1,1 @@
-"""How well a model answers a data set, and how fast: reports, parity, latency."""
+"""Quality and speed of a model: data sets, reports, agreement with the original, latency."""

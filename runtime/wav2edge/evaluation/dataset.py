@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import csv
 import json
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from wav2edge.errors import DataError
+from wav2edge.evaluation.text_normalization import TextNormalization
 
+NORMALIZE = TextNormalization()
+"""What every transcript gets when it is read: Unicode NFC, single spaces between words."""
 SPLIT_NAMES = {
     "train": "train",
     "training": "train",
@@ -27,12 +29,12 @@ SPLIT_NAMES = {
     "test": "test",
     "testing": "test",
 }
-"""What a split may be called, and what it is called here."""
+"""Accepted names of a split, and the name used here."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Utterance:
-    """A row of a data set; ``where`` names the file and line it stands in."""
+    """A row of a data set; ``where`` is its table and line, as in ``metadata.csv:7``."""
 
     path: Path
     where: str
@@ -40,11 +42,6 @@ class Utterance:
     label: str | None = None
     split: str | None = None
     speaker: str | None = None
-
-
-def normalize_transcription(text: str) -> str:
-    """Unicode NFC, and single spaces between words."""
-    return " ".join(unicodedata.normalize("NFC", text).split())
 
 
 def read_dataset(root: Path) -> list[Utterance]:
@@ -55,7 +52,7 @@ def read_dataset(root: Path) -> list[Utterance]:
             JSON-lines manifest with ``audio_filepath``, ``text`` and ``label``.
 
     Raises:
-        DataError: nothing readable is there, or a row is broken; the message names file and line.
+        DataError: no data set is there, or a row is broken; the message names file and line.
     """
     if root.is_file():
         folder, tables = root.parent, [root]
@@ -67,7 +64,7 @@ def read_dataset(root: Path) -> list[Utterance]:
         raise DataError(f"{root}: no metadata.csv or metadata.jsonl in it or its split folders; write one (see README)")
     utterances = [row for path in tables for row in _utterances(path, _reader(path)(path), folder)]
     if not utterances:
-        raise DataError(f"{tables[0]}: holds no rows; add one row a clip")
+        raise DataError(f"{tables[0]}: holds no rows; add one row per clip")
     return utterances
 
 
@@ -75,9 +72,14 @@ def select_split(utterances: Sequence[Utterance], split: str) -> list[Utterance]
     """The rows of one split.
 
     Raises:
-        DataError: there are none; the message lists the splits that are there.
+        DataError: there are none; the message lists the splits that the data set has.
     """
     chosen = [row for row in utterances if row.split == SPLIT_NAMES.get(split, split)]
+    if not chosen and all(row.split is None for row in utterances):
+        raise DataError(
+            f"no row belongs to the split {split!r}, since no row names a split; add a column `split` with train,"
+            " validation or test, put the clips into folders of these names, or leave --split out"
+        )
     if not chosen:
         there = sorted({row.split or "(none)" for row in utterances})
         raise DataError(f"no row belongs to the split {split!r}; the data set has: {', '.join(there)}")
@@ -142,16 +144,16 @@ def _utterance(path: Path, number: int, row: Mapping[str, Any], root: Path) -> U
     where = f"{path}:{number}"
     name = _text(row, "file_name", "audio_filepath")
     if not name:
-        raise DataError(f"{where}: no file_name (or audio_filepath); each row names its clip")
+        raise DataError(f"{where}: no file_name (or audio_filepath); each row must name its clip")
     if (_text(row, "offset") or "").strip("0."):
-        raise DataError(f"{where}: a clip with an offset; cut the clip out into a file of its own")
+        raise DataError(f"{where}: a clip with an offset; cut it out into a file of its own")
     clip = path.parent / name
     transcription = _text(row, "transcription", "text")
     split = _text(row, "split") or _split_of(clip, root)
     return Utterance(
         path=clip,
         where=where,
-        transcription=None if transcription is None else normalize_transcription(transcription),
+        transcription=None if transcription is None else NORMALIZE(transcription),
         label=_text(row, "label", "command") or None,
         split=None if split is None else SPLIT_NAMES.get(split.lower(), split),
         speaker=_text(row, "speaker", "speaker_id") or None,
@@ -166,7 +168,7 @@ def _text(row: Mapping[str, Any], *keys: str) -> str | None:
 
 
 def _split_of(clip: Path, root: Path) -> str | None:
-    """The split a clip's first folder stands for, as ``audiofolder`` reads it."""
+    """The split named by a clip's first folder, as in ``audiofolder``."""
     try:
         first = clip.relative_to(root).parts[0]
     except ValueError:

@@ -1,21 +1,23 @@
-"""The report of the reference card: precision, recall, F1, support, accuracy, WER and confusion, from one model."""
+"""The report of an evaluation: precision, recall, F1, support, accuracy, WER and confusion matrix of one model."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from wav2edge.evaluation.text_normalization import TextNormalization
 from wav2edge.evaluation.wer import WordErrors, count_word_errors
+from wav2edge.output.tables import markdown_table
 
 COLUMNS = ("precision", "recall", "f1-score", "support")
 
 
 def _ratio(part: npt.NDArray[np.int64], whole: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    """``part / whole``, and 0 where there is nothing to divide by (scikit-learn's ``zero_division=0``)."""
+    """``part / whole``, and 0 where ``whole`` is 0 (scikit-learn's ``zero_division=0``)."""
     return np.divide(part, whole, out=np.zeros(len(part)), where=whole > 0)
 
 
@@ -31,8 +33,8 @@ class ClassificationReport:
         """Count predictions against the truth; both hold names from ``labels``."""
         index = {label: position for position, label in enumerate(labels)}
         confusion = np.zeros((len(labels), len(labels)), np.int64)
-        for expected, heard in zip(truth, predicted, strict=True):
-            confusion[index[expected], index[heard]] += 1
+        for true, guess in zip(truth, predicted, strict=True):
+            confusion[index[true], index[guess]] += 1
         return cls(labels=tuple(labels), confusion=confusion)
 
     @property
@@ -41,7 +43,7 @@ class ClassificationReport:
         return float(np.trace(self.confusion) / max(1, self.confusion.sum()))
 
     def rows(self) -> dict[str, tuple[float, float, float, int]]:
-        """Precision, recall, F1 and support of each label, of their plain and of their support-weighted mean."""
+        """Precision, recall, F1 and support per label, and their plain and support-weighted means."""
         hits = np.diag(self.confusion)
         support = self.confusion.sum(axis=1)
         predicted = self.confusion.sum(axis=0)
@@ -58,26 +60,41 @@ class ClassificationReport:
         """Plain mean of the labels' F1."""
         return self.rows()["macro avg"][2]
 
-    def mtrix(self) -> list[list[int | str]]:
-        """The confusion matrix as the reference card writes it: a row of labels, then label and counts a row."""
-        names = [int(label) if label.isdecimal() else label for label in self.labels]
-        counts: list[list[int | str]] = [
-            [name, *map(int, row)] for name, row in zip(names, self.confusion, strict=True)
-        ]
-        return [names, *counts]
+    def confusion_matrix(self) -> dict[str, Any]:
+        """The confusion matrix as JSON-ready values: ``counts[true][predicted]`` clips, in the order of ``labels``."""
+        return {"labels": list(self.labels), "counts": self.confusion.tolist()}
+
+    def table(self) -> str:
+        """Figures and confusion matrix as Markdown."""
+        figures = markdown_table(
+            ("class", *COLUMNS),
+            [
+                [name, *(f"{score:.4f}" for score in scores), str(clips)]
+                for name, (*scores, clips) in self.rows().items()
+            ],
+        )
+        matrix = markdown_table(
+            ("true \\ predicted", *self.labels),
+            [[label, *map(str, row)] for label, row in zip(self.labels, self.confusion, strict=True)],
+        )
+        return f"{figures}\n\n{matrix}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What one evaluation found; a head that the model or the data lacks is None."""
+    """The figures of one evaluation; those of a head that the model or the data lacks are None.
+
+    ``normalization`` was applied to references and hypotheses before word errors were counted.
+    """
 
     clips: int
     classification: ClassificationReport | None = None
     word_errors: WordErrors | None = None
     loss: float | None = None
+    normalization: TextNormalization = field(default_factory=TextNormalization)
 
     def metrics(self) -> dict[str, Any]:
-        """The figures under the reference card's keys, in its order."""
+        """The figures under the reference card's names, in its order; the confusion matrix as ``confusion_matrix``."""
         figures: dict[str, Any] = {} if self.loss is None else {"loss": self.loss}
         if self.classification is not None:
             rows = self.classification.rows()
@@ -88,24 +105,31 @@ class Report:
         if self.word_errors is not None:
             figures["wer"] = self.word_errors.rate
         if self.classification is not None:
-            figures["mtrix"] = self.classification.mtrix()
+            figures["confusion_matrix"] = self.classification.confusion_matrix()
         return figures
 
     def to_dict(self) -> dict[str, Any]:
-        """The figures and what they were counted over, as JSON-ready values."""
+        """The figures, the text normalisation and the number of clips and words, as JSON-ready values."""
         counted: dict[str, Any] = {"clips": self.clips}
         if self.word_errors is not None:
-            counted |= {"word_edits": self.word_errors.edits, "words": self.word_errors.words}
+            counted |= {
+                "word_edits": self.word_errors.edits,
+                "words": self.word_errors.words,
+                "text_normalization": asdict(self.normalization),
+            }
         return {**self.metrics(), **counted}
 
     def table(self) -> str:
-        """The figures as aligned text for a terminal."""
+        """The figures as text for a terminal; the tables are Markdown."""
         lines: list[str] = []
         if self.classification is not None:
-            lines += _classification_lines(self.classification)
+            report = self.classification
+            lines += [report.table(), "", f"accuracy  {report.accuracy:.4f}   macro F1 {report.macro_f1:.4f}"]
         if self.word_errors is not None:
             errors = self.word_errors
             lines.append(f"WER       {errors.rate:.4f}   ({errors.edits} of {errors.words} words)")
+            if self.normalization.summary:
+                lines.append(f"text      {self.normalization.summary}")
         if self.loss is not None:
             lines.append(f"loss      {self.loss:.4f}")
         lines.append(f"clips     {self.clips}")
@@ -118,36 +142,34 @@ def make_report(
     label_pairs: Sequence[tuple[str, str]] = (),
     transcription_pairs: Sequence[tuple[str, str]] | None = None,
     loss: float | None = None,
+    normalization: TextNormalization | None = None,
 ) -> Report:
-    """Count pairs of (truth, answer). Pass None for a head that was not evaluated."""
+    """Count pairs of (truth, prediction).
+
+    Args:
+        labels: the model's classes; None where its classifier was not evaluated.
+        label_pairs: true and predicted label per clip.
+        transcription_pairs: reference and hypothesis per clip; None where no transcript was evaluated.
+        loss: the mean loss over the clips, where it is known.
+        normalization: applied to references and hypotheses; white space and Unicode NFC where None.
+    """
     classification = word_errors = None
+    normalize = normalization or TextNormalization()
     if labels is not None:
         truth, predicted = zip(*label_pairs, strict=True) if label_pairs else ((), ())
         classification = ClassificationReport.of(labels, truth, predicted)
     if transcription_pairs is not None:
-        references, hypotheses = zip(*transcription_pairs, strict=True) if transcription_pairs else ((), ())
-        word_errors = count_word_errors(references, hypotheses)
+        word_errors = normalized_word_errors(transcription_pairs, normalize)
     clips = max(len(label_pairs), len(transcription_pairs or ()))
-    return Report(clips=clips, classification=classification, word_errors=word_errors, loss=loss)
+    return Report(
+        clips=clips, classification=classification, word_errors=word_errors, loss=loss, normalization=normalize
+    )
+
+
+def normalized_word_errors(pairs: Sequence[tuple[str, str]], normalize: TextNormalization) -> WordErrors:
+    """Word errors over pairs of (reference, hypothesis), both normalised."""
+    return count_word_errors([normalize(text) for text, _ in pairs], [normalize(text) for _, text in pairs])
 
 
 def _flatten(rows: dict[str, tuple[float, float, float, int]]) -> dict[str, float | int]:
     return {f"{name}_{column}": value for name, row in rows.items() for column, value in zip(COLUMNS, row, strict=True)}
-
-
-def _classification_lines(report: ClassificationReport) -> list[str]:
-    names = [*report.labels, "weighted avg"]
-    width = max(map(len, names))
-    lines = [f"{'':{width}}  precision  recall  f1-score  support"]
-    lines += [
-        f"{name:{width}}  {precision:9.4f}  {recall:6.4f}  {f1:8.4f}  {support:7d}"
-        for name, (precision, recall, f1, support) in report.rows().items()
-    ]
-    cell = max(5, *(len(label) + 1 for label in report.labels))
-    corner = "true \\ heard"
-    lines += ["", f"{corner:{max(width, 12)}}" + "".join(f"{label:>{cell}}" for label in report.labels)]
-    lines += [
-        f"{label:{max(width, 12)}}" + "".join(f"{count:{cell}d}" for count in row)
-        for label, row in zip(report.labels, report.confusion, strict=True)
-    ]
-    return [*lines, "", f"accuracy  {report.accuracy:.4f}   macro F1 {report.macro_f1:.4f}"]

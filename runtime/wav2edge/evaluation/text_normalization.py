@@ -12,7 +12,7 @@ APOSTROPHES = frozenset("'\u2019")
 
 @dataclass(frozen=True, kw_only=True)
 class TextNormalization:
-    """What is done to a transcript before it is learnt or compared; white space and Unicode NFC always are.
+    """What is done to a transcript before it is learnt or compared; white space and Unicode NFC are always normalised.
 
     ``lowercase`` folds the case (``str.lower``). ``strip_punctuation`` replaces every character of the Unicode
     categories P and S with a space, apostrophes inside words excepted.

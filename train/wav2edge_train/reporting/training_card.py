@@ -151,7 +151,21 @@ def rounded(value: Any) -> str:
 
 def figure_lines(report: Report) -> str:
     """The report's figures, one a line."""
-    return _bullets({title(key): rounded(value) for key, value in report.metrics().items()})
+    return _bullets({title(key): rounded(value) for key, value in card_figures(report.metrics()).items()})
+
+
+def card_figures(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Figures of ``Report.metrics()`` in the form of the reference card.
+
+    The card writes the confusion matrix as ``mtrix``: a row of labels, then each label with its counts.
+    """
+    figures = dict(metrics)
+    matrix = figures.pop("confusion_matrix", None)
+    if matrix is None:
+        return figures
+    labels = [int(label) if label.isdecimal() else label for label in matrix["labels"]]
+    rows = ([label, *counts] for label, counts in zip(labels, matrix["counts"], strict=True))
+    return figures | {"mtrix": [labels, *rows]}
 
 
 def confusion_table(report: Report) -> str:
@@ -220,7 +234,7 @@ def training_table(rows: Sequence[TrainingRow]) -> str:
 
 
 def _cells(row: TrainingRow) -> dict[str, str]:
-    figures = dict(row.figures)
+    figures = card_figures(row.figures)
     loss = "No log" if row.training_loss is None else rounded(row.training_loss)
     leading = (loss, rounded(round(row.epoch, 2)), str(row.step), rounded(figures.pop("loss", "")))
     return dict(zip(LEADING_COLUMNS, leading, strict=True)) | {title(k): rounded(v) for k, v in figures.items()}
