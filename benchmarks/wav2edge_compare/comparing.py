@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import tempfile
 from collections.abc import Callable, Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import numpy as np
 
 from wav2edge.bundle.folder import Bundle
 from wav2edge.errors import BenchmarkError, DataError
-from wav2edge.evaluation.benchmark.environment import environment
+from wav2edge.evaluation.benchmark.environment import environment, installed_versions
 from wav2edge.evaluation.dataset import Utterance, read_dataset
 from wav2edge.evaluation.evaluator import choose_split
 from wav2edge.inference.cpu import misfit
@@ -110,7 +109,7 @@ class _Bench:
         self._clips, self.judged_on = _judged_clips(options, utterances, bundle)
         calibration, self._calibrated_on = _calibration_clips(utterances, bundle)
         self._workshop = Workshop(facts, options.output / PEERS_FOLDER, self._saved(calibration), say=say)
-        self.environment: dict[str, Any] = {**environment(), **_versions()}
+        self.environment: dict[str, Any] = {**environment(), **installed_versions(PACKAGES)}
 
     def _saved(self, clips: Sequence[JudgedClip]) -> list[Path]:
         paths = [self._folder / f"calibration-{number}.npy" for number in range(len(clips))]
@@ -231,13 +230,3 @@ def _calibration_clips(utterances: Sequence[Utterance], bundle: Bundle) -> tuple
     drawn = training[:: -(-len(training) // CALIBRATION_CLIPS)]
     clips = read_clips(drawn, bundle.manifest.geometry)
     return clips, f"{len(clips)} training clips"
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for name in PACKAGES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found

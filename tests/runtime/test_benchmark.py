@@ -8,11 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from wav2edge import UsageError, Wav2EdgeError
-from wav2edge.evaluation.benchmark import BenchmarkPlan, LatencySample, benchmark
-from wav2edge.evaluation.benchmark.environment import environment
+from wav2edge import BenchmarkError, UsageError
+from wav2edge.evaluation.benchmark.environment import environment, installed_versions
+from wav2edge.evaluation.benchmark.latency import BenchmarkPlan, LatencySample, benchmark
 from wav2edge.evaluation.benchmark.resident_memory import peak_memory_bytes
-from wav2edge.evaluation.benchmark.timed_process import synthetic_clip
 
 DURATIONS_S = (0.05, 0.2)
 
@@ -24,6 +23,7 @@ def quick(monkeypatch):
     monkeypatch.setattr("wav2edge.cli.bench.BenchmarkPlan", plan)
 
 
+@pytest.mark.slow
 def test_bench_reports_every_length_and_every_sample(quick, cli, bundle, tmp_path):
     path = tmp_path / "report.json"
     outcome = cli("bench", bundle, "--runs", 3, "--threads", 1, "--variant", "int8", "--json", "--output", path)
@@ -43,7 +43,7 @@ def test_bench_reports_every_length_and_every_sample(quick, cli, bundle, tmp_pat
 @pytest.mark.parametrize(
     ("options", "code", "reason"),
     [
-        (["--runs", "0"], 2, "runs and cold starts are at least 1"),
+        (["--runs", "0"], 2, "runs and cold starts must be at least 1"),
         (["--variant", "fp64"], 3, "no variant 'fp64'"),
         (["--output", "none/report.json"], 2, "its folder does not exist"),
         (["--threads", "0"], 2, "at least 1 is needed"),
@@ -58,8 +58,8 @@ def test_what_cannot_be_measured_is_refused_before_a_process_is_started(
     assert reason in outcome.complaint
 
 
-def test_a_process_that_fails_is_said_in_one_line(tmp_path):
-    with pytest.raises(Wav2EdgeError, match=r"a process of the benchmark failed: .*not a bundle"):
+def test_a_process_that_fails_is_reported_in_one_line(tmp_path):
+    with pytest.raises(BenchmarkError, match=r"a process of the benchmark failed: .*not a bundle"):
         benchmark(BenchmarkPlan(bundle=tmp_path, durations_s=(0.05,), runs=1, cold_starts=1))
 
 
@@ -76,13 +76,6 @@ def test_percentiles_are_those_of_numpy():
     assert sample.real_time_factor == sample.median_s / 2
 
 
-def test_the_synthetic_clip_is_as_long_as_asked_and_always_the_same():
-    clip = synthetic_clip(0.25)
-    assert (clip.shape, clip.dtype) == ((4_000,), np.float32)
-    np.testing.assert_array_equal(clip, synthetic_clip(0.25))
-    assert 0.01 < np.abs(clip).max() < 1
-
-
 @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="only Linux passes a parent's peak on")
 def test_the_peak_memory_of_a_process_is_not_that_of_the_one_that_started_it(python):
     code = "from wav2edge.evaluation.benchmark.resident_memory import peak_memory_bytes; print(peak_memory_bytes())"
@@ -96,3 +89,7 @@ def test_the_environment_is_ready_for_json():
     found = json.loads(json.dumps(environment(), allow_nan=False))
     assert found["physical_cores"] >= 1
     assert found["processor"]
+
+
+def test_versions_are_those_of_the_installed_packages_only():
+    assert installed_versions(("numpy", "no-such-package")) == {"numpy": np.__version__}

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wav2edge.evaluation.benchmark.timed_process import WARM_UP_RUNS, synthetic_clip
+from wav2edge.bundle.geometry import SAMPLE_RATE_HZ
+from wav2edge.evaluation.benchmark.timed_process import WARM_UP_RUNS
+from wav2edge.evaluation.parity.signals import voiced
 from wav2edge.inference.batching import pad_together
 from wav2edge.inference.device import open_session
 from wav2edge_compare.roofline.operators import PARENTS, Node
@@ -61,7 +63,7 @@ def profile_runs(
 
 def _feeds(session: Any, duration_s: float) -> dict[str, Any]:
     """One clip, with its mask where the graph is batched."""
-    feeds = pad_together([synthetic_clip(duration_s)])
+    feeds = pad_together([voiced(round(duration_s * SAMPLE_RATE_HZ))])
     return {each.name: feeds[each.name] for each in session.get_inputs()}
 
 

@@ -1,4 +1,4 @@
-"""``wav2edge bench``: how fast one bundle answers on this machine."""
+"""``wav2edge bench``: latency, load, cold start and memory of one bundle on this machine."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
         "--runs", type=int, default=RUNS, metavar="N", help=f"timed runs per clip length (default: {RUNS})"
     )
     parser.add_argument(
-        "--no-spinning", action="store_true", help="let threads sleep between calls, as an embedded engine does"
+        "--no-spinning", action="store_true", help="let threads sleep between calls, as `wav2edge.load` does by default"
     )
     parser.add_argument("--json", action="store_true", help="print every sample as JSON")
     parser.add_argument("--output", type=Path, metavar="FILE", help="also write the JSON to this file")
@@ -32,7 +32,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
 def _run(options: Namespace) -> int:
     if options.output is not None and not options.output.parent.is_dir():
         raise UsageError(f"{options.output}: its folder does not exist; make it first")
-    engine = engine_from(options)  # what cannot be used is said here, before a process is started
+    engine = engine_from(options)  # refuses what cannot be used before a process is started
     variant = Bundle.open(options.bundle).variant(engine.precision)
     tell_misfits([variant], engine.device)
     plan = BenchmarkPlan(
@@ -43,7 +43,7 @@ def _run(options: Namespace) -> int:
         variant=variant.precision,
         spinning=not options.no_spinning,
     )
-    del engine  # its memory is for the processes that are measured
+    del engine  # frees its memory for the measured processes
     with Progress("measuring", plan.steps) as progress:
         report = benchmark(plan, advance=progress.advance)
     document = strict_json(report.to_dict())

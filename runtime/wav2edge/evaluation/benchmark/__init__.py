@@ -1,5 +1,1 @@
-"""How fast one bundle answers on this machine: latency, load, cold start and memory, one process a measurement."""
-
-from wav2edge.evaluation.benchmark.latency import BenchmarkPlan, BenchmarkReport, LatencySample, benchmark
-
-__all__ = ["BenchmarkPlan", "BenchmarkReport", "LatencySample", "benchmark"]
+"""Benchmark of one bundle on this machine: latency, load, cold start and memory, one process per measurement."""

@@ -1,9 +1,10 @@
-"""Where a measurement was made: without it a figure means nothing."""
+"""The environment of a measurement: processor, system and versions."""
 
 from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Iterable
 from importlib import metadata
 
 from wav2edge import __version__
@@ -23,15 +24,19 @@ def environment() -> dict[str, object]:
         "system": platform.platform(),
         "python": platform.python_version(),
         "wav2edge": __version__,
-        **{name: version for name in PACKAGES if (version := _version(name))},
+        **installed_versions(PACKAGES),
     }
 
 
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
+def installed_versions(names: Iterable[str]) -> dict[str, str]:
+    """The versions of those packages that are installed, by name."""
+    found = {}
+    for name in names:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
 
 
 def _processor() -> str:

@@ -1,4 +1,4 @@
-"""The parent of a benchmark: plans, starts one process a measurement, and sums up."""
+"""The parent process of a benchmark: plans, starts one process per measurement, and summarises."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from typing import Any
 import numpy as np
 
 from wav2edge.bundle.geometry import SAMPLE_RATE_HZ
-from wav2edge.errors import UsageError, Wav2EdgeError
+from wav2edge.errors import BenchmarkError, UsageError
 from wav2edge.evaluation.benchmark.environment import environment
-from wav2edge.evaluation.benchmark.timed_process import synthetic_clip
+from wav2edge.evaluation.parity.signals import voiced
+from wav2edge.output.tables import markdown_table
 
 
 @dataclass(frozen=True, kw_only=True)
 class BenchmarkPlan:
-    """What to measure. ``runs`` answers are timed for each clip length, after a warm-up."""
+    """What to measure: ``runs`` timed runs per clip length, after a warm-up."""
 
     bundle: Path
     durations_s: Sequence[float] = (0.3, 1.0, 3.0, 10.0)
@@ -35,9 +36,9 @@ class BenchmarkPlan:
 
     def __post_init__(self) -> None:
         if not self.durations_s or min(self.durations_s) <= 0:
-            raise UsageError("clip lengths are positive seconds, one or more")
+            raise UsageError("clip lengths must be positive seconds, one or more")
         if self.runs < 1 or self.cold_starts < 1:
-            raise UsageError("runs and cold starts are at least 1")
+            raise UsageError("runs and cold starts must be at least 1")
 
     @property
     def steps(self) -> int:
@@ -46,7 +47,7 @@ class BenchmarkPlan:
 
     @property
     def load_arguments(self) -> dict[str, Any]:
-        """What ``wav2edge.load`` is called with."""
+        """The arguments of ``wav2edge.load``."""
         return {
             "bundle": str(self.bundle),
             "device": self.device,
@@ -58,7 +59,7 @@ class BenchmarkPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class LatencySample:
-    """All answers to clips of one length, timed in one process."""
+    """The timed runs of one clip length, in one process."""
 
     duration_s: float
     latencies_s: tuple[float, ...]
@@ -77,13 +78,13 @@ class LatencySample:
 
     @property
     def real_time_factor(self) -> float:
-        """Median latency for a second of audio."""
+        """Median latency per second of audio."""
         return self.median_s / self.duration_s
 
 
 @dataclass(frozen=True, kw_only=True)
 class BenchmarkReport:
-    """What was measured, and where."""
+    """The measurements and their environment."""
 
     variant: str
     device: str
@@ -94,7 +95,7 @@ class BenchmarkReport:
 
     @property
     def load_s(self) -> float:
-        """Median time of ``import wav2edge`` and ``wav2edge.load`` in a fresh process."""
+        """Median time of ``wav2edge.load`` in a fresh process, the import of ONNX Runtime included."""
         return float(np.median([sample.load_s for sample in self.samples]))
 
     @property
@@ -116,20 +117,22 @@ class BenchmarkReport:
         return {**asdict(self), "samples": summaries, "load_s": self.load_s, "cold_start_s": self.cold_start_s}
 
     def table(self) -> str:
-        """The summary as a Markdown table, which a terminal reads as well."""
-        lines = [
-            f"variant {self.variant} on {self.device}, {self.environment['processor']}",
-            "",
-            "| clip s | median ms | p95 ms | real-time factor | peak memory MB |",
-            "|-------:|----------:|-------:|-----------------:|---------------:|",
-        ]
-        lines += [
-            f"| {sample.duration_s:6g} | {sample.median_s * 1e3:9.2f} | {sample.p95_s * 1e3:6.2f}"
-            f" | {sample.real_time_factor:16.4f} | {sample.peak_memory_bytes / 1e6:14.0f} |"
+        """The summary as a Markdown table."""
+        rows = [
+            [
+                f"{sample.duration_s:g}",
+                f"{sample.median_s * 1e3:.2f}",
+                f"{sample.p95_s * 1e3:.2f}",
+                f"{sample.real_time_factor:.4f}",
+                f"{sample.peak_memory_bytes / 1e6:.0f}",
+            ]
             for sample in self.samples
         ]
-        lines += ["", f"load {self.load_s:.3f} s, cold start of the whole command {self.cold_start_s:.3f} s"]
-        return "\n".join(lines)
+        return (
+            f"variant {self.variant} on {self.device}, {self.environment['processor']}\n\n"
+            f"{markdown_table(('clip s', 'median ms', 'p95 ms', 'real-time factor', 'peak memory MB'), rows)}\n\n"
+            f"load {self.load_s:.3f} s, cold start of the whole command {self.cold_start_s:.3f} s"
+        )
 
 
 def benchmark(plan: BenchmarkPlan, *, advance: Callable[[], None] = lambda: None) -> BenchmarkReport:
@@ -172,7 +175,7 @@ def _cold_starts(plan: BenchmarkPlan, advance: Callable[[], None]) -> tuple[floa
     times_s = []
     with tempfile.TemporaryDirectory() as folder:
         clip = str(Path(folder) / "clip.wav")
-        soundfile.write(clip, synthetic_clip(1.0), SAMPLE_RATE_HZ)
+        soundfile.write(clip, voiced(SAMPLE_RATE_HZ), SAMPLE_RATE_HZ)
         for _ in range(plan.cold_starts):
             started_s = time.perf_counter()
             _python("-m", "wav2edge", "run", str(plan.bundle), clip, *options)
@@ -185,5 +188,5 @@ def _python(*arguments: str) -> str:
     finished = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False)
     if finished.returncode:
         reason = finished.stderr.strip().splitlines()
-        raise Wav2EdgeError(f"a process of the benchmark failed: {reason[-1] if reason else 'no message'}")
+        raise BenchmarkError(f"a process of the benchmark failed: {reason[-1] if reason else 'no message'}")
     return finished.stdout

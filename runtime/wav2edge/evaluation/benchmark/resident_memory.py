@@ -1,4 +1,4 @@
-"""How much memory this process has, by what the system says of it."""
+"""Memory of this process, as the system reports it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ STATUS = Path("/proc/self/status")
 
 
 def resident_sizes() -> dict[str, int]:
-    """Linux's own names of sizes, such as ``VmRSS`` and ``RssAnon``, in bytes; empty on other systems."""
+    """Sizes in bytes by Linux's names, such as ``VmRSS`` and ``RssAnon``; empty on other systems."""
     try:
         fields = (line.split(":") for line in STATUS.read_text().splitlines())
     except OSError:
@@ -21,7 +21,7 @@ def resident_sizes() -> dict[str, int]:
 def peak_memory_bytes() -> int:
     """Largest resident size this process has had.
 
-    Linux hands the peak of the process that started this one down through ``getrusage``, so ``/proc`` is asked first.
+    Linux inherits the peak of the parent process in ``getrusage``, so ``/proc`` is asked first.
     """
     if (peak := resident_sizes().get("VmHWM")) is not None:
         return peak
