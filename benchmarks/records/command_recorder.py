@@ -94,7 +94,7 @@ def bundle_facts(bundle: Path) -> dict[str, Any]:
         "size_bytes": sizes,
         "int8_size_over_fp32": round(sizes["int8"] / sizes["fp32"], 4),
         "certificates": {
-            name: {"summary": each["summary"], "measured": each["measured"], "in_float": each["in_float"]}
+            name: {"summary": each["summary"], "measured": each["measured"], "in_float": each["kept_in_float"]}
             for name, each in certificates.items()
         },
     }

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 from wav2edge import __version__
 from wav2edge.bundle.folder import CERTIFICATE, GOLDEN, Bundle, sha256_of
 from wav2edge.bundle.manifest import MANIFEST, FileRecord, Manifest, Variant
 from wav2edge.errors import ParityError
+from wav2edge.evaluation.benchmark.environment import installed_versions
 from wav2edge.evaluation.parity.certificate import Certificate, certify
-from wav2edge.evaluation.parity.differences import Remembered
-from wav2edge.evaluation.parity.originals import Originals, ask_original
+from wav2edge.evaluation.parity.differences import CachedModel
+from wav2edge.evaluation.parity.original_record import OriginalRecord, record_original
 from wav2edge.evaluation.parity.padded_batch import padded_in_a_batch
-from wav2edge.evaluation.parity.signals import parity_grid
+from wav2edge.evaluation.parity.signals import synthetic_signals
 from wav2edge.inference.cpu import NATIVE, TARGETS, native_target
 from wav2edge.inference.engine import Engine
+from wav2edge.output.documents import write_json
 from wav2edge.output.progress import Progress
 from wav2edge_export.bundle.bundle_card import bundle_card
 from wav2edge_export.bundle.complexity import count_macs_per_s, count_parameters
@@ -85,7 +84,7 @@ def export_bundle(options: ExportOptions, *, say: Callable[[str], None] = lambda
             say(f"{kept.path} is exported as it is: {kept.reason}")
         bench = _Bench(
             checkpoint=checkpoint,
-            original=Remembered(Original(checkpoint).outputs),
+            original=CachedModel(Original(checkpoint).outputs),
             macs_per_s=count_macs_per_s(checkpoint.model),
             folder=folder,
             source=source,
@@ -137,7 +136,7 @@ class _Bench:
     """Where variants are made from the fp32 graph and held against the original."""
 
     checkpoint: Checkpoint
-    original: Remembered
+    original: CachedModel
     macs_per_s: int
     folder: Path
     source: Path
@@ -208,7 +207,7 @@ class _Bench:
     def _certify(
         self, precision: str, engine: Engine, parts: Mapping[str, Level], *, note: str | None = None
     ) -> Certificate:
-        grid = list(parity_grid(self.checkpoint.geometry))
+        grid = list(synthetic_signals(self.checkpoint.geometry))
         signals = f"{len(grid)} synthetic signals{', alone and padded in a batch,' if self.batched else ''}"
         self.say(f"certifying on {signals} and {len(self.judges.utterances)} clips")
         with Progress(f"certifying {precision}", 1 + len(self.judges.utterances)) as progress:
@@ -220,19 +219,19 @@ class _Bench:
                 padded=padded_in_a_batch(engine) if self.batched else None,
                 heads=self.checkpoint.heads,
                 geometry=self.checkpoint.geometry,
-                grid=grid,
+                signals=grid,
                 utterances=self.judges.utterances,
-                in_float=[part for part, level in parts.items() if level == "float"],
-                in_int8=[part for part, level in parts.items() if level == "int8"],
+                kept_in_float=[part for part, level in parts.items() if level == "float"],
+                kept_in_int8=[part for part, level in parts.items() if level == "int8"],
                 note=note,
                 advance=progress.advance,
             )
 
-    def originals(self) -> Originals:
+    def originals(self) -> OriginalRecord:
         """What a device needs to repeat the certificates; the original has answered all of it before."""
         heads, geometry = self.checkpoint.heads, self.checkpoint.geometry
-        return ask_original(
-            self.original, heads, geometry, grid=parity_grid(geometry), utterances=self.judges.utterances
+        return record_original(
+            self.original, heads, geometry, signals=synthetic_signals(geometry), utterances=self.judges.utterances
         )
 
     def draft(self, variants: Sequence[Variant]) -> Bundle:
@@ -247,7 +246,7 @@ class _Bench:
             files={variant.file: _record(self.folder / variant.file) for variant in variants},
             parameters=count_parameters(self.checkpoint.model),
             macs_per_s=self.macs_per_s,
-            made_with=_versions(),
+            made_with={"wav2edge": __version__, **installed_versions(MADE_WITH)},
         )
         return Bundle(folder=self.folder, manifest=manifest)
 
@@ -264,7 +263,7 @@ def _commit(
     checkpoint: Checkpoint,
     bundle: Bundle,
     passed: Sequence[_Made],
-    originals: Originals,
+    originals: OriginalRecord,
     license_name: str | None,
 ) -> None:
     """Write everything beside the graphs, and the manifest, which makes a bundle of it, last."""
@@ -276,8 +275,8 @@ def _commit(
     engines = {
         precision: Engine.from_bundle(bundle, variant=precision, verify=False) for precision in bundle.manifest.variants
     }
-    _write_json(folder / GOLDEN, golden_document(engines))
-    _write_json(folder / CERTIFICATE, {"variants": {each.precision: each.to_dict() for each in certificates}})
+    write_json(folder / GOLDEN, golden_document(engines))
+    write_json(folder / CERTIFICATE, {"variants": {each.precision: each.to_dict() for each in certificates}})
     originals.write(folder)
     report = None if checkpoint.folder is None else checkpoint.folder / "report.json"
     card = bundle_card(
@@ -294,17 +293,3 @@ def _commit(
 
 def _record(path: Path) -> FileRecord:
     return FileRecord(sha256=sha256_of(path), size_bytes=path.stat().st_size)
-
-
-def _write_json(path: Path, document: dict[str, Any]) -> None:
-    path.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-
-
-def _versions() -> dict[str, str]:
-    found = {"wav2edge": __version__}
-    for name in MADE_WITH:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found

@@ -10,7 +10,7 @@ from benchmarks.records.speed import precisions
 from benchmarks.records.speed.precisions import Form, alternated_s, forms, table
 from tests.runtime.tiny_bundle import write_bundle
 
-CERTIFICATE = {"measured": {"relative_error": 0.02}, "clips": None, "summary": "logits within 0.1", "in_float": []}
+CERTIFICATE = {"measured": {"relative_error": 0.02}, "clips": None, "summary": "logits within 0.1", "kept_in_float": []}
 
 
 @pytest.fixture

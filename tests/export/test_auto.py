@@ -13,7 +13,7 @@ from wav2edge.bundle.folder import CERTIFICATE, Bundle
 from wav2edge.cli import main
 from wav2edge.errors import DataError
 from wav2edge.evaluation.parity.budget import Budget
-from wav2edge.evaluation.parity.signals import parity_grid, voiced
+from wav2edge.evaluation.parity.signals import synthetic_signals, voiced
 from wav2edge.evaluation.verification import verify
 from wav2edge_export import exporting
 from wav2edge_export.bundle.evaluation_clips import Judges, choose_judges
@@ -43,7 +43,7 @@ def dataset(tmp_path):
 @pytest.fixture
 def hasty(monkeypatch):
     """A search that takes seconds: short signals, few clips."""
-    monkeypatch.setattr(exporting, "parity_grid", lambda geometry: parity_grid(geometry, longest_s=0.1))
+    monkeypatch.setattr(exporting, "synthetic_signals", lambda geometry: synthetic_signals(geometry, longest_s=0.1))
     monkeypatch.setattr(search, "MOST_CLIPS", 2)
     monkeypatch.setattr(search, "TIMED_S", 0.0)
 
@@ -84,7 +84,7 @@ def test_auto_writes_the_mixture_it_chose_with_its_certificate_and_the_frontier_
     assert bundle.manifest.files["onnx/model_auto.onnx"].size_bytes == chosen["size_bytes"]
     assert certificate["measured"] == chosen["measured"]
     assert certificate["clips"]["clips"] == 2
-    assert certificate["in_float"] == [name for name, level in chosen["levels"].items() if level == "float"]
+    assert certificate["kept_in_float"] == [name for name, level in chosen["levels"].items() if level == "float"]
     assert "layers compared on clips of the split validation; taken with --prefer small" in certificate["note"]
     assert [check.name for check in verify(bundle) if not check.passed] == []
     assert f"auto: comparing {len(chosen['levels'])} layers on 2 clips of the split validation" in talk

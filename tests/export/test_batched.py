@@ -15,7 +15,7 @@ from wav2edge.bundle.folder import CERTIFICATE
 from wav2edge.cli import main
 from wav2edge.evaluation.parity.certificate import PADDED
 from wav2edge.evaluation.parity.repetition import plan_repetition
-from wav2edge.evaluation.parity.signals import parity_grid, voiced
+from wav2edge.evaluation.parity.signals import synthetic_signals, voiced
 from wav2edge.evaluation.verification import verify
 from wav2edge.inference.batching import pad_together
 from wav2edge.inference.cpu import TARGETS
@@ -99,9 +99,9 @@ def test_a_batched_export_is_fp32_and_says_so_in_its_manifest(exported):
 
 def test_its_certificate_holds_every_signal_alone_and_padded(exported):
     certificate = json.loads((exported / CERTIFICATE).read_text())["variants"]["fp32"]
-    padded = [name for name in certificate["grid"] if name.endswith(PADDED)]
-    assert len(certificate["grid"]) == 2 * len(padded) >= 34
-    assert max(certificate["grid"][name]["absolute"] for name in padded) <= EXACT
+    padded = [name for name in certificate["signals"] if name.endswith(PADDED)]
+    assert len(certificate["signals"]) == 2 * len(padded) >= 34
+    assert max(certificate["signals"][name]["absolute_error"] for name in padded) <= EXACT
     assert certificate["clips"]["clips"] == 3
     assert certificate["clips"]["changed_transcripts"] == certificate["clips"]["changed_classes"] == 0
     assert certificate["passed"]
@@ -120,7 +120,7 @@ def test_it_verifies_and_answers_batches_of_clips_as_pytorch_answers_each(export
 
 
 def test_the_certificate_refuses_a_graph_that_lets_padding_through(checkpoints, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(exporting, "parity_grid", partial(parity_grid, longest_s=0.3))
+    monkeypatch.setattr(exporting, "synthetic_signals", partial(synthetic_signals, longest_s=0.3))
     monkeypatch.setattr("wav2edge_export.rewrite.feature_encoder.inside", lambda counts, length: counts[:, None] > -1)
     command = ["export", str(checkpoints("group-norm ctc")), "--output", str(tmp_path / "b"), "--batched"]
     assert main(command) == 1

@@ -25,9 +25,9 @@ from wav2edge.cli import main
 from wav2edge.errors import BundleError, ParityError, UsageError
 from wav2edge.evaluation.dataset import read_dataset
 from wav2edge.evaluation.parity.budget import Budget
-from wav2edge.evaluation.parity.originals import Originals
+from wav2edge.evaluation.parity.original_record import OriginalRecord
 from wav2edge.evaluation.parity.repetition import plan_repetition
-from wav2edge.evaluation.parity.signals import parity_grid, voiced
+from wav2edge.evaluation.parity.signals import synthetic_signals, voiced
 from wav2edge.evaluation.verification import verify
 from wav2edge.inference.cpu import TARGETS
 from wav2edge_export import exporting
@@ -58,7 +58,7 @@ def padded_batch(checkpoint, clips):
 def test_the_fp32_graph_of_every_kind_answers_like_pytorch_on_the_whole_grid(kind, bundles, checkpoints):
     certificate = json.loads((bundles(kind).folder / CERTIFICATE).read_text())["variants"]["fp32"]
     assert certificate["passed"]
-    assert len(certificate["grid"]) >= 17
+    assert len(certificate["signals"]) >= 17
     assert certificate["measured"]["absolute_error"] <= EXACT
 
 
@@ -235,8 +235,8 @@ def test_an_exported_certificate_repeats_without_pytorch_as_it_was_measured_with
     checks = {check.name: check for check in verify(bundle, repetition=repetition)}
     assert all(check.passed for check in checks.values())
     figures = checks["fp32 absolute error"].figures
-    assert 0 < figures["here"] <= figures["allowed"]
-    assert figures["here"] == pytest.approx(figures["there"], rel=0.2)
+    assert 0 < figures["measured"] <= figures["allowed"]
+    assert figures["measured"] == pytest.approx(figures["certified"], rel=0.2)
     assert (checks["fp32 clips"].figures["clips"], repetition.unknown) == (5, 1)
     assert checks["fp32 clips"].figures["wer"]["original"] > 0
 
@@ -244,13 +244,13 @@ def test_an_exported_certificate_repeats_without_pytorch_as_it_was_measured_with
 def test_the_recorded_outputs_are_those_of_pytorch_and_no_clip_is_stored(bundles, checkpoints):
     bundle = bundles("joint")
     reference = load_original(checkpoints("joint"))
-    recorded = Originals.read(bundle)
-    for case in parity_grid(bundle.manifest.geometry, longest_s=1.0):
-        outputs = recorded.cases[case.name].outputs
+    recorded = OriginalRecord.read(bundle)
+    for case in synthetic_signals(bundle.manifest.geometry, longest_s=1.0):
+        outputs = recorded.signals[case.name].outputs
         assert (outputs["logits"] == reference.outputs(case.samples)["logits"]).all()
         assert outputs["class_logits"].dtype == np.float32
-    assert len(recorded.cases) == 18
-    assert sum(outputs.nbytes for case in recorded.cases.values() for outputs in case.outputs.values()) < 100_000
+    assert len(recorded.signals) == 18
+    assert sum(outputs.nbytes for case in recorded.signals.values() for outputs in case.outputs.values()) < 100_000
 
 
 def test_a_flipped_bit_in_a_graph_is_noticed_at_load(bundles, tmp_path):
@@ -294,7 +294,7 @@ def test_wrong_options_are_refused_before_anything_is_loaded(changes, message, t
 
 
 def test_the_grid_of_a_certificate_holds_the_lengths_of_the_design(bundles):
-    lengths = {len(case.samples) for case in parity_grid(bundles("joint").manifest.geometry)}
+    lengths = {len(case.samples) for case in synthetic_signals(bundles("joint").manifest.geometry)}
     assert {400, 401, 719, 720, 16_000, 16_319, 480_000} <= lengths
 
 

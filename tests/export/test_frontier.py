@@ -92,7 +92,7 @@ def test_a_walk_over_many_steps_is_bounded_and_looks_closely_at_the_first_ones()
 
 
 def point(walk_from="int8", *, size=100, time=1.0, error=0.1, divergence=1.0, raised=0):
-    grid = {"silence": OutputDifference(absolute=error, relative=error, frame_agreement=1.0)}
+    grid = {"silence": OutputDifference(absolute_error=error, relative_error=error, frame_agreement=1.0)}
     return Point(
         walk=walk_from,
         raised=raised,
@@ -100,7 +100,7 @@ def point(walk_from="int8", *, size=100, time=1.0, error=0.1, divergence=1.0, ra
         divergence=divergence,
         size_bytes=size,
         relative_time=time,
-        certificate=Certificate(precision="auto", budget=Budget(relative_error=0.25), grid=grid),
+        certificate=Certificate(precision="auto", budget=Budget(relative_error=0.25), signals=grid),
     )
 
 

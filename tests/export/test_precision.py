@@ -13,7 +13,7 @@ from wav2edge.bundle.folder import CERTIFICATE
 from wav2edge.cli import main
 from wav2edge.errors import ParityError
 from wav2edge.evaluation.parity.budget import Budget
-from wav2edge.evaluation.parity.signals import parity_grid
+from wav2edge.evaluation.parity.signals import synthetic_signals
 from wav2edge.evaluation.verification import verify
 from wav2edge.inference.cpu import TARGETS, native_target
 from wav2edge_export.export_choices import PRECISIONS
@@ -197,7 +197,7 @@ def test_half_precision_is_within_a_hundredth_on_every_length_and_hard_signal(ki
     source = bundles(kind).folder / "onnx/model.onnx"
     convert_to_half(source, tmp_path / "fp16.onnx")
     exact, rounded = open_graph(source), open_graph(tmp_path / "fp16.onnx")
-    for case in parity_grid(bundles(kind).manifest.geometry, longest_s=10.0):
+    for case in synthetic_signals(bundles(kind).manifest.geometry, longest_s=10.0):
         answers = (graph.run(None, {"input_values": case.samples[None]}) for graph in (exact, rounded))
         for one, other in zip(*answers, strict=True):
             assert np.abs(one - other).max() < 0.01 * np.abs(one).max(), case.name
@@ -223,4 +223,4 @@ def test_an_export_raises_parts_until_the_budget_is_kept_and_the_certificate_nam
     talk = capsys.readouterr().err
     assert talk.index("making int4\n") < talk.index("making int4, / in int8") < talk.index("making int4, / in float")
     certificate = json.loads((output / CERTIFICATE).read_text())["variants"]["int4"]
-    assert (certificate["in_float"], certificate["in_int8"]) == (["/"], [])
+    assert (certificate["kept_in_float"], certificate["kept_in_int8"]) == (["/"], [])

@@ -17,7 +17,7 @@ import pytest
 
 import wav2edge
 from tests.runtime import tiny_bundle
-from wav2edge.evaluation.parity.signals import parity_grid
+from wav2edge.evaluation.parity.signals import synthetic_signals
 
 pytestmark = pytest.mark.slow
 
@@ -182,10 +182,10 @@ def test_a_bundle_is_verified_there(alone, bundle):
 
 def test_a_certificate_is_repeated_there_without_pytorch(alone, bundle, clip, tmp_path):
     folder = Path(shutil.copytree(bundle, tmp_path / "repeatable"))
-    signals = {case.name: case.samples for case in parity_grid(tiny_bundle.GEOMETRY, longest_s=1.0)}
+    signals = {case.name: case.samples for case in synthetic_signals(tiny_bundle.GEOMETRY, longest_s=1.0)}
     heard = wav2edge.load(bundle)(clip)
-    budget = {"relative_error": 0.25, "changed_answers": 1.0}
-    tiny_bundle.record_originals(folder, signals, {clip: (heard.text, heard.label)}, budget)
+    budget = {"relative_error": 0.25, "changed_results": 1.0}
+    tiny_bundle.record_original(folder, signals, {clip: (heard.text, heard.label)}, budget)
     data = clip.with_name("metadata.csv")
     data.write_text(f"file_name,transcription\n{clip.name},a b\n")
     verified = alone("verify", folder, "--repeat", "--data", data.parent)

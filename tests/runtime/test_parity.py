@@ -1,5 +1,6 @@
 """The verdict on a variant follows from what was measured, and from nothing else."""
 
+import dataclasses
 import hashlib
 import json
 
@@ -14,26 +15,26 @@ from wav2edge.bundle.heads import ClassificationHead, CtcHead, Heads
 from wav2edge.evaluation.dataset import Utterance
 from wav2edge.evaluation.intervals import paired_rate, share_interval
 from wav2edge.evaluation.parity.budget import Budget
-from wav2edge.evaluation.parity.certificate import certify
-from wav2edge.evaluation.parity.differences import Answer, Remembered, compare_outputs
-from wav2edge.evaluation.parity.originals import ask_original
-from wav2edge.evaluation.parity.signals import parity_grid, voiced
+from wav2edge.evaluation.parity.certificate import Certificate, certified_up_to_s, certify
+from wav2edge.evaluation.parity.differences import CachedModel, Prediction, compare_outputs
+from wav2edge.evaluation.parity.original_record import record_original
+from wav2edge.evaluation.parity.signals import synthetic_signals, voiced
 
 GEOMETRY = ConvGeometry.of((10, 3, 3, 3, 3, 2, 2), (5, 2, 2, 2, 2, 2, 2))
-DIGEST_OF_THE_GRID = "2b45f34e0e2a9f2c68643dad7b7e58c0452ad391b9dea976fc3fb07f814c2d27"
+DIGEST_OF_THE_SIGNALS = "2b45f34e0e2a9f2c68643dad7b7e58c0452ad391b9dea976fc3fb07f814c2d27"
 HEADS = Heads(
     ctc=CtcHead(output="logits", vocabulary=("a", "b", "|", "_"), blank_id=3),
     classification=ClassificationHead(output="class_logits", labels=("0", "1")),
 )
 
 
-def model(shift=0.0, heard=(0, 2, 1), best_class=0):
-    """A stand-in for a network: it hears the same tokens in every clip, with its logits moved by ``shift``."""
+def model(shift=0.0, tokens=(0, 2, 1), best_class=0):
+    """A stand-in for a network: the same tokens for every clip, the logits moved by ``shift``."""
 
     def outputs(samples):
         logits = np.full((GEOMETRY.frames(len(samples)), 4), -5.0) + shift
         logits[:, 3] = 0.0
-        for frame, token in enumerate(heard[: len(logits)]):
+        for frame, token in enumerate(tokens[: len(logits)]):
             logits[frame, token] = 5.0 + shift
         return {"logits": logits, "class_logits": np.eye(2)[best_class] + shift}
 
@@ -51,8 +52,8 @@ def utterances(tmp_path):
     return rows
 
 
-def judge(variant, budget, utterances=()):
-    grid = list(parity_grid(GEOMETRY, longest_s=1.0))
+def certificate_of(variant, budget, utterances=()):
+    signals = list(synthetic_signals(GEOMETRY, longest_s=1.0))
     return certify(
         "int8",
         budget,
@@ -60,52 +61,52 @@ def judge(variant, budget, utterances=()):
         variant=variant,
         heads=HEADS,
         geometry=GEOMETRY,
-        grid=grid,
+        signals=signals,
         utterances=utterances,
     )
 
 
-def test_the_grid_reaches_from_one_frame_to_half_a_minute_and_holds_the_hard_signals():
-    cases = {case.name: case.samples for case in parity_grid(GEOMETRY)}
-    lengths = {len(samples) for samples in cases.values()}
+def test_the_signals_are_one_frame_to_half_a_minute_long_and_include_the_hard_ones():
+    signals = {each.name: each.samples for each in synthetic_signals(GEOMETRY)}
+    lengths = {len(samples) for samples in signals.values()}
     assert {400, 401, 719, 720, 16_000, 480_000} <= lengths
-    assert not cases["silence"].any()
-    assert np.abs(cases["tiny amplitude"]).max() < 1e-3
-    assert np.mean(np.abs(cases["clipping"]) == 1.0) > 0.01
-    assert all(samples.dtype == np.float32 and np.isfinite(samples).all() for samples in cases.values())
+    assert not signals["silence"].any()
+    assert np.abs(signals["tiny amplitude"]).max() < 1e-3
+    assert np.mean(np.abs(signals["clipping"]) == 1.0) > 0.01
+    assert all(samples.dtype == np.float32 and np.isfinite(samples).all() for samples in signals.values())
 
 
 def test_the_signals_are_the_same_to_the_last_bit_on_every_processor_and_with_every_numpy():
-    digests = "".join(case.sha256 for case in parity_grid(GEOMETRY))
-    assert hashlib.sha256(digests.encode()).hexdigest() == DIGEST_OF_THE_GRID
+    digests = "".join(each.sha256 for each in synthetic_signals(GEOMETRY))
+    assert hashlib.sha256(digests.encode()).hexdigest() == DIGEST_OF_THE_SIGNALS
 
 
-def test_a_variant_that_answers_alike_passes_the_strictest_budget(utterances):
-    certificate = judge(model(), Budget(absolute_error=0.0, changed_answers=0.0, wer_increase=0.0), utterances)
+def test_a_variant_with_equal_outputs_passes_the_strictest_budget(utterances):
+    certificate = certificate_of(model(), Budget(absolute_error=0.0, changed_results=0.0, wer_increase=0.0), utterances)
     assert certificate.passed
     assert certificate.measured()["absolute_error"] == 0.0
 
 
-def test_an_error_of_the_logits_over_budget_is_refused_with_its_figure():
-    certificate = judge(model(shift=0.5), Budget(absolute_error=0.1))
+def test_a_logit_error_over_budget_is_refused_with_its_figure():
+    certificate = certificate_of(model(shift=0.5), Budget(absolute_error=0.1))
     assert not certificate.passed
     assert "absolute error 0.5, 0.1 allowed" in certificate.summary
 
 
 def test_logits_that_are_not_numbers_are_over_every_budget():
-    assert not judge(model(shift=float("nan")), Budget(absolute_error=1e9)).passed
+    assert not certificate_of(model(shift=float("nan")), Budget(absolute_error=1e9)).passed
 
 
-def test_outputs_of_another_shape_are_infinitely_far():
+def test_outputs_of_another_shape_have_an_infinite_error():
     assert compare_outputs(
         {"logits": np.zeros((3, 4)), "class_logits": np.zeros(2)},
         {"logits": np.zeros((2, 4)), "class_logits": np.zeros(2)},
         HEADS,
-    ).absolute == float("inf")
+    ).absolute_error == float("inf")
 
 
 def test_changed_transcripts_and_their_word_errors_are_counted_as_jiwer_counts_them(utterances):
-    certificate = judge(model(heard=(1, 2, 1)), Budget(wer_increase=0.0), utterances)
+    certificate = certificate_of(model(tokens=(1, 2, 1)), Budget(wer_increase=0.0), utterances)
     references = [row.transcription for row in utterances]
     assert certificate.clips.changed_transcripts == len(utterances)
     assert certificate.clips.changed_classes == 0
@@ -115,47 +116,47 @@ def test_changed_transcripts_and_their_word_errors_are_counted_as_jiwer_counts_t
 
 
 def test_changed_classes_cost_accuracy(utterances):
-    certificate = judge(model(best_class=1), Budget(accuracy_drop=0.005), utterances[:7])
+    certificate = certificate_of(model(best_class=1), Budget(accuracy_drop=0.005), utterances[:7])
     assert certificate.clips.changed_classes == 7
     assert (certificate.clips.accuracy.original, certificate.clips.accuracy.variant) == (4 / 7, 3 / 7)
     assert not certificate.passed
 
 
 @pytest.mark.parametrize(
-    ("lost", "forgiven", "passes"), [(0, 0, True), (1, 0, False), (1, 1, True), (2, 1, False), (2, 2, True)]
+    ("lost", "allowed_changes", "passes"), [(0, 0, True), (1, 0, False), (1, 1, True), (2, 1, False), (2, 2, True)]
 )
-def test_one_answer_of_few_clips_may_be_forgiven(lost, forgiven, passes):
-    budget = Budget(accuracy_drop=0.003, forgiven=forgiven)
+def test_a_change_of_one_clip_among_few_may_be_allowed(lost, allowed_changes, passes):
+    budget = Budget(accuracy_drop=0.003, allowed_changes=allowed_changes)
     violations = budget.violations({"accuracy_drop": lost / 240}, {"accuracy_drop": 1 / 240})
     assert (violations == []) == passes
 
 
-def test_among_many_clips_the_budget_is_what_counts_and_not_the_answers_forgiven():
-    budget = Budget(wer_increase=0.003, forgiven=1)
+def test_among_many_clips_the_bound_of_the_rate_is_what_counts():
+    budget = Budget(wer_increase=0.003, allowed_changes=1)
     assert budget.violations({"wer_increase": 0.003}, {"wer_increase": 1e-4}) == []
     assert budget.violations({"wer_increase": 0.0031}, {"wer_increase": 1e-4}) == ["wer increase 0.0031, 0.003 allowed"]
 
 
-def test_the_certificate_knows_what_one_word_and_one_clip_are_of_its_rates(utterances):
-    fair = Budget(wer_increase=0.0, accuracy_drop=0.0, forgiven=12)  # twelve clips, twenty-four words
-    assert judge(model(best_class=1), fair, utterances).passed
-    assert judge(model(heard=(1, 2, 1)), fair, utterances).passed
-    assert not judge(model(heard=(3, 2, 3)), fair, utterances).passed
-    summary = judge(model(heard=(1, 2, 1)), fair, utterances).summary
+def test_the_allowed_changes_are_counted_in_words_and_in_clips(utterances):
+    fair = Budget(wer_increase=0.0, accuracy_drop=0.0, allowed_changes=12)  # twelve clips, twenty-four words
+    assert certificate_of(model(best_class=1), fair, utterances).passed
+    assert certificate_of(model(tokens=(1, 2, 1)), fair, utterances).passed
+    assert not certificate_of(model(tokens=(3, 2, 3)), fair, utterances).passed
+    summary = certificate_of(model(tokens=(1, 2, 1)), fair, utterances).summary
     assert "WER 0.1667 -> 0.3333 (by -0.0833 to +0.4167 at 95 %)" in summary
 
 
-def test_a_clip_that_cannot_be_read_is_left_out_and_counted(utterances):
+def test_a_clip_that_cannot_be_read_is_counted_as_unreadable(utterances):
     utterances[0].path.write_bytes(b"")
-    clips = judge(model(), Budget(), utterances).clips
-    assert (clips.clips, clips.left_out) == (11, 1)
+    clips = certificate_of(model(), Budget(), utterances).clips
+    assert (clips.clips, clips.unreadable) == (11, 1)
 
 
 def test_the_written_certificate_is_strict_json_with_the_verdict(utterances):
-    written = json.loads(json.dumps(judge(model(shift=0.1), Budget(), utterances).to_dict(), allow_nan=False))
+    written = json.loads(json.dumps(certificate_of(model(shift=0.1), Budget(), utterances).to_dict(), allow_nan=False))
     assert written["passed"] is True
     assert written["clips"]["wer"]["difference"] == 0.0
-    assert written["grid"]["silence"]["absolute"] == pytest.approx(0.1)
+    assert written["signals"]["silence"]["absolute_error"] == pytest.approx(0.1)
 
 
 @pytest.mark.parametrize(("events", "trials"), [(0, 97), (1, 97), (5, 10), (300, 300)])
@@ -165,43 +166,45 @@ def test_the_interval_of_a_share_is_that_of_scipy(events, trials):
 
 
 def test_the_summary_and_the_written_certificate_show_the_intervals(utterances):
-    certificate = judge(model(heard=(1, 2, 1)), Budget(), utterances)
+    certificate = certificate_of(model(tokens=(1, 2, 1)), Budget(), utterances)
     low, high = certificate.clips.wer.interval
     assert f"WER 0.1667 -> 0.3333 (by {low:+.4f} to {high:+.4f} at 95 %)" in certificate.summary
     assert "12 of 12 transcripts changed (75.8% to 100.0% at 95 %)" in certificate.summary
     assert "0 of 12 classes changed (0.0% to 24.2% at 95 %)" in certificate.summary
     intervals = certificate.to_dict()["intervals"]
     assert intervals["wer_increase"] == [low, high]
-    assert intervals["changed_answers"][1] == 1.0
+    assert intervals["changed_results"][1] == 1.0
 
 
-def test_a_fall_of_accuracy_has_the_interval_of_a_fall(utterances):
-    certificate = judge(model(best_class=1), Budget(), utterances[:7])
+def test_a_drop_of_accuracy_has_the_interval_of_the_drop(utterances):
+    certificate = certificate_of(model(best_class=1), Budget(), utterances[:7])
     low, high = certificate.clips.accuracy.interval
     assert certificate.intervals()["accuracy_drop"] == (-high, -low)
     assert -high <= certificate.measured()["accuracy_drop"] <= -low
 
 
-def test_what_is_no_number_is_written_as_null():
-    written = judge(model(shift=float("nan")), Budget()).to_dict()
-    assert written["grid"]["silence"]["absolute"] is None
+def test_nan_is_written_as_null():
+    written = certificate_of(model(shift=float("nan")), Budget()).to_dict()
+    assert written["signals"]["silence"]["absolute_error"] is None
     json.dumps(written, allow_nan=False)
 
 
-def test_the_original_is_recorded_once_a_signal_and_once_a_clip(utterances):
+def test_the_original_is_recorded_once_per_signal_and_once_per_clip(utterances):
     utterances[0].path.write_bytes(b"")
-    originals = ask_original(model(), HEADS, GEOMETRY, grid=parity_grid(GEOMETRY, longest_s=1.0), utterances=utterances)
-    assert set(originals.clips.values()) == {Answer(text="a b", label="0")}
-    assert set(originals.clips) == {hashlib.sha256(row.path.read_bytes()).hexdigest() for row in utterances[1:]}
-    assert originals.cases["silence"].outputs["logits"].shape == (49, 4)
-    assert originals.cases["silence"].outputs["logits"].dtype == np.float32
+    record = record_original(
+        model(), HEADS, GEOMETRY, signals=synthetic_signals(GEOMETRY, longest_s=1.0), utterances=utterances
+    )
+    assert set(record.clips.values()) == {Prediction(text="a b", label="0")}
+    assert set(record.clips) == {hashlib.sha256(row.path.read_bytes()).hexdigest() for row in utterances[1:]}
+    assert record.signals["silence"].outputs["logits"].shape == (49, 4)
+    assert record.signals["silence"].outputs["logits"].dtype == np.float32
 
 
-def test_the_longest_signals_are_left_out_where_a_vocabulary_is_very_large(monkeypatch):
-    monkeypatch.setattr("wav2edge.evaluation.parity.originals.LARGEST_OUTPUTS_BYTES", 20_000)
-    cases = ask_original(model(), HEADS, GEOMETRY, grid=parity_grid(GEOMETRY), utterances=()).cases
-    assert {"400 samples", "white noise"} < set(cases)
-    assert "480000 samples" not in cases
+def test_the_longest_signals_are_not_recorded_for_a_very_large_vocabulary(monkeypatch):
+    monkeypatch.setattr("wav2edge.evaluation.parity.original_record.LARGEST_OUTPUTS_BYTES", 20_000)
+    recorded = record_original(model(), HEADS, GEOMETRY, signals=synthetic_signals(GEOMETRY), utterances=()).signals
+    assert {"400 samples", "white noise"} < set(recorded)
+    assert "480000 samples" not in recorded
 
 
 def test_the_interval_of_a_paired_difference_covers_as_often_as_it_says():
@@ -219,16 +222,37 @@ def test_an_interval_without_any_difference_has_no_width():
     assert (rate.original, rate.variant, rate.interval) == (0.5, 0.5, (0.0, 0.0))
 
 
-def test_the_original_answers_each_input_once_however_many_variants_are_held_against_it():
-    asked = []
+def test_a_cached_model_computes_each_input_once():
+    lengths = []
 
     def original(samples):
-        asked.append(len(samples))
+        lengths.append(len(samples))
         return {"logits": samples * 2}
 
-    remembered = Remembered(original)
+    cached = CachedModel(original)
     one, other = voiced(500, seed=1), voiced(500, seed=2)
     for _ in range(3):
-        assert (remembered(one)["logits"] == one * 2).all()
-        assert (remembered(other)["logits"] == other * 2).all()
-    assert asked == [500, 500]
+        assert (cached(one)["logits"] == one * 2).all()
+        assert (cached(other)["logits"] == other * 2).all()
+    assert lengths == [500, 500]
+
+
+def test_a_certificate_covers_audio_up_to_its_longest_signal_or_clip(utterances):
+    signals_only = certificate_of(model(), Budget())
+    assert signals_only.certified_up_to_s == signals_only.longest_signal_s == 16_319 / 16_000
+    assert "on signals of up to 1.01994 s" in signals_only.summary
+    soundfile.write(utterances[3].path, voiced(40_000), 16_000)
+    with_clips = certificate_of(model(), Budget(), utterances)
+    assert with_clips.certified_up_to_s == with_clips.clips.longest_s == 2.5
+    written = with_clips.to_dict()
+    assert (written["certified_up_to_s"], written["clips"]["longest_s"]) == (2.5, 2.5)
+    assert written["longest_signal_s"] == 16_319 / 16_000
+
+
+def test_several_certificates_together_cover_what_each_of_them_covers(utterances):
+    short, long = (certificate_of(model(), Budget(), rows) for rows in ([], utterances))
+    long = dataclasses.replace(long, longest_signal_s=30.0)
+    empty = Certificate(precision="int8", budget=Budget(), signals={})
+    assert certified_up_to_s([long, short]) == short.certified_up_to_s
+    assert certified_up_to_s([long, empty]) is None
+    assert certified_up_to_s([]) is None

@@ -12,7 +12,7 @@ from wav2edge.evaluation.verification import Check, verify
 
 @pytest.fixture
 def rewrite(own_bundle):
-    """Change a JSON file of the bundle, and the manifest with it: as its maker could have."""
+    """Change a JSON file of the bundle and list it again in the manifest, as an export would."""
 
     def change(name: str, edit) -> None:
         path = own_bundle / name
@@ -30,7 +30,7 @@ def failed(folder) -> dict[str, str]:
     return {check.name: check.detail for check in verify(Bundle.open(folder)) if not check.passed}
 
 
-def test_a_whole_bundle_passes_every_check(bundle):
+def test_an_intact_bundle_passes_every_check(bundle):
     checks = list(verify(Bundle.open(bundle), threads=1))
     assert [check.name for check in checks if not check.passed] == []
     assert [check.name for check in checks][-4:] == [
@@ -54,7 +54,7 @@ def test_a_flipped_bit_fails_its_file_and_no_graph_is_run(own_bundle):
 def test_an_unlisted_file_fails(own_bundle):
     (own_bundle / "onnx/other.onnx").touch()
     assert failed(own_bundle) == {
-        "onnx/other.onnx": "not in the manifest; take it out, or export the bundle again",
+        "onnx/other.onnx": "not in the manifest; remove it, or export the bundle again",
     }
 
 

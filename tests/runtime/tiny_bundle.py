@@ -200,30 +200,34 @@ def golden(models: dict[str, onnx.ModelProto]) -> dict[str, object]:
     return {"rate_hz": 16_000, "pcm_int16": pcm.tolist(), "variants": variants}
 
 
-def answer_of(model: onnx.ModelProto, samples: np.ndarray) -> dict[str, np.ndarray]:
+def outputs_of(model: onnx.ModelProto, samples: np.ndarray) -> dict[str, np.ndarray]:
     """What ONNX Runtime by itself gives for one clip."""
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     found = session.run(None, {"input_values": samples[None]})
     return {output.name: value[0] for output, value in zip(session.get_outputs(), found, strict=True)}
 
 
-def record_originals(
+def record_original(
     folder: Path, signals: dict[str, np.ndarray], clips: dict[Path, tuple[str, str]], budget: dict[str, float]
 ) -> Path:
-    """Let a bundle say what its original, here the fp32 graph, answered to signals and clips."""
-    outputs = {name: answer_of(graph(), samples) for name, samples in signals.items()}
+    """Record in a bundle what its original, here the fp32 graph, gave for signals and clips."""
+    outputs = {name: outputs_of(graph(), samples) for name, samples in signals.items()}
     arrays = {f"{name}/{output}": value for name, found in outputs.items() for output, value in found.items()}
     np.savez_compressed(folder / "original.npz", **arrays)
     document = {
-        "cases": {name: {"sha256": hashlib.sha256(samples.tobytes()).hexdigest()} for name, samples in signals.items()},
+        "signals": {
+            name: {"sha256": hashlib.sha256(samples.tobytes()).hexdigest()} for name, samples in signals.items()
+        },
         "clips": {record(path).sha256: {"text": text, "label": label} for path, (text, label) in clips.items()},
     }
     (folder / "original.json").write_text(json.dumps(document))
     path = folder / "certificate.json"
     certificates = json.loads(path.read_text())
     for verdict in certificates["variants"].values():
-        grid = {name: {"absolute": 0.5, "relative": 0.25, "frame_agreement": 1.0} for name in signals}
-        verdict |= {"budget": budget, "grid": grid, "measured": {"relative_error": 0.25, "wer_increase": 0.0}}
+        differences = {
+            name: {"absolute_error": 0.5, "relative_error": 0.25, "frame_agreement": 1.0} for name in signals
+        }
+        verdict |= {"budget": budget, "signals": differences, "measured": {"relative_error": 0.25, "wer_increase": 0.0}}
     path.write_text(json.dumps(certificates))
     manifest = json.loads((folder / "manifest.json").read_text())
     for name in ("original.npz", "original.json", "certificate.json"):

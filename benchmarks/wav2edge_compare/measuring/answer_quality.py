@@ -163,13 +163,9 @@ def _errors(
 def _wer(results: Sequence[Answered]) -> PairedRate | None:
     said = [(clip.transcription.split(), pair) for clip, *pair in results if clip.transcription is not None]
     edits = [[edit_distance(words, (each.text or "").split()) for each in pair] for words, pair in said]
-    return _rate(edits, [len(words) for words, _ in said])
+    return paired_rate(edits, [len(words) for words, _ in said])
 
 
 def _accuracy(results: Sequence[Answered]) -> PairedRate | None:
     hits = [[each.label == clip.label for each in pair] for clip, *pair in results if clip.label is not None]
-    return _rate(hits, [1] * len(hits))
-
-
-def _rate(counts: Sequence[Sequence[int]], weights: Sequence[int]) -> PairedRate | None:
-    return paired_rate(np.asarray(counts, float), np.asarray(weights, float)) if weights else None
+    return paired_rate(hits, [1] * len(hits))

@@ -84,14 +84,14 @@ RECIPES = {
     "fp32": Recipe(
         suffix="",
         build=keep_fp32,
-        budget=Budget(absolute_error=1e-4, changed_answers=0.0),
+        budget=Budget(absolute_error=1e-4, changed_results=0.0),
         golden_tolerance=1e-3,
     ),
     "int8": Recipe(
         suffix="_quantized",
         base="int8",
         build=partial(_quantize, "int8"),
-        budget=Budget(relative_error=0.25, wer_increase=0.003, accuracy_drop=0.003, forgiven=1),
+        budget=Budget(relative_error=0.25, wer_increase=0.003, accuracy_drop=0.003, allowed_changes=1),
         golden_tolerance=0.1,
         attempts=({}, {ENCODER: "float"}),
     ),
@@ -101,14 +101,14 @@ RECIPES = {
         build=partial(_quantize, "int4"),
         # A guard against nonsense, clips are the judge: 0.08 for the trained model, but 0.53 for random weights of
         # XLSR-53's shape, at a clip of one frame.
-        budget=Budget(relative_error=0.75, wer_increase=0.003, accuracy_drop=0.003, forgiven=1),
+        budget=Budget(relative_error=0.75, wer_increase=0.003, accuracy_drop=0.003, allowed_changes=1),
         golden_tolerance=0.1,
         attempts=(ENDS, dict.fromkeys(ENDS, "float")),
     ),
     "fp16": Recipe(
         suffix="_fp16",
         build=make_half,
-        budget=Budget(relative_error=0.02, wer_increase=0.003, accuracy_drop=0.003, forgiven=1),
+        budget=Budget(relative_error=0.02, wer_increase=0.003, accuracy_drop=0.003, allowed_changes=1),
         golden_tolerance=0.02,
         note="its speed is for GPUs: on a CPU, ONNX Runtime computes its products in fp32",
     ),
@@ -116,7 +116,7 @@ RECIPES = {
         suffix="_auto",
         base="int8",
         build=None,
-        # No answer is forgiven: a search can always leave one more layer in floating point.
+        # No change is allowed: a search can always leave one more layer in floating point.
         budget=Budget(relative_error=0.25, wer_increase=0.003, accuracy_drop=0.003),
         golden_tolerance=0.1,
     ),

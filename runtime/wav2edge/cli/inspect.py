@@ -1,4 +1,4 @@
-"""``wav2edge inspect``: what a bundle is, without opening a graph."""
+"""``wav2edge inspect``: the description of a bundle, without opening a graph."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from wav2edge.cli.engine_options import tell_misfits
 from wav2edge.output.documents import strict_json
 
 SPEED_CLASSES = ((0.3e9, "tiny"), (2e9, "small"), (10e9, "medium"))
-"""Multiply-accumulates for a second of audio below which a model is called so; wav2vec2-base is medium."""
+"""Names of model sizes, each with its limit of multiply-accumulates per second of audio; wav2vec2-base is medium."""
 LARGEST_CLASS = "large"
+SHOWN = ("passed", "summary", "certified_up_to_s", "measured", "intervals")
+"""Keys of a certificate that are shown."""
 
 
 def speed_class(macs_per_s: int) -> str:
-    """A word for how heavy a model is."""
+    """The name of a model's size, by its multiply-accumulates per second of audio."""
     return next((name for limit, name in SPEED_CLASSES if macs_per_s < limit), LARGEST_CLASS)
 
 
@@ -46,15 +48,17 @@ def _describe(bundle: Bundle) -> dict[str, Any]:
             }
             for name, variant in manifest.variants.items()
         },
+        "certified_up_to_s": manifest.certified_up_to_s,
+        "manifest_sha256": bundle.manifest_sha256(),
         "made_with": dict(manifest.made_with),
     }
 
 
 def _verdict(certificate: dict[str, Any] | None) -> dict[str, Any] | None:
-    """What of a certificate is worth a look: the verdict, and the figures that a budget judges."""
+    """The verdict of a certificate, and the figures that a budget can bound."""
     if certificate is None:
         return None
-    return {name: certificate[name] for name in ("passed", "summary", "measured", "intervals") if name in certificate}
+    return {name: certificate[name] for name in SHOWN if name in certificate}
 
 
 def _lines(facts: dict[str, Any]) -> list[str]:
@@ -64,12 +68,14 @@ def _lines(facts: dict[str, Any]) -> list[str]:
     lines = [
         f"name        {facts['name']}",
         f"model       {facts['model_type']}, {facts['parameters'] / 1e6:.2f} M parameters",
-        f"speed       {facts['macs_per_s'] / 1e9:.2f} GMAC for a second of audio ({facts['speed_class']})",
+        f"speed       {facts['macs_per_s'] / 1e9:.2f} GMAC per second of audio ({facts['speed_class']})",
         f"heads       {listed(facts['heads'])}",
         f"labels      {listed(facts['labels'])}",
         f"vocabulary  {listed(facts['vocabulary'])}",
-        f"frames      one each {facts['frame_ms']:g} ms; clips from {facts['shortest_clip_ms']:g} ms",
+        f"frames      one per {facts['frame_ms']:g} ms; clips from {facts['shortest_clip_ms']:g} ms",
     ]
+    if facts["certified_up_to_s"] is not None:
+        lines.append(f"certified   up to {facts['certified_up_to_s']:g} s of audio")
     for name, variant in facts["variants"].items():
         notes = f"  for {variant['target']}" if variant["target"] else ""
         notes += "  batched" if variant["batched"] else ""
@@ -77,6 +83,7 @@ def _lines(facts: dict[str, Any]) -> list[str]:
         lines.append(f"variant     {name:5} {variant['size_bytes'] / 1e6:8.2f} MB  {variant['file']}{notes}")
         if variant["certificate"] is not None:
             lines.append(f"            {name:5} certified: {variant['certificate']['summary']}")
+    lines.append(f"manifest    SHA-256 {facts['manifest_sha256']}")
     lines.append("made with   " + ", ".join(f"{name} {version}" for name, version in facts["made_with"].items()))
     return lines
 
@@ -96,7 +103,7 @@ def _run(options: Namespace) -> int:
 
 COMMAND = Command(
     name="inspect",
-    summary="say what a bundle is: heads, labels, size, weight",
+    summary="describe a bundle: heads, labels, size, certificates",
     add_arguments=_add_arguments,
     run=_run,
     examples="  wav2edge inspect bundle\n  wav2edge inspect bundle --json",

@@ -1,4 +1,4 @@
-"""``wav2edge verify``: hashes, golden outputs and certificates of a bundle, on the device it runs on."""
+"""``wav2edge verify``: digests, golden outputs and certificates of a bundle, on this device."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wav2edge.bundle.folder import Bundle
+from wav2edge.bundle.manifest import MANIFEST
 from wav2edge.cli.command import Command
 from wav2edge.cli.engine_options import tell_misfits
 from wav2edge.errors import BundleError, UsageError
@@ -25,26 +26,27 @@ if TYPE_CHECKING:
 def _add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("bundle", metavar="BUNDLE", help="folder that `wav2edge export` wrote")
     parser.add_argument("--device", choices=DEVICES, default="cpu", help="where to run (default: cpu)")
-    parser.add_argument("--threads", type=int, metavar="N", help="threads of one answer (default: physical cores)")
+    parser.add_argument("--threads", type=int, metavar="N", help="threads per call (default: physical cores)")
     parser.add_argument(
         "--repeat",
         action="store_true",
-        help="repeat the certificate here: every variant against what PyTorch answered to the synthetic signals",
+        help="repeat the certificate here: every variant against PyTorch's recorded outputs for the synthetic signals",
     )
     parser.add_argument(
-        "--data", type=Path, metavar="DATA", help="repeat WER and accuracy on the clips that the certificate knows"
+        "--data",
+        type=Path,
+        metavar="DATA",
+        help="repeat WER and accuracy on the clips that are in the certificate",
     )
-    parser.add_argument("--split", metavar="NAME", help="which rows of it (default: test, else validation, else all)")
+    parser.add_argument("--split", metavar="NAME", help="which rows of DATA (default: test, else validation, else all)")
     parser.add_argument("--json", action="store_true", help="print the checks as JSON")
 
 
 def _run(options: Namespace) -> int:
-    from wav2edge.evaluation.verification import (
-        verify,  # here, because no other verb needs it and each must start quickly
-    )
+    from wav2edge.evaluation.verification import verify  # here, so that other verbs start without it
 
     if options.split is not None and options.data is None:
-        raise UsageError("--split chooses rows of a data set; give it with --data")
+        raise UsageError("--split selects rows of a data set; give it with --data")
     bundle = Bundle.open(options.bundle)
     repetition = _repetition(bundle, options)
     manifest = bundle.manifest
@@ -59,7 +61,11 @@ def _run(options: Namespace) -> int:
                 advance=progress.advance,
             )
         )
-    print(strict_json([check.to_dict() for check in checks]) if options.json else _table(checks))
+    sha256 = bundle.manifest_sha256()
+    if options.json:
+        print(strict_json({"manifest_sha256": sha256, "checks": [check.to_dict() for check in checks]}))
+    else:
+        print(f"{_table(checks)}\n{MANIFEST} has the SHA-256 {sha256}")
     tell_misfits(manifest.variants.values(), options.device)
     failed = [_failure(check) for check in checks if not check.passed]
     if failed:
@@ -82,13 +88,13 @@ def _table(checks: Sequence[Check]) -> str:
 
 
 def _failure(check: Check) -> str:
-    """The check's name, and its figure where it has one."""
+    """The check's name, and its detail where it has figures."""
     return check.name if check.figures is None else f"{check.name} ({check.detail})"
 
 
 COMMAND = Command(
     name="verify",
-    summary="prove that a bundle is whole and answers here as it did where it was made",
+    summary="check that a bundle is intact and gives the outputs here that it gave at its export",
     add_arguments=_add_arguments,
     run=_run,
     examples="""\

@@ -1,4 +1,4 @@
-"""How sure a rate is that was counted over a few clips."""
+"""Confidence intervals of rates that are counted over a few clips."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 RESAMPLES = 2_000
 NORMAL_95 = 1.959964
-"""Standard deviations of a normal distribution to either side that hold 95 % of it."""
+"""Standard deviations to either side of the mean that hold 95 % of a normal distribution."""
 
 Interval = tuple[float, float]
 """Lower and upper end of the central 95 %."""
@@ -20,7 +20,7 @@ Interval = tuple[float, float]
 class PairedRate:
     """A rate of the original and of the variant over the same clips; ``total`` words or clips.
 
-    ``interval`` is the central 95 % of the difference, variant minus original, when the clips are drawn anew with
+    ``interval`` is the central 95 % of the difference, variant minus original, when the clips are resampled with
     replacement (Efron, "Bootstrap Methods", Annals of Statistics 7(1), 1979; the percentile interval).
     """
 
@@ -39,21 +39,24 @@ class PairedRate:
         return f"{self.original:.4f} -> {self.variant:.4f} (by {low:+.4f} to {high:+.4f} at 95 %)"
 
 
-def paired_rate(counts: npt.NDArray[np.floating], weights: npt.NDArray[np.floating], *, seed: int = 0) -> PairedRate:
-    """The rate of both and the interval of their difference.
+def paired_rate(counts: npt.ArrayLike, weights: npt.ArrayLike, *, seed: int = 0) -> PairedRate | None:
+    """The rate of both and the interval of their difference; None without any clip.
 
     Args:
         counts: ``[clips, 2]`` events of the original and of the variant.
-        weights: ``[clips]`` what the events are counted over: words, or 1 a clip.
+        weights: ``[clips]`` what the events are counted over: words, or 1 per clip.
         seed: of the resampling.
     """
-    total = max(1.0, float(weights.sum()))
-    chosen = np.random.default_rng(seed).integers(0, len(weights), (RESAMPLES, len(weights)))
-    differences = (counts[:, 1] - counts[:, 0])[chosen].sum(axis=1) / np.maximum(1.0, weights[chosen].sum(axis=1))
+    events, over = np.asarray(counts, np.float64), np.asarray(weights, np.float64)
+    if len(over) == 0:
+        return None
+    total = max(1.0, float(over.sum()))
+    drawn = np.random.default_rng(seed).integers(0, len(over), (RESAMPLES, len(over)))
+    differences = (events[:, 1] - events[:, 0])[drawn].sum(axis=1) / np.maximum(1.0, over[drawn].sum(axis=1))
     low, high = np.percentile(differences, [2.5, 97.5])
     return PairedRate(
-        original=float(counts[:, 0].sum() / total),
-        variant=float(counts[:, 1].sum() / total),
+        original=float(events[:, 0].sum() / total),
+        variant=float(events[:, 1].sum() / total),
         interval=(float(low), float(high)),
         total=total,
     )
@@ -62,7 +65,7 @@ def paired_rate(counts: npt.NDArray[np.floating], weights: npt.NDArray[np.floati
 def share_interval(events: int, trials: int) -> Interval:
     """The 95 % interval of a share (Wilson, Journal of the American Statistical Association 22(158), 1927).
 
-    A bootstrap of no events at all would claim to be sure of none; this says that 0 of 97 may be up to 3.8 %.
+    A bootstrap of no events at all has an interval without width; this one allows for up to 3.8 % after 0 of 97.
     """
     if trials == 0:
         return 0.0, 1.0

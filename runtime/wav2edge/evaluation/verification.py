@@ -1,4 +1,4 @@
-"""Does a bundle still answer, here, as it did where it was made: hashes, golden outputs, certificate."""
+"""Verification of a bundle on this device: digests, golden outputs, and certificates that can be repeated."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from wav2edge.bundle.folder import CERTIFICATE, GOLDEN, Bundle
 from wav2edge.errors import BundleError
-from wav2edge.evaluation.parity.budget import Budget, is_over
+from wav2edge.evaluation.parity.budget import Budget, exceeds
 from wav2edge.evaluation.parity.certificate import Certificate
 from wav2edge.evaluation.parity.repetition import Repetition
 from wav2edge.inference.engine import Engine
@@ -19,7 +19,7 @@ from wav2edge.output.documents import json_ready
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """One thing that was looked at; ``figures`` are JSON-ready, where there is more to it than a line can say."""
+    """One check and its outcome; ``figures`` are JSON-ready details that do not fit into a line."""
 
     name: str
     passed: bool
@@ -39,30 +39,30 @@ def verify(
     repetition: Repetition | None = None,
     advance: Callable[[], None] = lambda: None,
 ) -> Iterator[Check]:
-    """Look at every listed file, at every variant's certificate, and at its golden outputs on this device.
+    """Check every listed file, every variant's certificate, and its golden outputs on this device.
 
     Args:
-        bundle: what is looked at.
+        bundle: what is checked. No file lists the digest of its manifest; see ``Bundle.manifest_sha256``.
         device: where the graphs run.
-        threads: of one answer; the physical cores without a number.
-        repetition: what of the certificates is repeated with each variant.
-        advance: called after each listed file, and after each answer of the repetition.
+        threads: threads per call; the physical cores where None.
+        repetition: the part of the certificates that is repeated with each variant.
+        advance: called after each listed file, and after each signal and clip of the repetition.
     """
-    hashes = list(_hash_checks(bundle, advance))
-    yield from hashes
-    if not all(check.passed for check in hashes):
-        return  # what a damaged graph answers proves nothing
+    digests = list(_digest_checks(bundle, advance))
+    yield from digests
+    if not all(check.passed for check in digests):
+        return  # the outputs of a damaged graph mean nothing
     certificates = bundle.read_json(CERTIFICATE)["variants"]
     for name in bundle.manifest.variants:
         yield _certificate_check(name, certificates.get(name))
         engine = Engine.from_bundle(bundle, variant=name, device=device, threads=threads, verify=False)
-        yield golden_check(bundle, engine, name)
+        yield check_golden_outputs(bundle, engine, name)
         if repetition is not None and name in certificates:
             yield from _repeat(repetition, bundle, engine, name, certificates[name], advance)
 
 
-def golden_check(bundle: Bundle, engine: Engine, precision: str) -> Check:
-    """Run the golden input through an engine and compare with what its variant gave where it was made.
+def check_golden_outputs(bundle: Bundle, engine: Engine, precision: str) -> Check:
+    """Run the golden input through an engine and compare with the outputs that its variant gave at the export.
 
     The difference is the largest one over all outputs, relative to the largest expected magnitude.
     """
@@ -87,17 +87,17 @@ def _relative_error(found: Any, expected: Any) -> float:
     return float(np.abs(found - expected).max() / np.abs(expected).max())
 
 
-def _hash_checks(bundle: Bundle, advance: Callable[[], None]) -> Iterator[Check]:
+def _digest_checks(bundle: Bundle, advance: Callable[[], None]) -> Iterator[Check]:
     for name in bundle.manifest.files:
         try:
             bundle.check_hash(name)
         except BundleError as error:
             yield Check(name=name, passed=False, detail=str(error))
         else:
-            yield Check(name=name, passed=True, detail="SHA-256 as the manifest says")
+            yield Check(name=name, passed=True, detail="SHA-256 matches the manifest")
         advance()
     for name in bundle.unlisted_files():
-        yield Check(name=name, passed=False, detail="not in the manifest; take it out, or export the bundle again")
+        yield Check(name=name, passed=False, detail="not in the manifest; remove it, or export the bundle again")
 
 
 def _certificate_check(name: str, certificate: dict[str, Any] | None) -> Check:
@@ -111,27 +111,27 @@ def _repeat(
     bundle: Bundle,
     engine: Engine,
     precision: str,
-    there: Mapping[str, Any],
+    recorded: Mapping[str, Any],
     advance: Callable[[], None],
 ) -> Iterator[Check]:
-    """What the repeated certificate of one variant says, and each of its figures beside the recorded one."""
-    here = repetition.certify(engine, precision, _budget(bundle, there), advance=advance)
-    if here.grid:
+    """The repeated certificate of one variant, and each of its figures next to the recorded one."""
+    repeated = repetition.certify(engine, precision, _budget(bundle, recorded), advance=advance)
+    if repeated.signals:
         yield Check(
             name=f"{precision} signals",
             passed=True,
-            detail=f"{len(here.grid)} answered on {engine.device}",
-            figures={name: json_ready(asdict(difference)) for name, difference in here.grid.items()},
+            detail=f"{len(repeated.signals)} repeated on {engine.device}",
+            figures={name: json_ready(asdict(difference)) for name, difference in repeated.signals.items()},
         )
-    if here.clips is not None:
+    if repeated.clips is not None:
         yield Check(
             name=f"{precision} clips",
-            passed=here.clips.clips > 0,
-            detail=f"{here.clips.summary} ({here.clips.left_out} could not be read,"
-            f" {repetition.unknown} more are not known to the certificate)",
-            figures=json_ready(asdict(here.clips)),
+            passed=repeated.clips.clips > 0,
+            detail=f"{repeated.clips.summary} ({repeated.clips.unreadable} could not be read,"
+            f" {repetition.unknown} more are not in the certificate)",
+            figures=json_ready(asdict(repeated.clips)),
         )
-    yield from _figures(here, there)
+    yield from _figures(repeated, recorded)
 
 
 def _budget(bundle: Bundle, certificate: Mapping[str, Any]) -> Budget:
@@ -144,34 +144,35 @@ def _budget(bundle: Bundle, certificate: Mapping[str, Any]) -> Budget:
         ) from None
 
 
-def _figures(here: Certificate, there: Mapping[str, Any]) -> Iterator[Check]:
-    recorded = _recorded(there, here.grid)
-    for name, value in here.measured().items():
-        limit = here.allowed().get(name)
+def _figures(repeated: Certificate, recorded: Mapping[str, Any]) -> Iterator[Check]:
+    certified = _certified(recorded, repeated.signals)
+    for name, value in repeated.measured().items():
+        limit = repeated.allowed().get(name)
         figures = {
-            "here": value,
-            "here_interval": here.intervals().get(name),
-            "there": recorded.get(name),
-            "there_interval": there.get("intervals", {}).get(name),
+            "measured": value,
+            "measured_interval": repeated.intervals().get(name),
+            "certified": certified.get(name),
+            "certified_interval": recorded.get("intervals", {}).get(name),
             "allowed": limit,
         }
         yield Check(
-            name=f"{here.precision} {name.replace('_', ' ')}",
-            passed=limit is None or not is_over(value, limit),
-            detail=f"{_shown(figures, 'here')} here, {_shown(figures, 'there')} there,"
-            f" {'not judged' if limit is None else f'{limit:.3g} allowed'}",
+            name=f"{repeated.precision} {name.replace('_', ' ')}",
+            passed=limit is None or not exceeds(value, limit),
+            detail=f"{_shown(figures, 'measured')} measured, {_shown(figures, 'certified')} in the certificate,"
+            f" {'no limit' if limit is None else f'{limit:.3g} allowed'}",
             figures=json_ready(figures),
         )
 
 
-def _recorded(certificate: Mapping[str, Any], signals: Iterable[str]) -> dict[str, float]:
-    """The certificate's figures, those of the signals over the same signals as here."""
-    grid = [case for name in signals if (case := certificate["grid"].get(name)) and case["absolute"] is not None]
-    errors = {f"{kind}_error": max(case[kind] for case in grid) for kind in ("absolute", "relative") if grid}
+def _certified(certificate: Mapping[str, Any], signals: Iterable[str]) -> dict[str, float]:
+    """The certificate's figures; the errors over the signals that were repeated."""
+    recorded = [each for name in signals if (each := certificate["signals"].get(name))]
+    finite = [each for each in recorded if each["absolute_error"] is not None]
+    errors = {name: max(each[name] for each in finite) for name in ("absolute_error", "relative_error") if finite}
     return {**certificate["measured"], **errors}
 
 
-def _shown(figures: Mapping[str, Any], place: str) -> str:
-    value, interval = figures[place], figures[f"{place}_interval"]
+def _shown(figures: Mapping[str, Any], name: str) -> str:
+    value, interval = figures[name], figures[f"{name}_interval"]
     bounds = "" if interval is None else f" [{' to '.join(f'{end:.4f}' for end in interval)}]"
-    return "not measured" if value is None else f"{value:.4g}{bounds}"
+    return "none" if value is None else f"{value:.4g}{bounds}"

@@ -1,1 +1,1 @@
-"""Does a variant answer like the original: signals, comparison, budget and certificate, wherever it runs."""
+"""Agreement of a variant with the original: signals, differences, budget and certificate, on any device."""

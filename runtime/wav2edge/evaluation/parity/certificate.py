@@ -1,8 +1,8 @@
-"""The parity certificate: does a variant answer like the original, by how much not, and is that within its budget."""
+"""The parity certificate: the measured agreement of a variant with the original, and whether it is within budget."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -20,24 +20,26 @@ from wav2edge.evaluation.parity.differences import (
     Model,
     OutputDifference,
     compare_clip,
-    compare_on_grid,
+    compare_on_signals,
 )
-from wav2edge.evaluation.parity.signals import GridCase
+from wav2edge.evaluation.parity.signals import SyntheticSignal
 from wav2edge.output.documents import json_ready
 
 PADDED = ", padded in a batch"
-"""Added to the name of a signal that a batched variant answers beside a neighbour."""
+"""Suffix of a signal's name where a batched variant was given it together with a longer neighbour."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClipEvidence:
-    """What real clips showed. ``left_out`` could not be read.
+    """The agreement on real clips; ``longest_s`` is the duration of the longest of them.
 
-    ``frame_agreement`` and ``relative_error`` are None where only the original's answers are known.
+    ``unreadable`` clips are not among ``clips``. ``frame_agreement`` and ``relative_error`` are None where the
+    original's predictions are recorded and its outputs are not.
     """
 
     clips: int
-    left_out: int
+    unreadable: int
+    longest_s: float | None
     frame_agreement: float | None
     relative_error: float | None
     changed_transcripts: int
@@ -46,8 +48,8 @@ class ClipEvidence:
     accuracy: PairedRate | None
 
     @classmethod
-    def of(cls, comparisons: Sequence[ClipComparison], *, asked: int) -> ClipEvidence:
-        """Sum up the clips that could be answered, of those that were to be."""
+    def of(cls, comparisons: Sequence[ClipComparison], *, attempted: int) -> ClipEvidence:
+        """Summarise the comparisons of those clips that could be read, out of the ``attempted`` ones."""
         differences = [each.difference for each in comparisons if each.difference is not None]
         agreements = [each.frame_agreement for each in differences if each.frame_agreement is not None]
         transcribed = [
@@ -56,29 +58,30 @@ class ClipEvidence:
         labelled = [each.hits for each in comparisons if each.hits is not None]
         return cls(
             clips=len(comparisons),
-            left_out=asked - len(comparisons),
+            unreadable=attempted - len(comparisons),
+            longest_s=max((each.duration_s for each in comparisons), default=None),
             frame_agreement=float(np.mean(agreements)) if agreements else None,
-            relative_error=max((each.relative for each in differences), default=None),
+            relative_error=max((each.relative_error for each in differences), default=None),
             changed_transcripts=sum(each.transcript_changed for each in comparisons),
             changed_classes=sum(each.class_changed for each in comparisons),
-            wer=_rate([edits for edits, _ in transcribed], [words for _, words in transcribed]),
-            accuracy=_rate(labelled, [1] * len(labelled)),
+            wer=paired_rate([edits for edits, _ in transcribed], [words for _, words in transcribed]),
+            accuracy=paired_rate(labelled, [1] * len(labelled)),
         )
 
     @property
-    def most_changed(self) -> int:
+    def changed_results(self) -> int:
         """Changed transcripts or changed classes, whichever are more."""
         return max(self.changed_transcripts, self.changed_classes)
 
     @property
     def rates(self) -> dict[str, PairedRate]:
-        """The rates that could be counted, by what a person calls them."""
+        """The rates that the data set allows to count, by their usual names."""
         rates = {"WER": self.wer, "accuracy": self.accuracy}
         return {name: rate for name, rate in rates.items() if rate is not None}
 
     @property
     def summary(self) -> str:
-        """One line for a person, with 95 % intervals."""
+        """One line, with 95 % intervals."""
         changes = {"transcripts": self.changed_transcripts, "classes": self.changed_classes}
         parts = [
             f"{count} of {self.clips} {name} changed ({_percent(share_interval(count, self.clips))} at 95 %)"
@@ -91,15 +94,18 @@ class ClipEvidence:
 class Certificate:
     """The evidence for one variant, and the verdict.
 
-    ``in_float`` and ``in_int8`` are the parts that were left there; ``note`` says how a variant was chosen.
+    ``kept_in_float`` and ``kept_in_int8`` name the parts of the model that were not quantised further; ``note`` says
+    how a variant was chosen. ``signals`` holds the difference on each synthetic signal, by its name, and
+    ``longest_signal_s`` the duration of the longest of them.
     """
 
     precision: str
     budget: Budget
-    in_float: tuple[str, ...] = ()
-    in_int8: tuple[str, ...] = ()
+    kept_in_float: tuple[str, ...] = ()
+    kept_in_int8: tuple[str, ...] = ()
     note: str | None = None
-    grid: Mapping[str, OutputDifference]
+    signals: Mapping[str, OutputDifference]
+    longest_signal_s: float | None = None
     clips: ClipEvidence | None = None
     violations: tuple[str, ...] = field(init=False)
 
@@ -108,17 +114,23 @@ class Certificate:
 
     @property
     def passed(self) -> bool:
-        """Nothing is over budget."""
+        """Whether every figure is within budget."""
         return not self.violations
 
+    @property
+    def certified_up_to_s(self) -> float | None:
+        """Duration of the longest audio that was compared, signal or clip; None where nothing was."""
+        clips_s = None if self.clips is None else self.clips.longest_s
+        return max((each for each in (self.longest_signal_s, clips_s) if each is not None), default=None)
+
     def measured(self) -> dict[str, float]:
-        """The figures a budget judges, as far as they were measured."""
+        """The figures that a budget can bound, as far as they were measured."""
         figures: dict[str, float] = {}
-        if self.grid:
-            figures["absolute_error"] = max(case.absolute for case in self.grid.values())
-            figures["relative_error"] = max(case.relative for case in self.grid.values())
+        if self.signals:
+            figures["absolute_error"] = max(each.absolute_error for each in self.signals.values())
+            figures["relative_error"] = max(each.relative_error for each in self.signals.values())
         if self.clips is not None and self.clips.clips:
-            figures["changed_answers"] = self.clips.most_changed / self.clips.clips
+            figures["changed_results"] = self.clips.changed_results / self.clips.clips
             if self.clips.wer is not None:
                 figures["wer_increase"] = self.clips.wer.difference
             if self.clips.accuracy is not None:
@@ -126,19 +138,19 @@ class Certificate:
         return figures
 
     def allowed(self) -> dict[str, float]:
-        """What the judged ones of these figures may be at most, over as many words and clips as there were."""
+        """The upper bounds of these figures, given the number of words and clips."""
         return self.budget.allowed(self._steps())
 
     def _steps(self) -> dict[str, float]:
-        """What one word or one clip is of the rates that a budget judges."""
+        """How far one word or one clip moves each rate that a budget can bound."""
         rates = {} if self.clips is None else {"wer_increase": self.clips.wer, "accuracy_drop": self.clips.accuracy}
         return {name: 1 / rate.total for name, rate in rates.items() if rate is not None}
 
     def intervals(self) -> dict[str, Interval]:
-        """The 95 % intervals of the figures that were counted over clips."""
+        """The 95 % intervals of the figures that are counted over clips."""
         found: dict[str, Interval] = {}
         if self.clips is not None and self.clips.clips:
-            found["changed_answers"] = share_interval(self.clips.most_changed, self.clips.clips)
+            found["changed_results"] = share_interval(self.clips.changed_results, self.clips.clips)
             if self.clips.wer is not None:
                 found["wer_increase"] = self.clips.wer.interval
             if self.clips.accuracy is not None:
@@ -148,11 +160,12 @@ class Certificate:
 
     @property
     def summary(self) -> str:
-        """One line for a person, with 95 % intervals."""
+        """One line, with 95 % intervals."""
         figures, parts = self.measured(), []
-        if self.grid:
+        if self.signals:
             parts.append(
                 f"logits within {figures['absolute_error']:.2g} ({figures['relative_error']:.2%} of the largest)"
+                f"{'' if self.longest_signal_s is None else f' on signals of up to {self.longest_signal_s:g} s'}"
             )
         if self.clips is not None:
             parts.append(self.clips.summary)
@@ -166,6 +179,7 @@ class Certificate:
         written |= {
             "passed": self.passed,
             "summary": self.summary,
+            "certified_up_to_s": self.certified_up_to_s,
             "measured": self.measured(),
             "intervals": self.intervals(),
         }
@@ -185,42 +199,45 @@ def certify(
     padded: Model | None = None,
     heads: Heads,
     geometry: ConvGeometry,
-    grid: Sequence[GridCase],
+    signals: Sequence[SyntheticSignal],
     utterances: Sequence[Utterance] = (),
-    in_float: Sequence[str] = (),
-    in_int8: Sequence[str] = (),
+    kept_in_float: Sequence[str] = (),
+    kept_in_int8: Sequence[str] = (),
     note: str | None = None,
     advance: Callable[[], None] = lambda: None,
 ) -> Certificate:
-    """Hold a variant against the original on the grid and, where there are any, on real clips.
+    """Compare a variant with the original on synthetic signals and, where there are any, on real clips.
 
-    ``padded`` is a batched variant once more, with a neighbour beside each clip: it must answer the grid as well.
-    ``advance`` is called after the grid and after each clip.
+    ``padded`` runs a batched variant on each signal together with a longer neighbour, and must agree as well.
+    ``advance`` is called after the signals and after each clip.
     """
-    differences = compare_on_grid(original, variant, heads, grid)
+    differences = compare_on_signals(original, variant, heads, signals)
     if padded is not None:
-        beside = [replace(case, name=case.name + PADDED) for case in grid]
-        differences |= compare_on_grid(original, padded, heads, beside)
+        renamed = [replace(signal, name=signal.name + PADDED) for signal in signals]
+        differences |= compare_on_signals(original, padded, heads, renamed)
     advance()
     comparisons: list[ClipComparison] = []
     for row in utterances:
-        with suppress(AudioError):  # counted below; what cannot be read says nothing about parity
+        with suppress(AudioError):  # counted as unreadable
             comparisons.append(compare_clip(original, variant, heads, geometry, row))
         advance()
-    clips = ClipEvidence.of(comparisons, asked=len(utterances)) if utterances else None
     return Certificate(
         precision=precision,
         budget=budget,
-        in_float=tuple(in_float),
-        in_int8=tuple(in_int8),
+        kept_in_float=tuple(kept_in_float),
+        kept_in_int8=tuple(kept_in_int8),
         note=note,
-        grid=differences,
-        clips=clips,
+        signals=differences,
+        longest_signal_s=max((signal.duration_s for signal in signals), default=None),
+        clips=ClipEvidence.of(comparisons, attempted=len(utterances)) if utterances else None,
     )
 
 
-def _rate(counts: Sequence[tuple[float, float]], weights: Sequence[int]) -> PairedRate | None:
-    return paired_rate(np.asarray(counts, float), np.asarray(weights, float)) if weights else None
+def certified_up_to_s(certificates: Iterable[Certificate]) -> float | None:
+    """Duration of the longest audio that all the certificates of a bundle cover; None where one covers none."""
+    durations_s = [certificate.certified_up_to_s for certificate in certificates]
+    known_s = [each for each in durations_s if each is not None]
+    return min(known_s, default=None) if len(known_s) == len(durations_s) else None
 
 
 def _percent(interval: Interval) -> str:

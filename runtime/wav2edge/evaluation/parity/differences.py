@@ -1,4 +1,4 @@
-"""Original against variant: what differs on the grid and on real clips."""
+"""Original against variant: the differences on synthetic signals and on real clips."""
 
 from __future__ import annotations
 
@@ -14,50 +14,56 @@ from wav2edge.bundle.geometry import ConvGeometry
 from wav2edge.bundle.heads import Heads
 from wav2edge.decoding.interpretation import interpret
 from wav2edge.evaluation.dataset import Utterance
-from wav2edge.evaluation.parity.signals import GridCase
+from wav2edge.evaluation.parity.signals import SyntheticSignal
 from wav2edge.evaluation.wer import edit_distance
 from wav2edge.output.result import Result
 
 Outputs = Mapping[str, npt.NDArray[np.floating]]
 Model = Callable[[npt.NDArray[np.float32]], Outputs]
-"""Samples ``[samples] float32`` in, each head's output without its batch axis out."""
+"""From samples ``[samples] float32`` to each head's output, without its batch axis."""
 
 
-class Remembered:
-    """A model that computes the answer to each input once: every variant is held against the same original."""
+class CachedModel:
+    """A model that computes the outputs of each input once: every variant is compared with the same original."""
 
     def __init__(self, model: Model) -> None:
         self._model = model
-        self._answers: dict[bytes, Outputs] = {}
+        self._outputs: dict[bytes, Outputs] = {}
 
     def __call__(self, samples: npt.NDArray[np.float32]) -> Outputs:
-        """Samples ``[samples] float32`` in, each head's output without its batch axis out."""
+        """Each head's output for ``samples: [samples] float32``, without its batch axis."""
         key = hashlib.sha256(samples.tobytes()).digest()
-        if key not in self._answers:
-            self._answers[key] = self._model(samples)
-        return self._answers[key]
+        if key not in self._outputs:
+            self._outputs[key] = self._model(samples)
+        return self._outputs[key]
 
 
 @dataclass(frozen=True, kw_only=True)
 class OutputDifference:
-    """How far one variant's outputs are from the original's for one input."""
+    """Difference of one variant's outputs from the original's, for one input.
 
-    absolute: float
-    relative: float
+    ``absolute_error`` is the largest over all logits, ``relative_error`` the same in units of the largest logit of the
+    original's output, ``frame_agreement`` the share of frames with the same best token; None without a CTC head.
+    """
+
+    absolute_error: float
+    relative_error: float
     frame_agreement: float | None
 
 
 def compare_outputs(original: Outputs, variant: Outputs, heads: Heads) -> OutputDifference:
-    """Largest difference over all outputs; relative to the largest logit of the original's same output."""
+    """The largest difference over all outputs; infinite where shapes differ or the variant's output is not finite."""
     absolute, relative = 0.0, 0.0
     for name in heads.outputs:
-        # A number that is none compares as no difference at all: it must not come as far as the comparison.
+        # NaN compares as no difference at all: it must not reach the comparison.
         if original[name].shape != variant[name].shape or not np.isfinite(variant[name]).all():
-            return OutputDifference(absolute=float("inf"), relative=float("inf"), frame_agreement=0.0)
+            return OutputDifference(absolute_error=float("inf"), relative_error=float("inf"), frame_agreement=0.0)
         difference = float(np.abs(original[name] - variant[name]).max())
         absolute = max(absolute, difference)
         relative = max(relative, difference / max(1e-12, float(np.abs(original[name]).max())))
-    return OutputDifference(absolute=absolute, relative=relative, frame_agreement=_agreement(original, variant, heads))
+    return OutputDifference(
+        absolute_error=absolute, relative_error=relative, frame_agreement=_agreement(original, variant, heads)
+    )
 
 
 def _agreement(original: Outputs, variant: Outputs, heads: Heads) -> float | None:
@@ -67,34 +73,35 @@ def _agreement(original: Outputs, variant: Outputs, heads: Heads) -> float | Non
     return float(np.mean(original[name].argmax(-1) == variant[name].argmax(-1)))
 
 
-def compare_on_grid(
-    original: Model, variant: Model, heads: Heads, grid: Iterable[GridCase]
+def compare_on_signals(
+    original: Model, variant: Model, heads: Heads, signals: Iterable[SyntheticSignal]
 ) -> dict[str, OutputDifference]:
-    """The difference on each case, by the case's name."""
-    return {case.name: compare_outputs(original(case.samples), variant(case.samples), heads) for case in grid}
+    """The difference on each signal, by the signal's name."""
+    return {each.name: compare_outputs(original(each.samples), variant(each.samples), heads) for each in signals}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
-    """What a person gets to see of an answer; None without the head for it."""
+class Prediction:
+    """Transcript and predicted label of one clip; None without the head for it."""
 
     text: str | None
     label: str | None
 
     @classmethod
-    def of(cls, result: Result) -> Answer:
-        """The answer in a result."""
+    def of(cls, result: Result) -> Prediction:
+        """The prediction in a result."""
         return cls(text=result.text, label=result.label)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClipComparison:
-    """One real clip answered by both.
+    """One real clip recognised by both.
 
-    ``edits`` and ``hits`` are None where the data has no transcription or label, ``difference`` where only the
-    original's answer is known and not its outputs.
+    ``edits`` and ``hits`` (original, variant) are None where the data has no transcript or label, ``difference`` where
+    the original's prediction is recorded and its outputs are not.
     """
 
+    duration_s: float
     transcript_changed: bool
     class_changed: bool
     words: int | None
@@ -106,21 +113,27 @@ class ClipComparison:
 def compare_clip(
     original: Model, variant: Model, heads: Heads, geometry: ConvGeometry, row: Utterance
 ) -> ClipComparison:
-    """Answer one clip with both.
+    """Recognise one clip with both.
 
     Raises:
-        AudioError: the clip cannot be answered.
+        AudioError: the clip cannot be used.
     """
     clip = load_clip(row.path)
     outputs = original(clip.samples), variant(clip.samples)
-    first, second = (Answer.of(interpret(each, heads, geometry, duration_s=clip.duration_s)) for each in outputs)
-    return compare_answers(first, second, row, difference=compare_outputs(*outputs, heads))
+    first, second = (Prediction.of(interpret(each, heads, geometry, duration_s=clip.duration_s)) for each in outputs)
+    difference = compare_outputs(*outputs, heads)
+    return compare_predictions(first, second, row, duration_s=clip.duration_s, difference=difference)
 
 
-def compare_answers(
-    original: Answer, variant: Answer, row: Utterance, *, difference: OutputDifference | None = None
+def compare_predictions(
+    original: Prediction,
+    variant: Prediction,
+    row: Utterance,
+    *,
+    duration_s: float,
+    difference: OutputDifference | None = None,
 ) -> ClipComparison:
-    """Hold both answers to a clip against each other, and against what its row of the data set says."""
+    """Compare both predictions for a clip with each other and with its row of the data set."""
     words = edits = hits = None
     if row.transcription is not None and original.text is not None:
         reference = row.transcription.split()
@@ -128,6 +141,7 @@ def compare_answers(
     if row.label is not None and original.label is not None:
         hits = original.label == row.label, variant.label == row.label
     return ClipComparison(
+        duration_s=duration_s,
         transcript_changed=original.text != variant.text,
         class_changed=original.label != variant.label,
         words=words,
@@ -137,5 +151,5 @@ def compare_answers(
     )
 
 
-def _edits(reference: Sequence[str], heard: Answer) -> int:
-    return edit_distance(reference, (heard.text or "").split())
+def _edits(reference: Sequence[str], prediction: Prediction) -> int:
+    return edit_distance(reference, (prediction.text or "").split())

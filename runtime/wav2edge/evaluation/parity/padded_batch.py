@@ -1,4 +1,4 @@
-"""A batched variant at its worst: every clip is padded, beside a neighbour that is longer and louder."""
+"""A batched variant in its worst case: every clip is padded to a longer and louder neighbour."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LOUDER = 3.0
 
 
 def padded_in_a_batch(engine: Engine) -> Model:
-    """What an engine gives for a clip in a batch of two; without padding's influence that is its answer alone."""
+    """An engine's outputs for a clip in a batch of two; they equal those of the clip alone if padding has no effect."""
 
     def outputs(samples: npt.NDArray[np.float32]) -> Outputs:
         peak = max(0.1, float(np.abs(samples).max()))

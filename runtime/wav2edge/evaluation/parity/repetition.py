@@ -1,4 +1,4 @@
-"""The certificate repeated: an engine on this device against what the original answered where it was exported."""
+"""The certificate repeated: an engine on this device against the recorded outputs of the original."""
 
 from __future__ import annotations
 
@@ -14,98 +14,103 @@ from wav2edge.errors import AudioError, BundleError, DataError
 from wav2edge.evaluation.dataset import Utterance
 from wav2edge.evaluation.parity.budget import Budget
 from wav2edge.evaluation.parity.certificate import PADDED, Certificate, ClipEvidence
-from wav2edge.evaluation.parity.differences import Answer, Outputs, compare_answers, compare_outputs
-from wav2edge.evaluation.parity.originals import Originals, RecordedCase
+from wav2edge.evaluation.parity.differences import Outputs, Prediction, compare_outputs, compare_predictions
+from wav2edge.evaluation.parity.original_record import OriginalRecord, RecordedSignal
 from wav2edge.evaluation.parity.padded_batch import padded_in_a_batch
-from wav2edge.evaluation.parity.signals import FloatSamples, parity_grid
+from wav2edge.evaluation.parity.signals import SyntheticSignal, synthetic_signals
 from wav2edge.inference.engine import Engine
 
 
 @dataclass(frozen=True, kw_only=True)
-class Signal:
-    """A synthetic signal made here, ``samples: [samples] float32``, and what the original gave for it."""
-
-    name: str
-    samples: FloatSamples
-    outputs: Outputs
-
-
-@dataclass(frozen=True, kw_only=True)
 class Repetition:
-    """What is to be repeated with each variant; ``unknown`` clips of the data set are not in the certificate."""
+    """Signals with the original's outputs, and clips with the original's predictions.
 
-    signals: tuple[Signal, ...] = ()
-    clips: tuple[tuple[Utterance, Answer], ...] = ()
+    ``unknown`` counts the clips of the data set that are not in the certificate.
+    """
+
+    signals: tuple[tuple[SyntheticSignal, Outputs], ...] = ()
+    clips: tuple[tuple[Utterance, Prediction], ...] = ()
     unknown: int = 0
 
     @property
     def steps(self) -> int:
-        """Answers that one variant has to give."""
+        """Signals and clips per variant."""
         return len(self.signals) + len(self.clips)
 
     def certify(
         self, engine: Engine, precision: str, budget: Budget, *, advance: Callable[[], None] = lambda: None
     ) -> Certificate:
-        """Hold one variant against the original's answers; ``advance`` is called after each answer."""
+        """Compare one variant with the original's record; ``advance`` is called after each signal and clip."""
         models = {"": engine.outputs} | ({PADDED: padded_in_a_batch(engine)} if engine.batched else {})
-        grid = {}
-        for signal in self.signals:
-            for beside, model in models.items():
-                grid[signal.name + beside] = compare_outputs(signal.outputs, model(signal.samples), engine.heads)
+        differences = {}
+        for signal, outputs in self.signals:
+            for suffix, model in models.items():
+                differences[signal.name + suffix] = compare_outputs(outputs, model(signal.samples), engine.heads)
             advance()
         comparisons = []
         for row, original in self.clips:
-            with suppress(AudioError):  # counted as left out
-                comparisons.append(compare_answers(original, Answer.of(engine(row.path)), row))
+            with suppress(AudioError):  # counted as unreadable
+                found = engine(row.path)
+                variant = Prediction.of(found)
+                comparisons.append(compare_predictions(original, variant, row, duration_s=found.duration_s))
             advance()
-        clips = ClipEvidence.of(comparisons, asked=len(self.clips)) if self.clips else None
-        return Certificate(precision=precision, budget=budget, grid=grid, clips=clips)
+        return Certificate(
+            precision=precision,
+            budget=budget,
+            signals=differences,
+            longest_signal_s=max((signal.duration_s for signal, _ in self.signals), default=None),
+            clips=ClipEvidence.of(comparisons, attempted=len(self.clips)) if self.clips else None,
+        )
 
 
 def plan_repetition(bundle: Bundle, *, signals: bool, utterances: Sequence[Utterance] = ()) -> Repetition:
-    """Make the signals again, and find the clips that the original has answered.
+    """Generate the signals again, and find the clips that are in the certificate.
 
     Args:
         bundle: what is verified.
         signals: repeat the synthetic half of the certificate.
-        utterances: rows of a data set; those whose file the certificate knows are repeated.
+        utterances: rows of a data set; those whose file is in the certificate are repeated.
 
     Raises:
-        BundleError: the bundle does not hold what the original answered, or its signals cannot be made here.
-        DataError: the certificate knows none of the clips.
+        BundleError: the bundle has no record of the original, or its signals cannot be generated here.
+        DataError: none of the clips is in the certificate.
     """
-    originals = Originals.read(bundle)
-    clips = _known(utterances, originals.clips)
-    if utterances and not originals.clips:
-        raise BundleError(f"{bundle.folder}: its certificate was judged on no clips; export it again with --data")
+    record = OriginalRecord.read(bundle)
+    clips = _known(utterances, record.clips)
+    if utterances and not record.clips:
+        raise BundleError(f"{bundle.folder}: its certificate covers no clips; export it again with --data")
     if utterances and not clips:
         raise DataError(
-            f"{utterances[0].where}: the certificate knows none of these {len(utterances)} clips;"
+            f"{utterances[0].where}: none of these {len(utterances)} clips is in the certificate;"
             " give the data set and the split that the bundle was exported with"
         )
     return Repetition(
-        signals=_signals(bundle.manifest.geometry, originals.cases) if signals else (),
+        signals=_signals(bundle.manifest.geometry, record.signals) if signals else (),
         clips=tuple(clips),
         unknown=len(utterances) - len(clips),
     )
 
 
-def _known(utterances: Sequence[Utterance], answers: Mapping[str, Answer]) -> list[tuple[Utterance, Answer]]:
+def _known(
+    utterances: Sequence[Utterance], predictions: Mapping[str, Prediction]
+) -> list[tuple[Utterance, Prediction]]:
     found = []
     for row in utterances:
-        with suppress(OSError):  # a file that cannot be read is not known either
-            original = answers.get(sha256_of(row.path))
+        with suppress(OSError):  # a file that cannot be read counts as unknown
+            original = predictions.get(sha256_of(row.path))
             if original is not None:
                 found.append((row, original))
     return found
 
 
-def _signals(geometry: ConvGeometry, recorded: Mapping[str, RecordedCase]) -> tuple[Signal, ...]:
-    made = {case.name: case for case in parity_grid(geometry)}
-    other = [name for name, case in recorded.items() if name not in made or made[name].sha256 != case.sha256]
+def _signals(
+    geometry: ConvGeometry, recorded: Mapping[str, RecordedSignal]
+) -> tuple[tuple[SyntheticSignal, Outputs], ...]:
+    made = {signal.name: signal for signal in synthetic_signals(geometry)}
+    other = [name for name, each in recorded.items() if name not in made or made[name].sha256 != each.sha256]
     if other:
         raise BundleError(
-            f"the signal {other[0]!r} is not the one that the original heard: another version of wav2edge made it,"
-            f" or numpy {np.__version__} counts otherwise; export the bundle again"
+            f"the signal {other[0]!r} differs from the one that the original was given: another version of wav2edge"
+            f" generated it, or numpy {np.__version__} computes differently; export the bundle again"
         )
-    return tuple(Signal(name=name, samples=made[name].samples, outputs=case.outputs) for name, case in recorded.items())
+    return tuple((made[name], each.outputs) for name, each in recorded.items())

@@ -1,8 +1,8 @@
-"""The synthetic half of the parity grid: lengths from one frame to half a minute, and signals that break things.
+"""The synthetic signals of a certificate: lengths from one frame to half a minute, and hard signals of one second.
 
-A device must hear what the original heard, to the last bit, or their answers could not be compared. Sines and normal
-numbers differ between processors and between versions of numpy, so everything up to the last division is done in whole
-numbers, and chance comes as the raw words of PCG64, whose stream numpy guarantees.
+A device must generate the signals that the original was given, to the last bit, or the outputs could not be compared.
+Sines and normal numbers differ between processors and between versions of numpy, so everything up to the last division
+is integer arithmetic, and the random numbers are the raw words of PCG64, a stream that numpy guarantees.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ Integers = npt.NDArray[np.int64]
 
 PHASE_BITS, SINE_BITS = 32, 12
 TURN = 1 << PHASE_BITS
-"""One turn of an oscillator."""
+"""One period of an oscillator."""
 PEAK = 32767
 SINE: Integers = np.round(PEAK * np.sin(2 * np.pi * np.arange(1 << SINE_BITS) / (1 << SINE_BITS))).astype(np.int64)
-"""One turn of a sine; the last bit of a processor's own sine does not survive the rounding."""
+"""One period of a sine; rounding removes the last bit, in which processors differ."""
 NOISE_DEVIATION = 37_837
 """Standard deviation of the sum of four uniform 16-bit numbers: 65,536 / sqrt(3)."""
 
@@ -32,11 +32,16 @@ LENGTHS_S = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 
 
 @dataclass(frozen=True, kw_only=True)
-class GridCase:
-    """``samples: [samples] float32`` at 16 kHz, and what they are called in the certificate."""
+class SyntheticSignal:
+    """``samples: [samples] float32`` at 16 kHz, and their name in the certificate."""
 
     name: str
     samples: FloatSamples
+
+    @property
+    def duration_s(self) -> float:
+        """Length in seconds."""
+        return len(self.samples) / SAMPLE_RATE_HZ
 
     @property
     def sha256(self) -> str:
@@ -45,7 +50,11 @@ class GridCase:
 
 
 def voiced(samples: int, *, seed: int = 0, amplitude: float = 0.3) -> FloatSamples:
-    """Speech-like sound: a gliding harmonic voice in syllable-long bursts, over faint noise."""
+    """A speech-like signal: a gliding harmonic voice in bursts of syllable length, over faint noise.
+
+    Returns:
+        ``[samples] float32`` with the peak ``amplitude``; the same on every machine.
+    """
     raw = np.random.PCG64(seed).random_raw(samples + 2)
     glide_start, burst_start = (raw[:2] % TURN).astype(np.int64)
     time = np.arange(samples, dtype=np.int64)
@@ -58,7 +67,7 @@ def voiced(samples: int, *, seed: int = 0, amplitude: float = 0.3) -> FloatSampl
 
 
 def _step(frequency_hz: float) -> int:
-    """What the phase of an oscillator gains with each sample."""
+    """Phase increment of an oscillator per sample."""
     return round(TURN * frequency_hz / SAMPLE_RATE_HZ)
 
 
@@ -67,19 +76,19 @@ def _sine(phase: Integers) -> Integers:
 
 
 def _noise(raw: npt.NDArray[np.uint64]) -> Integers:
-    """Nearly normal noise: the sum of the four quarters of each random word, less its mean."""
+    """Nearly normal noise: the sum of the four 16-bit quarters of each random word, minus its mean."""
     quarters = [(raw >> np.uint64(shift)) & np.uint64(0xFFFF) for shift in (0, 16, 32, 48)]
     return np.asarray(np.sum(quarters, axis=0), np.int64) - 2 * 0xFFFF
 
 
-def parity_grid(geometry: ConvGeometry, *, longest_s: float = LENGTHS_S[-1]) -> Iterator[GridCase]:
+def synthetic_signals(geometry: ConvGeometry, *, longest_s: float = LENGTHS_S[-1]) -> Iterator[SyntheticSignal]:
     """Lengths at the edges of a frame and up to ``longest_s``, then hard signals of one second."""
     field, hop = geometry.receptive_field, geometry.hop
     edges = (field, field + 1, field + hop - 1, field + hop, SAMPLE_RATE_HZ + hop - 1)
     lengths = sorted({*edges, *(round(s * SAMPLE_RATE_HZ) for s in LENGTHS_S if s <= longest_s)})
     for samples in lengths:
         if samples >= field:
-            yield GridCase(name=f"{samples} samples", samples=voiced(samples, seed=samples))
+            yield SyntheticSignal(name=f"{samples} samples", samples=voiced(samples, seed=samples))
     second = voiced(SAMPLE_RATE_HZ, seed=1)
     noise = _noise(np.random.PCG64(2).random_raw(SAMPLE_RATE_HZ)) / NOISE_DEVIATION
     hard = {
@@ -91,4 +100,4 @@ def parity_grid(geometry: ConvGeometry, *, longest_s: float = LENGTHS_S[-1]) -> 
         "white noise": 0.1 * noise,
     }
     for name, signal in hard.items():
-        yield GridCase(name=name, samples=np.ascontiguousarray(signal, np.float32))
+        yield SyntheticSignal(name=name, samples=np.ascontiguousarray(signal, np.float32))
