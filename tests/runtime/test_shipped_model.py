@@ -27,6 +27,11 @@ def test_it_is_intact_and_agrees_with_the_original(capsys):
     assert "certificate" in capsys.readouterr().out
 
 
+def test_its_certificate_covers_none_of_the_clips_next_to_it_as_the_readme_says(capsys):
+    assert main(["verify", str(MODELS / "words"), "--data", str(MODELS / "clips")]) == 1
+    assert "none of these 12 clips is in the certificate" in capsys.readouterr().err
+
+
 def test_it_recognises_clips_of_unseen_voices(model):
     evaluation = evaluate(model, read_dataset(MODELS / "clips"))
     assert len(evaluation.results) == 12
