@@ -17,7 +17,7 @@ from wav2edge_train.training_options import TrainingOptions
 
 CorpusMaker = Callable[..., Path]
 OptionsMaker = Callable[..., TrainingOptions]
-SPELLED = [("train", "ab", "0"), ("train", "b a", "1"), ("validation", "ab", "0")]
+SPELLED = [(split, text, label) for split in ("train", "validation") for text, label in (("ab", "0"), ("b a", "1"))]
 
 
 def respell(folder: Path, **texts: str) -> Path:
@@ -75,7 +75,7 @@ def test_transcripts_are_lowercased_and_stripped_in_training_and_validation(
     assert corpus.targets.vocabulary is not None
     assert corpus.targets.vocabulary.tokens[:-2] == ("|", "a", "b")
     assert corpus.training.examples[1].token_ids == (2, 0, 1)
-    assert corpus.transcriptions == ("ab",)
+    assert corpus.transcriptions == ("ab", "b a")
 
 
 def test_upper_case_and_punctuation_in_the_vocabulary_are_remarked_on(
@@ -104,7 +104,8 @@ def test_the_normalisation_of_transcripts_is_in_the_report_and_in_the_card(
     folder = respell(make_corpus(SPELLED), ab="Ab")
     chosen = options(max_steps=1, lowercase=True)
     outcome = train(folder, tmp_path / "run", base=base, options=chosen, log=lambda line: None)
-    assert json.loads((outcome.folder / "report.json").read_text())["text_normalization"] == "lowercased"
+    report = json.loads((outcome.folder / "report.json").read_text())
+    assert report["text_normalization"] == {"lowercase": True, "strip_punctuation": False}
     card = (outcome.folder / "README.md").read_text()
     assert "- lowercase: True\n" in card
     assert "strip_punctuation" not in card

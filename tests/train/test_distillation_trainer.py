@@ -215,6 +215,7 @@ def test_a_dry_run_counts_the_weights_of_the_teacher(teacher_folder: Path, corpu
     assert together.memory_bytes - alone.memory_bytes == pytest.approx(4 * weights, rel=0.02)
 
 
+@pytest.mark.slow
 def test_a_student_is_compared_with_its_teacher_in_a_file_and_in_the_card(
     teacher_folder: Path, corpus: Path, options: OptionsMaker, tmp_path: Path
 ) -> None:
@@ -233,6 +234,7 @@ def test_a_student_is_compared_with_its_teacher_in_a_file_and_in_the_card(
         assert line in card
 
 
+@pytest.mark.slow
 def test_a_resumed_distillation_ends_with_the_weights_of_an_unbroken_one(
     teacher_folder: Path, corpus: Path, options: OptionsMaker, tmp_path: Path
 ) -> None:
@@ -253,6 +255,7 @@ def test_a_resumed_distillation_ends_with_the_weights_of_an_unbroken_one(
         assert torch.equal(found[name], weights), name
 
 
+@pytest.mark.slow
 def test_a_model_made_smaller_is_compared_with_its_base_if_it_has_the_same_heads(
     run: tuple[TrainingOutcome, list[str]], corpus: Path, options: OptionsMaker, tmp_path: Path
 ) -> None:

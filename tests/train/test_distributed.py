@@ -71,6 +71,7 @@ def together(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[li
     return ranks, finished.stdout, finished.stderr, folder / "run"
 
 
+@pytest.mark.slow
 def test_every_process_has_the_same_pretrained_features_and_figures(
     together: tuple[list[dict[str, Any]], str, str, Path],
 ) -> None:
@@ -81,6 +82,7 @@ def test_every_process_has_the_same_pretrained_features_and_figures(
     assert first["report"]["clips"] == 6
 
 
+@pytest.mark.slow
 def test_the_processes_share_the_clips_and_augment_them_anew_each_epoch(
     together: tuple[list[dict[str, Any]], str, str, Path],
 ) -> None:
@@ -92,6 +94,7 @@ def test_the_processes_share_the_clips_and_augment_them_anew_each_epoch(
         assert sorted(clips) == list(range(12))
 
 
+@pytest.mark.slow
 def test_only_the_first_process_logs_and_writes(together: tuple[list[dict[str, Any]], str, str, Path]) -> None:
     (first, _), out, err, folder = together
     assert json.loads(out) == first["report"] == json.loads((folder / "report.json").read_text())
@@ -101,6 +104,7 @@ def test_only_the_first_process_logs_and_writes(together: tuple[list[dict[str, A
     assert "- num_devices: 2" in (folder / "README.md").read_text()
 
 
+@pytest.mark.slow
 def test_processes_resume_together_to_the_same_weights(
     together: tuple[list[dict[str, Any]], str, str, Path], corpus: Path, tmp_path: Path
 ) -> None:

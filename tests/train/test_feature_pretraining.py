@@ -55,6 +55,7 @@ def test_spectra_are_those_of_transformers() -> None:
     np.testing.assert_allclose(ours, np.log(theirs.T / WINDOW + FLOOR), atol=1e-3)
 
 
+@pytest.mark.slow
 def test_frames_come_to_explain_spectra_and_only_the_feature_encoder_changes(base: BaseModel, targets: Targets) -> None:
     model, before = model_of(base, targets), model_of(base, targets).state_dict()
     untrained = pretrain_feature_encoder(model_of(base, targets), chirps(base), steps=1, seed=0)

@@ -12,6 +12,8 @@ from transformers import Wav2Vec2Config
 from wav2edge.errors import UsageError
 from wav2edge_train.data.clips import Targets
 from wav2edge_train.data.vocabulary import make_feature_extractor
+from wav2edge_train.loop import trainer
+from wav2edge_train.loop.saved_checkpoints import CHECKPOINTS, saved_checkpoints
 from wav2edge_train.model.base_model import BaseModel, build_model
 from wav2edge_train.model.freezing import Freezing, frozen_parts
 from wav2edge_train.training import train
@@ -56,20 +58,27 @@ def weights_after(corpus: Path, output: Path, base: BaseModel, chosen: TrainingO
 
 
 def test_each_part_is_unfrozen_at_its_update_and_not_before(
-    corpus: Path, two_layers: BaseModel, targets: Targets, options: OptionsMaker, tmp_path: Path
+    corpus: Path,
+    two_layers: BaseModel,
+    targets: Targets,
+    options: OptionsMaker,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    schedule = {
-        "freeze_feature_encoder": True,
-        "freeze_layers": 1,
-        "unfreeze_layers_after": 2,
-        "unfreeze_feature_encoder_after": 3,
-        "eval_steps": 1,
-        "keep": "last",
-    }
-    runs = [
-        weights_after(corpus, tmp_path / str(steps), two_layers, options(max_steps=steps, **schedule))
-        for steps in (1, 2, 3, 4)
-    ]
+    monkeypatch.setattr(trainer, "keep_only", lambda *_: None)  # the checkpoint of every update is looked at
+    chosen = options(
+        max_steps=4,
+        eval_steps=1,
+        keep="last",
+        freeze_feature_encoder=True,
+        freeze_layers=1,
+        unfreeze_layers_after=2,
+        unfreeze_feature_encoder_after=3,
+    )
+    weights_after(corpus, tmp_path / "run", two_layers, chosen)
+    saved = saved_checkpoints(tmp_path / "run" / CHECKPOINTS)
+    assert list(saved) == [1, 2, 3, 4]
+    runs = [load_file(folder / "model.safetensors") for folder in saved.values()]
 
     def moved(prefix: str) -> list[bool]:
         name = next(name for name in runs[0] if name.startswith(prefix) and name.endswith("weight"))
@@ -91,6 +100,7 @@ def test_a_part_that_stays_frozen_is_left_out_of_the_optimizer(
     assert any(name.startswith(LOWEST) for name in found)
 
 
+@pytest.mark.slow
 def test_gradient_checkpointing_changes_memory_and_not_the_weights(
     corpus: Path, two_layers: BaseModel, options: OptionsMaker, tmp_path: Path
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -98,6 +99,7 @@ def assert_same(found: TrainingOutcome, expected: TrainingOutcome) -> None:
         assert torch.equal(weights[name], values), name
 
 
+@pytest.mark.slow
 def test_a_run_killed_at_any_step_and_moved_ends_like_an_unbroken_one(
     corpus: Path, unbroken: TrainingOutcome, tmp_path: Path
 ) -> None:
@@ -109,6 +111,7 @@ def test_a_run_killed_at_any_step_and_moved_ends_like_an_unbroken_one(
     assert_same(resumed, unbroken)
 
 
+@pytest.mark.slow
 def test_an_incomplete_checkpoint_is_skipped(corpus: Path, unbroken: TrainingOutcome, tmp_path: Path) -> None:
     kill(corpus, tmp_path / "run", "_save_rng_state", 2)
     assert (tmp_path / "run" / CHECKPOINTS / "checkpoint-4" / "model.safetensors").is_file()
@@ -138,6 +141,7 @@ def test_a_finished_run_is_resumed_without_another_step(
     assert all(torch.equal(after[name], values) for name, values in before.items())
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_one_line_and_the_previous_checkpoint_stays(corpus: Path, tmp_path: Path) -> None:
     output = tmp_path / "run"
     words = ["train", str(corpus), "--preset", "tiny", "--output", str(output), "--max-steps", "2", "--eval-steps", "1"]
@@ -157,11 +161,17 @@ def test_only_the_last_and_the_best_checkpoint_are_kept(unbroken: TrainingOutcom
     assert all((folder / MARK).is_file() for folder in steps.values())
 
 
-@pytest.fixture
-def started(corpus: Path, tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def two_updates(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The output of a run of two updates."""
-    train(corpus, tmp_path / "run", base=thin_base(), options=quick_options(max_steps=2), log=lambda line: None)
-    return tmp_path / "run"
+    output = tmp_path_factory.mktemp("two_updates") / "run"
+    return train(corpus, output, base=thin_base(), options=quick_options(max_steps=2), log=lambda line: None).folder
+
+
+@pytest.fixture
+def started(two_updates: Path, tmp_path: Path) -> Path:
+    """A copy of it that a test may change."""
+    return Path(shutil.copytree(two_updates, tmp_path / "run"))
 
 
 def test_other_data_another_base_and_other_options_are_refused_by_name(

@@ -17,7 +17,7 @@ from wav2edge.evaluation.report import ClassificationReport, Report
 from wav2edge.evaluation.wer import WordErrors
 from wav2edge_train.reporting.card_metadata import license_of
 from wav2edge_train.reporting.charts import write_charts
-from wav2edge_train.reporting.training_card import Card, figure_lines, rounded, title, training_table
+from wav2edge_train.reporting.training_card import Card, card_figures, figure_lines, rounded, title, training_table
 from wav2edge_train.reporting.training_rows import TrainingRow, training_rows
 from wav2edge_train.training_options import TrainingOptions
 
@@ -188,10 +188,18 @@ def test_the_table_holds_what_transformers_would_put_there(rows: tuple[TrainingR
         leading = dict(
             zip(COLUMNS, (row.training_loss, round(row.epoch, 2), row.step, row.figures["loss"]), strict=False)
         )
-        return leading | {title(key): value for key, value in row.figures.items() if key != "loss"}
+        return leading | {title(key): value for key, value in card_figures(row.figures).items() if key != "loss"}
 
     theirs = make_markdown_table([line(row) for row in rows])
     assert cells(training_table(rows)) == cells(theirs)
+
+
+def test_the_confusion_matrix_has_the_reference_cards_key_and_form() -> None:
+    matrix = {"labels": ["0", "yes"], "counts": [[26, 0], [1, 14]]}
+    assert card_figures({"wer": 0.5, "confusion_matrix": matrix}) == {
+        "wer": 0.5,
+        "mtrix": [[0, "yes"], [0, 26, 0], ["yes", 1, 14]],
+    }
 
 
 @pytest.mark.parametrize(

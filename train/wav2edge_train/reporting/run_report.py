@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +39,8 @@ class TrainingOutcome:
 
     def document(self) -> dict[str, Any]:
         """The contents of ``report.json``."""
-        summary = self.text_normalization.summary
-        return self.report.to_dict() | ({"text_normalization": summary} if summary else {})
+        normalization = self.text_normalization
+        return self.report.to_dict() | ({"text_normalization": asdict(normalization)} if normalization.summary else {})
 
 
 def compare_sizes(

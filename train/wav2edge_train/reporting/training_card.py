@@ -140,9 +140,23 @@ def rounded(value: Any) -> str:
     return str(value)
 
 
+def card_figures(figures: Mapping[str, Any]) -> dict[str, Any]:
+    """The figures under the reference card's keys: its confusion matrix is ``mtrix``, with the labels inside.
+
+    Args:
+        figures: those of ``Report.metrics()``.
+    """
+    renamed = dict(figures)
+    matrix = renamed.pop("confusion_matrix", None)
+    if matrix is not None:
+        names = [int(label) if label.isdecimal() else label for label in matrix["labels"]]
+        renamed["mtrix"] = [names, *([name, *row] for name, row in zip(names, matrix["counts"], strict=True))]
+    return renamed
+
+
 def figure_lines(report: Report) -> str:
     """The report's figures, one per line."""
-    return _bullets({title(key): rounded(value) for key, value in report.metrics().items()})
+    return _bullets({title(key): rounded(value) for key, value in card_figures(report.metrics()).items()})
 
 
 def confusion_table(report: Report) -> str:
@@ -201,7 +215,7 @@ def training_table(rows: Sequence[TrainingRow]) -> str:
 
 
 def _cells(row: TrainingRow) -> dict[str, str]:
-    figures = dict(row.figures)
+    figures = card_figures(row.figures)
     loss = "No log" if row.training_loss is None else rounded(row.training_loss)
     leading = (loss, rounded(round(row.epoch, 2)), str(row.step), rounded(figures.pop("loss", "")))
     return dict(zip(LEADING_COLUMNS, leading, strict=True)) | {title(k): rounded(v) for k, v in figures.items()}
