@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +32,9 @@ SETTINGS = "run.json"
 CHANGEABLE = ("epochs", "max_steps", "patience", "precision", "gradient_checkpointing", "tensorboard")
 """Options that may change on resuming, since the checkpoint stays valid. Any other would be ignored silently, such as
 the learning rate, which is part of the optimizer's state, or would mix two runs."""
+
+LONGEST_VALUE = 60
+"""Characters of a setting that a message shows; a vocabulary can have thousands."""
 
 Settings = Mapping[str, Any]
 
@@ -136,7 +140,7 @@ def _difference(name: str, recorded: Settings, settings: Settings) -> str:
 
 
 def _shown(value: Any) -> str:
-    return "not set" if value is None else str(value)
+    return "not set" if value is None else textwrap.shorten(str(value), LONGEST_VALUE, placeholder="...")
 
 
 @contextmanager

@@ -23,6 +23,9 @@ from wav2edge_train.model.joint_model import Wav2Vec2ForJointCTC
 from wav2edge_train.model.shrinking import prune_feed_forward
 from wav2edge_train.training_options import TrainingOptions
 
+INCIDENTAL = ("_name_or_path", "transformers_version")
+"""Fields of a config that are not part of the architecture."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Run:
@@ -67,10 +70,10 @@ class Run:
     def settings(self) -> dict[str, Any]:
         """Everything that decides what the run learns, JSON-ready, by its name in messages."""
         targets = self.corpus.targets
-        config = json.dumps(self.base.config.to_diff_dict(), sort_keys=True, default=str)
+        fields = {name: value for name, value in self.base.config.to_diff_dict().items() if name not in INCIDENTAL}
         return {
-            "base": self.base.name,
-            "architecture": _digest([config.encode()]),
+            "base": self.base.title,
+            "architecture": _digest([json.dumps(fields, sort_keys=True, default=str).encode()]),
             "training clips": _clips(self.corpus.training),
             "validation clips": _clips(self.corpus.validation),
             "vocabulary": " ".join(targets.vocabulary.tokens) if targets.vocabulary else None,

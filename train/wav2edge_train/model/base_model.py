@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from transformers import AutoConfig, Wav2Vec2Config, Wav2Vec2FeatureExtractor
 
@@ -32,6 +33,11 @@ class BaseModel:
     extractor: Wav2Vec2FeatureExtractor
     weights: str | None = None
     heads: TrainedHeads = field(default_factory=TrainedHeads)
+
+    @property
+    def title(self) -> str:
+        """The name of the preset or on the Hub, or that of a folder without the path to it."""
+        return Path(self.name).resolve().name if Path(self.name).is_dir() else self.name
 
     @property
     def geometry(self) -> ConvGeometry:

@@ -81,7 +81,7 @@ def write_report_and_card(outcome: TrainingOutcome, run: Run, data: str) -> None
     base = run.base
     card = Card(
         name=outcome.folder.resolve().name,
-        base=Path(base.name).resolve().name if Path(base.name).is_dir() else base.name,
+        base=base.title,
         pretrained=base.weights is not None,
         license_name=license_of(base.weights) if base.weights else None,
         data=data,
