@@ -84,16 +84,8 @@ def train(
         record_settings(output, settings)
 
     with quiet_transformers():
-        model = run.start_model()
-        metrics = ReportMetrics(run.corpus.targets, run.corpus.transcriptions)
-        arguments = training_arguments(output / CHECKPOINTS, base, run.corpus.targets, options, run.precision)
-        trainer = run.make_trainer(model, arguments)
-        trainer.compute_metrics = metrics
-        trainer.add_callback(ConsoleCallback(log, metrics))
-        trainer.add_callback(EarlyStopping(options.patience))
-        for message in mismatched_heads(base.name, base.heads, run.corpus.targets).values():
-            log(message)
-        log(run.summary(model))
+        trainer, metrics = set_up(output, run, log)
+        model = trainer.joint_model
         with threads_for(model):
             if base.weights is None and saved is None:
                 steps = options.feature_pretrain_steps
@@ -115,6 +107,22 @@ def prepare_run(
     set_seed(options.seed)
     corpus = prepare_corpus(data, base, options, log, teacher=distillation.teacher if distillation else None)
     return Run(base=base, corpus=corpus, options=options, precision=precision, distillation=distillation)
+
+
+def set_up(output: Path, run: Run, log: Log) -> tuple[JointTrainer, ReportMetrics]:
+    """Build the model and its Trainer, and what reports on them."""
+    model = run.start_model()
+    metrics = ReportMetrics(run.corpus.targets, run.corpus.transcriptions)
+    folder = output / CHECKPOINTS
+    arguments = training_arguments(folder, run.base, run.corpus.targets, run.options, run.precision)
+    trainer = run.make_trainer(model, arguments)
+    trainer.compute_metrics = metrics
+    trainer.add_callback(ConsoleCallback(log, metrics))
+    trainer.add_callback(EarlyStopping(run.options.patience))
+    for message in mismatched_heads(run.base.name, run.base.heads, run.corpus.targets).values():
+        log(message)
+    log(run.summary(model))
+    return trainer, metrics
 
 
 def conclude(output: Path, run: Run, trainer: JointTrainer, metrics: ReportMetrics) -> TrainingOutcome:
