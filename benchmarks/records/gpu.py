@@ -62,7 +62,7 @@ def trials(options: argparse.Namespace) -> Iterator[Trial]:
         "words-medium": ("--encoder-layers", "4"),
     }
     if options.rehearse:
-        medium = full_size = ("--preset", "tiny", "--hearing-steps", "2", *REHEARSED)
+        medium = full_size = ("--preset", "tiny", "--feature-pretrain-steps", "2", *REHEARSED)
         students = dict.fromkeys(students, ("--encoder-layers", "1", *REHEARSED))
     yield Trial(name="words-xlsr53", words=full_size, data=options.words)
     yield Trial(name="words-medium", words=medium, data=options.words)

@@ -35,11 +35,10 @@ from wav2edge_train.checkpoint.library_logging import quiet_transformers
 from wav2edge_train.data.clips import ClipDataset, Collator, Example, Targets
 from wav2edge_train.data.corpus import Corpus
 from wav2edge_train.data.vocabulary import Vocabulary, make_feature_extractor
-from wav2edge_train.loop.arguments import training_arguments, updates_only
-from wav2edge_train.loop.mixed_precision import resolve_precision
-from wav2edge_train.model.base_model import Base, build_model, preset_base
+from wav2edge_train.loop.arguments import resolve_precision, training_arguments, updates_only
+from wav2edge_train.loop.training_run import Run
+from wav2edge_train.model.base_model import BaseModel, build_model, preset_base_model
 from wav2edge_train.model.joint_model import Wav2Vec2ForJointCTC
-from wav2edge_train.training import make_trainer
 from wav2edge_train.training_options import TrainingOptions
 
 CLIP_S, BATCH_SIZE, CLIPS = 1.5, 8, 320
@@ -94,15 +93,15 @@ class Ticking(TrainerCallback):
         self._clock.tick(state.global_step)
 
 
-def base_of(shape: str) -> Base:
+def base_of(shape: str) -> BaseModel:
     """A base with random weights: XLSR-53's shape, or a preset."""
     if shape not in SHAPES:
-        return preset_base(shape)
+        return preset_base_model(shape)
     config = Wav2Vec2Config(**SHAPES[shape])
-    return Base(name=shape, config=config, extractor=make_feature_extractor(layer_norm=True))
+    return BaseModel(name=shape, config=config, extractor=make_feature_extractor(layer_norm=True))
 
 
-def made_up_corpus(base: Base) -> Corpus:
+def made_up_corpus(base: BaseModel) -> Corpus:
     """Noise of 1.5 s with answers."""
     rng = np.random.default_rng(0)
     samples = int(CLIP_S * SAMPLE_RATE_HZ)
@@ -119,18 +118,22 @@ def made_up_corpus(base: Base) -> Corpus:
     return Corpus(targets=TARGETS, training=dataset, validation=dataset, transcriptions=())
 
 
-def our_loop(model: Wav2Vec2ForJointCTC, base: Base, corpus: Corpus, options: TrainingOptions, clock: Clock) -> None:
+def our_loop(
+    model: Wav2Vec2ForJointCTC, base: BaseModel, corpus: Corpus, options: TrainingOptions, clock: Clock
+) -> None:
     """The Trainer of `wav2edge train`, which here neither evaluates nor saves."""
     with quiet_transformers(), TemporaryDirectory() as folder:
         arguments = training_arguments(
             Path(folder), base, corpus.targets, options, resolve_precision(options.precision)
         )
-        trainer = make_trainer(model, updates_only(arguments), base, corpus, options)
+        trainer = Run(base=base, corpus=corpus, options=options).make_trainer(model, updates_only(arguments))
         trainer.add_callback(Ticking(clock))
         trainer.train()
 
 
-def bare_loop(model: Wav2Vec2ForJointCTC, base: Base, corpus: Corpus, options: TrainingOptions, clock: Clock) -> None:
+def bare_loop(
+    model: Wav2Vec2ForJointCTC, base: BaseModel, corpus: Corpus, options: TrainingOptions, clock: Clock
+) -> None:
     """PyTorch and nothing else: the loop anybody would write first."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     dtypes = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -156,7 +159,7 @@ def bare_loop(model: Wav2Vec2ForJointCTC, base: Base, corpus: Corpus, options: T
 LOOPS: dict[str, Callable[..., None]] = {"wav2edge": our_loop, "pytorch": bare_loop}
 
 
-def _batches(corpus: Corpus, base: Base, device: str) -> Iterator[dict[str, torch.Tensor]]:
+def _batches(corpus: Corpus, base: BaseModel, device: str) -> Iterator[dict[str, torch.Tensor]]:
     loader = DataLoader(
         corpus.training,
         BATCH_SIZE,

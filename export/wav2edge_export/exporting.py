@@ -23,7 +23,6 @@ from wav2edge.inference.engine import Engine
 from wav2edge.output.documents import write_json
 from wav2edge.output.progress import Progress
 from wav2edge_export.bundle.bundle_card import bundle_card
-from wav2edge_export.bundle.complexity import count_macs_per_s, count_parameters
 from wav2edge_export.bundle.evaluation_clips import Judges, choose_judges
 from wav2edge_export.bundle.golden import golden_document
 from wav2edge_export.bundle.staging import staged_folder
@@ -34,6 +33,7 @@ from wav2edge_export.quantization.weight_matmuls import Level
 from wav2edge_export.rewrite.onnx_export import export_graph
 from wav2edge_train.checkpoint.loading import Checkpoint, load_checkpoint
 from wav2edge_train.checkpoint.original import Original
+from wav2edge_train.model.complexity import count_macs_per_s, count_parameters
 from wav2edge_train.reporting.card_metadata import license_of
 
 COPIED_FILES = (

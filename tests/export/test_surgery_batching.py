@@ -15,7 +15,7 @@ from tests.export.tiny_checkpoints import LAYER_NORM, SHAPE, sharpen
 from wav2edge.errors import CheckpointError
 from wav2edge_export.rewrite import PaddedBatchModel, operate
 from wav2edge_export.rewrite.feature_encoder import ChannelNorm
-from wav2edge_export.rewrite.padding import frame_counts, inside
+from wav2edge_train.model.frame_mask import frame_counts, inside
 from wav2edge_train.model.joint_model import Wav2Vec2ForJointCTC
 
 LENGTHS = (16_000, 400, 9_123, 719, 720, 12_345)

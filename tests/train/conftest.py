@@ -16,7 +16,7 @@ from transformers import Wav2Vec2Config
 
 from wav2edge_train.data.clips import Targets
 from wav2edge_train.data.vocabulary import Vocabulary, make_feature_extractor
-from wav2edge_train.model.base_model import Base
+from wav2edge_train.model.base_model import BaseModel
 from wav2edge_train.reporting import size_comparison
 from wav2edge_train.training import TrainingOutcome, train
 from wav2edge_train.training_options import TrainingOptions
@@ -115,19 +115,19 @@ def config() -> Callable[..., Wav2Vec2Config]:
 
 
 @pytest.fixture
-def base() -> Base:
+def base() -> BaseModel:
     """Somewhere to start training from."""
-    return Base(name="thin", config=small_config(), extractor=make_feature_extractor(layer_norm=True))
+    return BaseModel(name="thin", config=small_config(), extractor=make_feature_extractor(layer_norm=True))
 
 
 @pytest.fixture
 def targets() -> Targets:
-    """What the corpus teaches."""
+    """The vocabulary and labels of the corpus."""
     return Targets(vocabulary=Vocabulary(tokens=("|", "a", "b", "c", "[UNK]", "[PAD]")), labels=("0", "1"))
 
 
 def quick_options(**fields: object) -> TrainingOptions:
-    """A handful of updates."""
+    """Options for a handful of updates."""
     quick = {
         "max_steps": 4,
         "eval_steps": 2,
@@ -147,8 +147,8 @@ def options() -> Callable[..., TrainingOptions]:
 
 @pytest.fixture(scope="session")
 def run(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[TrainingOutcome, list[str]]:
-    """One finished run, and what it said."""
-    said: list[str] = []
-    base = Base(name="thin", config=small_config(), extractor=make_feature_extractor(layer_norm=True))
+    """One finished run, and its log."""
+    logged: list[str] = []
+    base = BaseModel(name="thin", config=small_config(), extractor=make_feature_extractor(layer_norm=True))
     folder = tmp_path_factory.mktemp("runs") / "whistles"
-    return train(corpus, folder, base=base, options=quick_options(), say=said.append), said
+    return train(corpus, folder, base=base, options=quick_options(), log=logged.append), logged

@@ -25,7 +25,7 @@ def test_speed_changes_pace_and_pitch_together(speed: float) -> None:
 
 
 @pytest.mark.parametrize("snr_db", [5.0, 20.0])
-def test_noise_is_as_loud_as_asked_for(snr_db: float) -> None:
+def test_noise_has_the_requested_level(snr_db: float) -> None:
     clip = np.random.default_rng(1).standard_normal(16_384).astype(np.float32)  # a whole number of FFT blocks
     noisy = Augmentation(snr_db=(snr_db, snr_db))(clip, np.random.default_rng(0))
     found_db = 10 * np.log10(np.sum(clip**2) / np.sum((noisy - clip) ** 2))

@@ -12,7 +12,9 @@ from transformers import Wav2Vec2Config
 from wav2edge.errors import UsageError
 from wav2edge_train.data.clips import Targets
 from wav2edge_train.data.vocabulary import make_feature_extractor
-from wav2edge_train.model.base_model import Base, build_model
+from wav2edge_train.loop import trainer
+from wav2edge_train.loop.saved_checkpoints import CHECKPOINTS, saved_checkpoints
+from wav2edge_train.model.base_model import BaseModel, build_model
 from wav2edge_train.model.freezing import Freezing, frozen_parts
 from wav2edge_train.training import train
 from wav2edge_train.training_options import TrainingOptions
@@ -24,16 +26,16 @@ BELOW = ("wav2vec2.feature_projection", "wav2vec2.encoder.pos_conv_embed")
 
 
 @pytest.fixture
-def two_layers(config: Callable[..., Wav2Vec2Config]) -> Base:
-    return Base(name="thin", config=config(num_hidden_layers=2), extractor=make_feature_extractor(layer_norm=True))
+def two_layers(config: Callable[..., Wav2Vec2Config]) -> BaseModel:
+    return BaseModel(name="thin", config=config(num_hidden_layers=2), extractor=make_feature_extractor(layer_norm=True))
 
 
 def trained(model: torch.nn.Module) -> set[str]:
     return {name for name, weights in model.named_parameters() if weights.requires_grad}
 
 
-def test_frozen_layers_take_all_that_feeds_them_with_them(
-    two_layers: Base, targets: Targets, options: OptionsMaker
+def test_freezing_layers_freezes_everything_below_them(
+    two_layers: BaseModel, targets: Targets, options: OptionsMaker
 ) -> None:
     model = build_model(two_layers, targets, options(freeze_feature_encoder=True, freeze_layers=1), shortest_frames=9)
     names = {name for name, _ in model.named_parameters()}
@@ -42,32 +44,41 @@ def test_frozen_layers_take_all_that_feeds_them_with_them(
     assert all(any(name.startswith(part) for name in frozen) for part in (CONVOLUTIONS, LOWEST, *BELOW))
 
 
-def test_more_layers_than_there_are_cannot_be_frozen(two_layers: Base, targets: Targets, options: OptionsMaker) -> None:
+def test_more_layers_than_the_model_has_cannot_be_frozen(
+    two_layers: BaseModel, targets: Targets, options: OptionsMaker
+) -> None:
     with pytest.raises(UsageError, match="freeze_layers is 3; the model has 2 layers"):
         build_model(two_layers, targets, options(freeze_layers=3), shortest_frames=9)
 
 
-def weights_after(corpus: Path, output: Path, base: Base, chosen: TrainingOptions) -> dict[str, torch.Tensor]:
-    outcome = train(corpus, output, base=base, options=chosen, say=lambda line: None)
+def weights_after(corpus: Path, output: Path, base: BaseModel, chosen: TrainingOptions) -> dict[str, torch.Tensor]:
+    outcome = train(corpus, output, base=base, options=chosen, log=lambda line: None)
     weights: dict[str, torch.Tensor] = load_file(outcome.folder / "model.safetensors")
     return weights
 
 
-def test_each_part_thaws_at_its_update_and_not_before(
-    corpus: Path, two_layers: Base, targets: Targets, options: OptionsMaker, tmp_path: Path
+def test_each_part_is_unfrozen_at_its_update_and_not_before(
+    corpus: Path,
+    two_layers: BaseModel,
+    targets: Targets,
+    options: OptionsMaker,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    schedule = {
-        "freeze_feature_encoder": True,
-        "freeze_layers": 1,
-        "unfreeze_layers_after": 2,
-        "unfreeze_feature_encoder_after": 3,
-        "eval_steps": 1,
-        "keep": "last",
-    }
-    runs = [
-        weights_after(corpus, tmp_path / str(steps), two_layers, options(max_steps=steps, **schedule))
-        for steps in (1, 2, 3, 4)
-    ]
+    monkeypatch.setattr(trainer, "keep_only", lambda *_: None)  # the checkpoint of every update is looked at
+    chosen = options(
+        max_steps=4,
+        eval_steps=1,
+        keep="last",
+        freeze_feature_encoder=True,
+        freeze_layers=1,
+        unfreeze_layers_after=2,
+        unfreeze_feature_encoder_after=3,
+    )
+    weights_after(corpus, tmp_path / "run", two_layers, chosen)
+    saved = saved_checkpoints(tmp_path / "run" / CHECKPOINTS)
+    assert list(saved) == [1, 2, 3, 4]
+    runs = [load_file(folder / "model.safetensors") for folder in saved.values()]
 
     def moved(prefix: str) -> list[bool]:
         name = next(name for name in runs[0] if name.startswith(prefix) and name.endswith("weight"))
@@ -78,7 +89,9 @@ def test_each_part_thaws_at_its_update_and_not_before(
     assert moved(CONVOLUTIONS) == [False, False, True]
 
 
-def test_what_never_thaws_stays_out_of_the_optimizer(two_layers: Base, targets: Targets, options: OptionsMaker) -> None:
+def test_a_part_that_stays_frozen_is_left_out_of_the_optimizer(
+    two_layers: BaseModel, targets: Targets, options: OptionsMaker
+) -> None:
     chosen = options(freeze_feature_encoder=True, freeze_layers=1, unfreeze_layers_after=2)
     model = build_model(two_layers, targets, chosen, shortest_frames=9)
     Freezing(frozen_parts(model, chosen))
@@ -87,8 +100,9 @@ def test_what_never_thaws_stays_out_of_the_optimizer(two_layers: Base, targets: 
     assert any(name.startswith(LOWEST) for name in found)
 
 
+@pytest.mark.slow
 def test_gradient_checkpointing_changes_memory_and_not_the_weights(
-    corpus: Path, two_layers: Base, options: OptionsMaker, tmp_path: Path
+    corpus: Path, two_layers: BaseModel, options: OptionsMaker, tmp_path: Path
 ) -> None:
     plain, recomputed = (
         weights_after(

@@ -8,7 +8,7 @@ from transformers.utils import hub
 from wav2edge.errors import CheckpointError, UsageError
 from wav2edge_train.data.clips import Targets
 from wav2edge_train.loop.arguments import training_arguments
-from wav2edge_train.model.base_model import Base, build_model, choose_base, preset_base
+from wav2edge_train.model.base_model import BaseModel, build_model, choose_base_model, preset_base_model
 from wav2edge_train.model.presets import PRESETS
 from wav2edge_train.training_options import TrainingOptions
 
@@ -20,7 +20,7 @@ def test_presets_are_small_and_nearly_all_their_weights_are_matrices(
     name: str, most_parameters: int, targets: Targets
 ) -> None:
     options = TrainingOptions.of(PRESETS[name].training)
-    model = build_model(preset_base(name), targets, options, shortest_frames=20)
+    model = build_model(preset_base_model(name), targets, options, shortest_frames=20)
     sizes = {key: weights.numel() for key, weights in model.named_parameters()}
     matrices = sum(weights.numel() for weights in model.parameters() if weights.dim() > 1)
     assert sum(sizes.values()) <= most_parameters
@@ -29,7 +29,7 @@ def test_presets_are_small_and_nearly_all_their_weights_are_matrices(
 
 @pytest.mark.parametrize("name", FROM_RANDOM_WEIGHTS)
 def test_presets_have_the_frames_of_wav2vec2_and_train_every_weight(name: str, targets: Targets) -> None:
-    base, options = preset_base(name), TrainingOptions.of(PRESETS[name].training)
+    base, options = preset_base_model(name), TrainingOptions.of(PRESETS[name].training)
     assert [base.geometry.frames(samples) for samples in (399, 400, 16_000)] == [0, 1, 49]
     model = build_model(base, targets, options, shortest_frames=20)
     assert all(weights.requires_grad for weights in model.parameters())
@@ -38,7 +38,7 @@ def test_presets_have_the_frames_of_wav2vec2_and_train_every_weight(name: str, t
 
 def test_an_unknown_preset_is_refused_with_the_known_ones() -> None:
     with pytest.raises(UsageError, match="no preset 'huge'; choose tiny, small, medium"):
-        preset_base("huge")
+        preset_base_model("huge")
 
 
 CARD = {
@@ -56,10 +56,12 @@ CARD = {
     "max_steps": 1_680,
     "eval_steps": 100,
 }
-"""What the reference card says, in the Trainer's words; its 70 epochs made 24 updates each."""
+"""The reference card under the Trainer's names; its 70 epochs had 24 updates each."""
 
 
-def test_the_recipe_of_the_reference_run_has_its_hyper_parameters(base: Base, targets: Targets, tmp_path: Path) -> None:
+def test_the_recipe_of_the_reference_run_has_its_hyper_parameters(
+    base: BaseModel, targets: Targets, tmp_path: Path
+) -> None:
     recipe = PRESETS["syllable-onset4"]
     options = TrainingOptions.of(recipe.training)
     arguments = training_arguments(tmp_path, base, targets, options, "fp32")
@@ -68,14 +70,14 @@ def test_the_recipe_of_the_reference_run_has_its_hyper_parameters(base: Base, ta
     assert (recipe.base, options.precision) == ("facebook/wav2vec2-large-xlsr-53", "fp16")
 
 
-def test_a_recipe_starts_from_a_local_copy_of_its_base(base: Base, tmp_path: Path) -> None:
+def test_a_recipe_starts_from_a_local_copy_of_its_base(base: BaseModel, tmp_path: Path) -> None:
     base.config.save_pretrained(tmp_path)
-    assert choose_base("syllable-onset4", str(tmp_path)).weights == str(tmp_path)
+    assert choose_base_model("syllable-onset4", str(tmp_path)).weights == str(tmp_path)
 
 
 def test_without_a_network_the_recipe_s_base_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(hub.constants, "HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr(hub.constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(CheckpointError, match="check the folder, or Hub name and network") as caught:
-        preset_base("syllable-onset4")
+        preset_base_model("syllable-onset4")
     assert "\n" not in str(caught.value)

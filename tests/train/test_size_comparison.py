@@ -15,8 +15,10 @@ from wav2edge_train.reporting.size_comparison import Comparison, compare, median
 ConfigMaker = Callable[..., Wav2Vec2Config]
 
 
-def report(heard: str, label: str) -> Report:
-    return make_report(labels=("0", "1"), label_pairs=[("0", label), ("1", "1")], transcription_pairs=[("a b", heard)])
+def report(hypothesis: str, label: str) -> Report:
+    return make_report(
+        labels=("0", "1"), label_pairs=[("0", label), ("1", "1")], transcription_pairs=[("a b", hypothesis)]
+    )
 
 
 @pytest.fixture
@@ -26,7 +28,7 @@ def compared(config: ConfigMaker) -> Comparison:
     return compare(("large", large.train(), report("a b", "0")), ("small", small.train(), report("a c", "1")))
 
 
-def test_each_row_says_size_speed_and_answers(compared: Comparison, config: ConfigMaker) -> None:
+def test_each_row_has_size_latency_and_report(compared: Comparison, config: ConfigMaker) -> None:
     small = compared.small
     weights = sum(weights.numel() for weights in Wav2Vec2ForJointCTC(config(num_hidden_layers=2)).parameters())
     assert (small.name, small.layers, small.feed_forward_width, small.parameters) == ("small", 2, 32, weights)
@@ -36,7 +38,7 @@ def test_each_row_says_size_speed_and_answers(compared: Comparison, config: Conf
     assert compared.ratios()["parameters"] == pytest.approx(weights / compared.large.parameters, abs=1e-4)
 
 
-def test_the_table_sets_both_side_by_side_and_says_what_the_small_one_loses(compared: Comparison) -> None:
+def test_the_table_compares_both_and_shows_the_loss_of_the_small_one(compared: Comparison) -> None:
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in compared.table().splitlines()]
     rows = {row[0]: row[1:] for row in cells}
     assert rows[""] == ["large", "small", "ratio"]
@@ -47,8 +49,8 @@ def test_the_table_sets_both_side_by_side_and_says_what_the_small_one_loses(comp
 
 
 def test_a_head_that_is_absent_has_no_line(compared: Comparison) -> None:
-    deaf = Report(clips=1, classification=compared.small.report.classification)
-    rows = [size_comparison.Measured(**{**vars(row), "report": deaf}) for row in (compared.large, compared.small)]
+    classifier = Report(clips=1, classification=compared.small.report.classification)
+    rows = [size_comparison.Measured(**{**vars(row), "report": classifier}) for row in (compared.large, compared.small)]
     table = Comparison(large=rows[0], small=rows[1]).table()
     assert "accuracy" in table
     assert "WER" not in table
@@ -61,8 +63,8 @@ def test_the_record_is_strict_json(compared: Comparison) -> None:
     assert record["large"]["whole_ms"]["3 s"] > 0
 
 
-def test_models_take_turns_and_the_first_round_is_one_more() -> None:
-    asked: list[str] = []
-    found = medians_ms([lambda: asked.append("large"), lambda: asked.append("small")])
-    assert asked == ["large", "small"] * (size_comparison.FEWEST_ROUNDS + 1)
+def test_models_alternate_after_one_warm_up_round() -> None:
+    calls: list[str] = []
+    found = medians_ms([lambda: calls.append("large"), lambda: calls.append("small")])
+    assert calls == ["large", "small"] * (size_comparison.FEWEST_ROUNDS + 1)
     assert all(value >= 0 for value in found)

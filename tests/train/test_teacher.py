@@ -18,8 +18,8 @@ from wav2edge.errors import CheckpointError, DataError, UsageError
 from wav2edge.evaluation.dataset import Utterance
 from wav2edge_train.data.clips import Targets
 from wav2edge_train.data.vocabulary import Vocabulary, make_feature_extractor, save_processor
-from wav2edge_train.distillation.teacher import Teacher, load_teacher, original_of, taught_by
-from wav2edge_train.model.base_model import checkpoint_base
+from wav2edge_train.distillation.teacher import Teacher, comparable_teacher, load_teacher, student_targets
+from wav2edge_train.model.base_model import checkpoint_base_model
 from wav2edge_train.model.joint_model import Wav2Vec2ForJointCTC
 
 ConfigMaker = Callable[..., Wav2Vec2Config]
@@ -50,10 +50,10 @@ def test_a_teacher_brings_its_vocabulary_and_labels(joint: Path) -> None:
     teacher = load_teacher(joint)
     assert teacher.targets == Targets(vocabulary=Vocabulary(tokens=TOKENS), labels=("no", "yes"))
     assert not teacher.model.training
-    assert taught_by(teacher, rows("ab", "c a"), "auto") == teacher.targets
+    assert student_targets(teacher, rows("ab", "c a"), "auto") == teacher.targets
 
 
-def test_a_plain_ctc_checkpoint_with_another_blank_teaches_what_it_answers(config: ConfigMaker, tmp_path: Path) -> None:
+def test_a_plain_ctc_checkpoint_with_another_blank_teaches_its_own_outputs(config: ConfigMaker, tmp_path: Path) -> None:
     torch.manual_seed(0)
     plain = Wav2Vec2ForCTC(config(pad_token_id=0)).eval()
     vocabulary = Vocabulary(tokens=("<pad>", "A", "B", "|", "<unk>", "'"), unknown="<unk>", blank="<pad>")
@@ -66,13 +66,13 @@ def test_a_plain_ctc_checkpoint_with_another_blank_teaches_what_it_answers(confi
         torch.testing.assert_close(teacher.model(values).logits, plain(values).logits, atol=1e-5, rtol=1e-5)
 
 
-def test_a_head_of_another_build_cannot_be_copied(config: ConfigMaker, tmp_path: Path) -> None:
+def test_a_head_of_another_architecture_cannot_be_copied(config: ConfigMaker, tmp_path: Path) -> None:
     folder = save(tmp_path / "classes", Wav2Vec2ForSequenceClassification(config(**LABELS)))
     with pytest.raises(CheckpointError, match="can learn from a Wav2Vec2ForJointCTC or Wav2Vec2ForCTC only"):
         load_teacher(folder)
 
 
-def test_a_tokenizer_that_writes_otherwise_is_refused(joint: Path) -> None:
+def test_a_tokenizer_that_changes_case_is_refused(joint: Path) -> None:
     Wav2Vec2CTCTokenizer(
         str(joint / "vocab.json"),
         unk_token="[UNK]",
@@ -87,24 +87,24 @@ def test_a_tokenizer_that_writes_otherwise_is_refused(joint: Path) -> None:
 
 def test_letters_that_the_teacher_cannot_write_are_named_with_their_row(joint: Path) -> None:
     with pytest.raises(DataError, match=r"metadata\.csv:3: the teacher joint cannot write 'x', 'ö'"):
-        taught_by(load_teacher(joint), rows("ab", "aöx"), "auto")
+        student_targets(load_teacher(joint), rows("ab", "aöx"), "auto")
 
 
-def test_a_student_may_copy_one_head_of_two_but_none_that_is_not_there(joint: Path, config: ConfigMaker) -> None:
+def test_a_student_may_copy_one_head_of_two_but_not_a_missing_one(joint: Path, config: ConfigMaker) -> None:
     teacher = load_teacher(joint)
-    assert taught_by(teacher, rows("xyz"), "classification") == Targets(vocabulary=None, labels=("no", "yes"))
-    deaf = Teacher(name="deaf", model=teacher.model, targets=Targets(vocabulary=None, labels=("no", "yes")))
-    with pytest.raises(UsageError, match="the teacher deaf has no ctc head"):
-        taught_by(deaf, rows("ab"), "both")
+    assert student_targets(teacher, rows("xyz"), "classification") == Targets(vocabulary=None, labels=("no", "yes"))
+    classifier = Teacher(name="classifier", model=teacher.model, targets=Targets(vocabulary=None, labels=("no", "yes")))
+    with pytest.raises(UsageError, match="the teacher classifier has no ctc head"):
+        student_targets(classifier, rows("ab"), "both")
 
 
 def test_a_base_is_compared_with_only_where_it_has_the_same_heads(joint: Path, config: ConfigMaker) -> None:
-    base = checkpoint_base(str(joint))
+    base = checkpoint_base_model(str(joint))
     same = Targets(vocabulary=Vocabulary(tokens=TOKENS), labels=("no", "yes"))
-    found = original_of(base, same)
+    found = comparable_teacher(base, same)
     assert found is not None
     assert found.name == "joint"
-    assert original_of(base, replace(same, class_balance=(0.5, 2.0))) is not None
-    assert original_of(base, Targets(vocabulary=Vocabulary(tokens=TOKENS), labels=("no", "maybe"))) is None
+    assert comparable_teacher(base, replace(same, class_balance=(0.5, 2.0))) is not None
+    assert comparable_teacher(base, Targets(vocabulary=Vocabulary(tokens=TOKENS), labels=("no", "maybe"))) is None
     (joint / "vocab.json").unlink()
-    assert original_of(base, same) is None
+    assert comparable_teacher(base, same) is None

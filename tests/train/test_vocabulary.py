@@ -77,7 +77,7 @@ SCRIPTS = {
 
 
 @pytest.mark.parametrize("text", SCRIPTS.values(), ids=SCRIPTS)
-def test_every_script_is_written_and_read_back_as_it_was(tmp_path: Path, text: str) -> None:
+def test_every_script_is_encoded_and_decoded_unchanged(tmp_path: Path, text: str) -> None:
     vocabulary = build_vocabulary([row(text)])
     save_processor(tmp_path, make_feature_extractor(layer_norm=True), vocabulary)
     tokenizer = Wav2Vec2Processor.from_pretrained(tmp_path).tokenizer

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from argparse import ArgumentParser, BooleanOptionalAction, Namespace
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wav2edge.cli.command import Command
 from wav2edge.errors import UsageError
+from wav2edge.output.documents import strict_json
 from wav2edge_train.data.augmentation import AUGMENTATIONS
 from wav2edge_train.model.presets import PRESETS
 from wav2edge_train.training_options import (
@@ -26,15 +26,15 @@ from wav2edge_train.training_options import (
 
 if TYPE_CHECKING:
     from wav2edge_train.distillation.distillation_trainer import Distillation
-    from wav2edge_train.model.base_model import Base
-    from wav2edge_train.training import TrainingOutcome
+    from wav2edge_train.model.base_model import BaseModel
+    from wav2edge_train.reporting.run_report import TrainingOutcome
 
 # PyTorch and transformers take seconds to import, so they are imported when training starts, not for --help.
 
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """An option of the command line that is a field of ``TrainingOptions`` or of another class of options."""
+    """A command-line option for a field of ``TrainingOptions`` or of ``DistillationOptions``."""
 
     field: str
     help: str
@@ -43,7 +43,7 @@ class Choice:
     choices: tuple[str, ...] | None = None
 
     def add_to(self, parser: Any, default: Any, note: str = "") -> None:
-        """Add it with its default in the help, and a note on that; None stands for what was not said."""
+        """Add the option to a parser, with its default and a note in the help; None means not given."""
         flag = "--" + self.field.replace("_", "-")
         text = self.help if default is None else f"{self.help} (default: {default}{note})"
         if self.parse is bool:
@@ -58,33 +58,40 @@ CHOICES = (
     Choice(field="learning_rate", parse=float, metavar="RATE", help="highest learning rate"),
     Choice(field="batch_size", parse=int, metavar="CLIPS", help="clips that go through the model at once"),
     Choice(field="accumulation", parse=int, metavar="N", help="batches that make one update"),
-    Choice(field="hearing_steps", parse=int, metavar="N", help="updates in which random weights learn to hear first"),
+    Choice(
+        field="feature_pretrain_steps",
+        parse=int,
+        metavar="N",
+        help="updates in which random weights first learn spectra",
+    ),
     Choice(field="warmup_steps", parse=int, metavar="N", help="updates until the highest learning rate"),
-    Choice(field="schedule", choices=SCHEDULES, help="how the learning rate falls after that"),
+    Choice(field="schedule", choices=SCHEDULES, help="how the learning rate falls after the warm-up"),
     Choice(field="weight_decay", parse=float, metavar="X", help="decoupled weight decay"),
     Choice(field="class_weight", parse=float, metavar="X", help="weight of the classification loss"),
     Choice(field="ctc_weight", parse=float, metavar="X", help="weight of the CTC loss"),
-    Choice(field="class_balance", choices=CLASS_BALANCES, help="weigh classes in their loss by how rare they are"),
-    Choice(field="heads", choices=tuple(HEAD_CHOICES), help="what to learn; auto: what the data has answers for"),
-    Choice(field="augmentation", choices=tuple(AUGMENTATIONS), help="how far training clips are varied"),
-    Choice(field="freeze_feature_encoder", parse=bool, help="keep the convolutions as they are"),
+    Choice(field="class_balance", choices=CLASS_BALANCES, help="weigh classes in the loss by how rare they are"),
+    Choice(field="heads", choices=tuple(HEAD_CHOICES), help="heads to train; auto: those that the data has labels for"),
+    Choice(field="augmentation", choices=tuple(AUGMENTATIONS), help="how much training clips are varied"),
+    Choice(field="lowercase", parse=bool, help="lowercase the transcripts"),
+    Choice(field="strip_punctuation", parse=bool, help="remove punctuation from the transcripts"),
+    Choice(field="freeze_feature_encoder", parse=bool, help="keep the convolutions unchanged"),
     Choice(
         field="unfreeze_feature_encoder_after", parse=int, metavar="N", help="updates after which they are trained too"
     ),
-    Choice(field="freeze_layers", parse=int, metavar="N", help="keep the lowest N transformer layers as they are"),
-    Choice(field="unfreeze_layers_after", parse=int, metavar="N", help="updates after which they are trained as well"),
+    Choice(field="freeze_layers", parse=int, metavar="N", help="keep the lowest N transformer layers unchanged"),
+    Choice(field="unfreeze_layers_after", parse=int, metavar="N", help="updates after which they are trained too"),
     Choice(field="gradient_checkpointing", parse=bool, help="less memory, a third more time"),
-    Choice(field="precision", choices=PRECISIONS, help="arithmetic; auto: fp32 on a CPU, mixed on a GPU"),
+    Choice(field="precision", choices=PRECISIONS, help="arithmetic; auto: fp32 on a CPU, mixed precision on a GPU"),
     Choice(field="eval_steps", parse=int, metavar="N", help="updates between two evaluations"),
     Choice(field="patience", parse=int, metavar="N", help="stop after N evaluations without a new best"),
     Choice(field="tensorboard", parse=bool, help="write TensorBoard event files to tensorboard/ in --output"),
     Choice(field="keep", choices=KEEP, help="which checkpoint becomes the result"),
     Choice(
-        field="encoder_layers", parse=int, metavar="N", help="transformer layers to start with; the others are left"
+        field="encoder_layers", parse=int, metavar="N", help="transformer layers to start with; the others are removed"
     ),
-    Choice(field="layers_from", choices=LAYERS_FROM, help="which layers these are"),
-    Choice(field="prune_ffn", parse=float, metavar="SHARE", help="take out this share of the feed-forward width first"),
-    Choice(field="seed", parse=int, metavar="N", help="seed of everything random"),
+    Choice(field="layers_from", choices=LAYERS_FROM, help="which layers are kept"),
+    Choice(field="prune_ffn", parse=float, metavar="SHARE", help="remove this share of the feed-forward width first"),
+    Choice(field="seed", parse=int, metavar="N", help="random seed"),
 )
 
 
@@ -95,7 +102,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--preset", choices=tuple(PRESETS), help=f"a model with random weights, or a recipe for its --base; {presets}"
     )
-    parser.add_argument("--output", metavar="DIR", type=Path, help="folder of the new checkpoint")
+    parser.add_argument("--output", metavar="DIR", type=Path, help="folder for the new checkpoint")
     add_run_arguments(parser)
     how = parser.add_argument_group("how to train")
     for choice in CHOICES:
@@ -106,65 +113,60 @@ def _run(arguments: Namespace) -> int:
     preset = PRESETS[arguments.preset].training if arguments.preset else {}
     options = TrainingOptions.of(preset, vars(arguments))
 
-    from wav2edge_train.model.base_model import choose_base
+    from wav2edge_train.model.base_model import choose_base_model
 
-    return run_training(arguments, options, lambda: choose_base(arguments.preset, arguments.base))
+    return run_training(arguments, options, lambda: choose_base_model(arguments.preset, arguments.base))
 
 
 def add_run_arguments(parser: ArgumentParser) -> None:
-    """What can be asked of every kind of training."""
+    """Options that every kind of training has."""
     parser.add_argument(
         "--dry-run",
         action="store_true",
-        help="check the data, make three updates, say what training takes",
+        help="check the data, make three updates, and estimate time, memory and disk",
     )
-    parser.add_argument("--resume", action="store_true", help="go on from the last saved step in --output")
-    parser.add_argument("--json", action="store_true", help="print the answer as JSON")
+    parser.add_argument("--resume", action="store_true", help="resume from the last checkpoint saved in --output")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
 def run_training(
     arguments: Namespace,
     options: TrainingOptions,
-    find_base: Callable[[], Base],
+    find_base: Callable[[], BaseModel],
     find_teacher: Callable[[], Distillation | None] = lambda: None,
 ) -> int:
-    """Train, or say what training would take; the answer goes to standard output.
+    """Train, or estimate what training would take; the result goes to standard output.
 
     Args:
         arguments: the data, the output, and those of ``add_run_arguments``.
         options: how to train.
-        find_base: where to start from; called where only the first of several processes is heard.
-        find_teacher: whose answers are learnt too; likewise.
+        find_base: where to start from; called where only the first of several processes logs.
+        find_teacher: the teacher of a student; called likewise.
     """
-    from wav2edge_train.loop.distributed import one_voice
+    from wav2edge_train.loop.distributed import rank_zero_output
     from wav2edge_train.training import dry_run, train
 
     data, output = arguments.data, arguments.output
     if output is None and not arguments.dry_run:
         raise UsageError("no folder for the new checkpoint; give --output DIR")
-    with one_voice():
+    with rank_zero_output():
         base, distillation = find_base(), find_teacher()
         if arguments.dry_run:
             expected = dry_run(data, base=base, options=options, distillation=distillation)
-            print(as_json_text(expected.to_dict()) if arguments.json else expected.table())
+            print(strict_json(expected.to_dict()) if arguments.json else expected.table())
             return 0
         outcome = train(data, output, base=base, options=options, distillation=distillation, resume=arguments.resume)
         print_outcome(outcome, as_json=arguments.json)
     return 0
 
 
-def as_json_text(document: Mapping[str, Any]) -> str:
-    """Strict JSON, for people to read as well."""
-    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
-
-
 def print_outcome(outcome: TrainingOutcome, *, as_json: bool) -> None:
-    """The report and, where a larger model is beside it, the comparison: on standard output, as text or as JSON."""
+    """Print the report, and the comparison with a larger model if there is one, as text or as JSON."""
     print(f"checkpoint, report.json and README.md are in {outcome.folder}", file=sys.stderr)
     comparison = outcome.comparison
     if as_json:
-        document = outcome.report.to_dict() | ({} if comparison is None else {"comparison": comparison.to_dict()})
-        print(as_json_text(document))
+        document = outcome.document() | ({} if comparison is None else {"comparison": comparison.to_dict()})
+        print(strict_json(document))
         return
     print(outcome.report.table())
     if comparison is not None:

@@ -26,8 +26,7 @@ from benchmarks.records.speed.precisions import alternated_s
 from wav2edge.inference.engine import load
 from wav2edge_compare.shapes.random_checkpoint import write_random_checkpoint
 from wav2edge_train.model.joint_model import Wav2Vec2ForJointCTC
-from wav2edge_train.model.layers import choose_layers, keep_layers
-from wav2edge_train.model.pruning import keep_units, pruned_width
+from wav2edge_train.model.shrinking import choose_layers, keep_layers, keep_units, pruned_width
 from wav2edge_train.training_options import LAYERS_FROM
 
 HOW = (

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from wav2edge.bundle.manifest import MANIFEST
 from wav2edge.errors import UsageError
+from wav2edge_train.checkpoint.durable import sync, sync_folder
 
 AT_FDCWD = -100
 RENAME_EXCHANGE = 2
@@ -41,13 +42,7 @@ def staged_folder(target: Path) -> Iterator[Path]:
         _take_place(stage, target)
     finally:
         shutil.rmtree(stage, ignore_errors=True)
-    _sync(target.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Have every file below a folder, and the folder, reach the disk."""
-    for path in (*folder.rglob("*"), folder):
-        _sync(path)
+    sync(target.parent)
 
 
 def _replaceable(target: Path) -> bool:
@@ -95,13 +90,3 @@ def _exchange(one: Path, other: Path) -> bool:
     except AttributeError:
         return False
     return bool(rename(AT_FDCWD, os.fsencode(one), AT_FDCWD, os.fsencode(other), RENAME_EXCHANGE) == 0)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    except OSError:
-        pass  # some file systems cannot sync a folder
-    finally:
-        os.close(handle)

@@ -20,7 +20,7 @@ from wav2edge_export.demo.reference_card import beside_reference, shortfalls
 from wav2edge_export.demo.speech_corpus import CorpusPlan, SplitSummary, make_corpus
 from wav2edge_export.export_options import ExportOptions
 from wav2edge_export.exporting import export_bundle
-from wav2edge_train.model.base_model import preset_base
+from wav2edge_train.model.base_model import preset_base_model
 from wav2edge_train.model.presets import PRESETS
 from wav2edge_train.training import train
 from wav2edge_train.training_options import TrainingOptions
@@ -77,7 +77,7 @@ def run_demo(folder: Path, *, seed: int) -> None:
         _say(_split_line("never heard in training", summary.validation))
     with _stage(2, f"Training: the {PRESET} joint model, from scratch, on this machine"):
         options = TrainingOptions.of(PRESETS[PRESET].training, {"seed": seed})
-        train(demo.corpus, demo.checkpoint, base=preset_base(PRESET), options=options, say=_say)
+        train(demo.corpus, demo.checkpoint, base=preset_base_model(PRESET), options=options, log=_say)
     with _stage(3, "Export through Optimum, 8-bit weights, certificate against the PyTorch original"):
         wanted = ExportOptions(
             checkpoint=str(demo.checkpoint), output=demo.bundle, precisions=("int8", "fp32"), data=demo.corpus

@@ -1,4 +1,4 @@
-"""transformers and the Hub talk on standard error and draw bars; here only what a user must know is said."""
+"""Keeps the logs and progress bars of transformers and of the Hub's client off standard error."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from huggingface_hub.utils import logging as hub_logging
 from transformers.utils import logging
 
 LONGEST = 200
-"""Characters of somebody else's message that are passed on."""
+"""Most characters of a library's message that are passed on."""
 
 
 @contextmanager
@@ -35,6 +35,6 @@ def quiet_transformers() -> Iterator[None]:
 
 
 def first_line(error: Exception) -> str:
-    """The first line of an error's message, without its full stop, and no longer than a terminal's line or two."""
+    """The first line of an error's message, without its full stop, shortened to a line or two of a terminal."""
     lines = str(error).strip().splitlines()
     return textwrap.shorten(lines[0], LONGEST).rstrip(". ") if lines else type(error).__name__

@@ -1,4 +1,4 @@
-"""Any wav2vec2-family checkpoint, from a folder or the Hub, with the meaning of what it answers."""
+"""Loading any wav2vec2-family checkpoint, from a folder or the Hub, with the meaning of its outputs."""
 
 from __future__ import annotations
 
@@ -19,9 +19,11 @@ from transformers import (
     Wav2Vec2ForCTC,
     Wav2Vec2ForSequenceClassification,
 )
+from transformers.utils import SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME, WEIGHTS_INDEX_NAME, WEIGHTS_NAME
 
 from wav2edge.bundle.geometry import SAMPLE_RATE_HZ, ConvGeometry
 from wav2edge.bundle.heads import ClassificationHead, CtcHead, Heads
+from wav2edge.bundle.manifest import MANIFEST
 from wav2edge.errors import CheckpointError
 from wav2edge_train.checkpoint.library_logging import first_line, quiet_transformers
 from wav2edge_train.model.joint_model import Wav2Vec2ForJointCTC
@@ -29,7 +31,7 @@ from wav2edge_train.model.joint_model import Wav2Vec2ForJointCTC
 
 @dataclass(frozen=True, kw_only=True)
 class Architecture:
-    """A class of model, and the names of the outputs that its heads are read from; None where it has no such head."""
+    """A model class and the names of its heads' outputs; None for a head that it does not have."""
 
     model: type[PreTrainedModel]
     ctc: str | None = None
@@ -46,22 +48,25 @@ ARCHITECTURES = {
         Architecture(model=HubertForSequenceClassification, classification="logits"),
     )
 }
-"""What can be loaded, by the name that a config writes under ``architectures``."""
+"""The supported architectures, by their name in the ``architectures`` of a config."""
 
 TEXT_FILES = ["*.json", "*.txt"]
-"""What is fetched from the Hub before the weights: configs and vocabularies."""
+"""Files fetched from the Hub before the weights: configs and vocabularies."""
 
-NEVER_HEARD = "masked_spec_embed"
-"""Weights that only SpecAugment uses; old checkpoints lack them."""
+WEIGHT_FILES = (SAFE_WEIGHTS_NAME, SAFE_WEIGHTS_INDEX_NAME, WEIGHTS_NAME, WEIGHTS_INDEX_NAME)
+"""The files that PyTorch weights are in, one of which every checkpoint has."""
+
+UNUSED_IN_INFERENCE = "masked_spec_embed"
+"""Weights that only SpecAugment uses; old checkpoints do not have them."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Checkpoint:
-    """A loaded model and what is needed to ask it.
+    """A loaded model and everything needed to run it.
 
     ``model`` is in evaluation mode, float32, on the CPU. ``folder`` holds its config and vocabulary files.
-    ``normalize`` tells whether it wants waveforms of zero mean and unit variance, ``uses_attention_mask`` whether
-    padded batches must come with a mask.
+    ``normalize`` is whether it expects waveforms of zero mean and unit variance, ``uses_attention_mask`` whether padded
+    batches must come with a mask.
     """
 
     name: str
@@ -80,7 +85,7 @@ def load_checkpoint(source: str | Path) -> Checkpoint:
         source: a local folder, or a name on the Hugging Face Hub such as ``facebook/wav2vec2-base-960h``.
 
     Raises:
-        CheckpointError: it is missing, damaged, of no supported kind, or lacks what decoding needs.
+        CheckpointError: it is missing, damaged, of an unsupported kind, or lacks files that decoding needs.
     """
     with quiet_transformers():
         folder = _folder_of(source)
@@ -100,10 +105,20 @@ def load_checkpoint(source: str | Path) -> Checkpoint:
     )
 
 
+def refuse_bundle(source: str | Path) -> None:
+    """Raise a CheckpointError if ``source`` is an exported bundle, which has no PyTorch weights."""
+    folder = Path(source)
+    if (folder / MANIFEST).is_file() and not any((folder / name).is_file() for name in WEIGHT_FILES):
+        raise CheckpointError(
+            f"{source}: an exported bundle, which has no PyTorch weights; give the checkpoint that it was exported from"
+        )
+
+
 def _folder_of(source: str | Path) -> Path:
     """The local folder, or the Hub's snapshot of the small files; the weights follow when they are read."""
     folder = Path(source)
     if folder.is_dir():
+        refuse_bundle(source)
         return folder
     if folder.exists():
         raise CheckpointError(f"{source}: a file; give the folder that save_pretrained wrote")
@@ -114,7 +129,7 @@ def _folder_of(source: str | Path) -> Path:
         return Path(snapshot_download(name, allow_patterns=TEXT_FILES))
     except (OSError, ValueError) as error:  # not found, no access, no network, not a name: all derive from these
         raise CheckpointError(
-            f"{name}: neither a folder here nor a model the Hub gives ({first_line(error)}); check name and network"
+            f"{name}: neither a local folder nor a model on the Hub ({first_line(error)}); check name and network"
         ) from None
 
 
@@ -125,8 +140,7 @@ def _read_config(source: str | Path, folder: Path) -> PretrainedConfig:
         config = AutoConfig.from_pretrained(folder)
     except (OSError, ValueError, KeyError) as error:
         raise CheckpointError(
-            f"{source}: no config.json that can be read ({first_line(error)}); give the folder that"
-            " save_pretrained wrote"
+            f"{source}: config.json cannot be read ({first_line(error)}); give the folder that save_pretrained wrote"
         ) from None
     if getattr(config, "add_adapter", False):
         raise CheckpointError(f"{source}: has adapter layers above the encoder, which are not supported")
@@ -147,13 +161,11 @@ def _read_extractor(source: str | Path, folder: Path) -> Wav2Vec2FeatureExtracto
         extractor = Wav2Vec2FeatureExtractor.from_pretrained(folder)
     except (OSError, ValueError) as error:
         raise CheckpointError(
-            f"{source}: no preprocessor_config.json that can be read ({first_line(error)}); save the feature extractor"
-            " beside the model"
+            f"{source}: preprocessor_config.json cannot be read ({first_line(error)}); save the feature extractor"
+            " next to the model"
         ) from None
     if extractor.sampling_rate != SAMPLE_RATE_HZ:
-        raise CheckpointError(
-            f"{source}: listens at {extractor.sampling_rate} Hz; only {SAMPLE_RATE_HZ} Hz is supported"
-        )
+        raise CheckpointError(f"{source}: expects {extractor.sampling_rate} Hz; only {SAMPLE_RATE_HZ} Hz is supported")
     return extractor
 
 
@@ -165,11 +177,11 @@ def _read_model(source: str | Path, folder: Path, architecture: Architecture) ->
         raise CheckpointError(
             f"{source}: its weights cannot be read ({first_line(error)}); copy or download it again"
         ) from None
-    missing = sorted(key for key in info["missing_keys"] if NEVER_HEARD not in key)
+    missing = sorted(key for key in info["missing_keys"] if UNUSED_IN_INFERENCE not in key)
     if missing:
         raise CheckpointError(
             f"{source}: {len(missing)} weights are not in the checkpoint, such as {missing[0]}; a model with random"
-            " weights there answers nothing: train it first"
+            " weights there is of no use: train it first"
         )
     return model.eval()
 
@@ -195,7 +207,7 @@ def _read_ctc_head(source: str | Path, folder: Path, output: str, weight: torch.
     width = len(weight)
     tokenizer = _read_tokenizer(source, folder)
     ids = tokenizer.get_vocab()
-    outside = {tokenizer.bos_token, tokenizer.eos_token}  # the tokenizer may add these beyond what the head was taught
+    outside = {tokenizer.bos_token, tokenizer.eos_token}  # the tokenizer may add these beyond the width of the head
     by_id = {i: token for token, i in ids.items() if i < width or token not in outside}
     if sorted(by_id) != list(range(width)):
         raise CheckpointError(
@@ -220,5 +232,5 @@ def _read_tokenizer(source: str | Path, folder: Path) -> Any:
     except Exception as error:  # a missing vocab.json surfaces as TypeError, a broken one as JSONDecodeError
         reason = first_line(error) if (folder / "vocab.json").is_file() else "vocab.json is missing"
         raise CheckpointError(
-            f"{source}: no tokenizer that can be read ({reason}); save the processor beside the model"
+            f"{source}: its tokenizer cannot be read ({reason}); save the processor next to the model"
         ) from None

@@ -1,4 +1,4 @@
-"""A checkpoint behind the interface of an engine, in PyTorch: the original that a bundle has to answer like."""
+"""The PyTorch original behind the interface of an engine, for a bundle to be compared with."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from wav2edge_train.checkpoint.loading import Checkpoint, load_checkpoint
 
 
 class Original(Recognizer):
-    """Answers clips with a checkpoint."""
+    """Recognises clips with a PyTorch checkpoint."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self.checkpoint = checkpoint
@@ -24,7 +24,7 @@ class Original(Recognizer):
 
     @property
     def heads(self) -> Heads:
-        """What the outputs mean."""
+        """The meaning of the outputs."""
         return self.checkpoint.heads
 
     @property
@@ -36,14 +36,14 @@ class Original(Recognizer):
         """Each head's output for one clip, without its batch axis.
 
         Args:
-            samples: ``[samples] float32`` at 16 kHz, padded with zeros here if no frame fits.
+            samples: ``[samples] float32`` at 16 kHz, padded with zeros if it is shorter than one frame.
         """
         waveform = self.geometry.pad_to_frame(samples)
         if self.checkpoint.normalize:
             waveform = zero_mean_unit_variance(waveform)
         with torch.inference_mode():
-            found = self.checkpoint.model(torch.from_numpy(waveform)[None])
-        return {name: found[name][0].numpy() for name in self.heads.outputs}
+            outputs = self.checkpoint.model(torch.from_numpy(waveform)[None])
+        return {name: outputs[name][0].numpy() for name in self.heads.outputs}
 
 
 def load_original(source: str | Path) -> Original:

@@ -1,4 +1,4 @@
-"""Other voices, rooms and microphones out of the clips at hand, in one trip through the spectrum."""
+"""Variations of clips in voice, room and microphone, computed in one pass through the spectrum."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from wav2edge.bundle.geometry import SAMPLE_RATE_HZ
 Samples = npt.NDArray[np.float32]
 
 FFT_BLOCK = 512
-"""Clips are transformed in multiples of so many samples."""
+"""Clips are transformed in multiples of this many samples."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Augmentation:
-    """What may happen to a clip; each range is drawn from uniformly, and each part is left out where it is None.
+    """How clips are varied; each value is drawn uniformly from its range, and None switches that part off.
 
     ``speed`` resamples: pitch, formants and pace move together, as between speakers (Ko et al., "Audio augmentation
     for speech recognition", Interspeech 2015). ``equalizer_db`` is the standard deviation of a smooth random gain over
-    frequency. ``snr_db`` is the signal-to-noise ratio of added noise, whose spectrum falls by up to ``1 / f``.
-    ``margin_s`` is the longest silence put before and after the clip, or, negative, cut from it.
+    frequency. ``snr_db`` is the signal-to-noise ratio of added noise with a spectrum that falls by up to ``1 / f``.
+    ``margin_s`` is the silence added before and after the clip; a negative value cuts that much off.
     """
 
     speed: tuple[float, float] | None = None
@@ -32,7 +32,7 @@ class Augmentation:
     margin_s: tuple[float, float] | None = None
 
     def __call__(self, samples: Samples, rng: np.random.Generator) -> Samples:
-        """A changed copy of ``samples: [samples] float32``; the same generator state gives the same copy."""
+        """A varied copy of ``samples: [samples] float32``; the same generator state gives the same copy."""
         if self.margin_s is not None:
             samples = _change_margins(samples, self.margin_s, rng)
         period = _round_up(len(samples), FFT_BLOCK)  # lengths of small prime factors: ten times as fast as primes
@@ -81,7 +81,7 @@ def _random_noise(
     """Noise of a random colour at a random level, as a spectrum of the same length."""
     fall = np.arange(1, len(spectrum) + 1) ** -rng.uniform(0.0, 1.0)
     noise = fall * rng.standard_normal(2 * len(spectrum)).view(np.complex128)
-    noise[0] = 0.0  # a constant is no noise, and the waveform's normalisation takes it away again
+    noise[0] = 0.0  # a constant is not noise, and normalising the waveform removes it
     wanted = np.linalg.norm(spectrum) * 10.0 ** (-rng.uniform(*snr_db) / 20.0)
     scaled: npt.NDArray[np.complex128] = noise * (wanted / max(float(np.linalg.norm(noise)), 1e-12))
     return scaled

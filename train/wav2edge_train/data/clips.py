@@ -1,4 +1,4 @@
-"""From rows of a data set to padded batches: every check before the first step, one line for each refusal."""
+"""From rows of a data set to padded batches, with every check before the first step."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from wav2edge_train.data.augmentation import Augmentation
 from wav2edge_train.data.vocabulary import Vocabulary
 
 IGNORED_ID = -100
-"""What pads labels, so that the loss passes over it."""
+"""Pads labels, and is ignored by the loss."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Targets:
-    """What the heads are taught; a head that is absent is None.
+    """The vocabulary and labels that the heads learn; None for a head that the model does not have.
 
-    ``class_balance`` is the weight of each label's clips in the cross-entropy; None weighs all alike.
+    ``class_balance`` is the weight of each label's clips in the cross-entropy; None weighs all equally.
     """
 
     vocabulary: Vocabulary | None
@@ -39,7 +39,7 @@ class Targets:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Example:
-    """A clip and its answers: ``samples: [samples] float32`` at 16 kHz, not normalised."""
+    """A clip and its labels: ``samples: [samples] float32`` at 16 kHz, not normalised."""
 
     samples: npt.NDArray[np.float32]
     where: str
@@ -48,36 +48,33 @@ class Example:
 
     @property
     def needed_frames(self) -> int:
-        """Fewest frames that CTC can spell the tokens with: one each, and a blank between equal neighbours."""
+        """Fewest frames that CTC needs for the tokens: one each, and a blank between equal neighbours."""
         ids = self.token_ids or ()
         return max(1, len(ids) + sum(left == right for left, right in pairwise(ids)))
 
 
-def prepare_examples(utterances: Sequence[Utterance], targets: Targets, geometry: ConvGeometry) -> Iterator[Example]:
-    """Load and check each clip, in order.
+def prepare_example(row: Utterance, targets: Targets, geometry: ConvGeometry) -> Example:
+    """Load and check one clip.
 
     Raises:
-        DataError: a label is unknown, a transcription is empty, or a clip cannot be read; the message names the row.
+        DataError: the label is unknown, the transcription is empty, or the clip cannot be read; the message names the
+            row.
     """
-    for row in utterances:
-        token_ids, class_id = _token_ids(row, targets.vocabulary), _class_id(row, targets.labels)
-        try:
-            samples = load_clip(row.path).samples
-        except AudioError as error:
-            raise DataError(f"{row.where}: {error}") from None
-        short = geometry.receptive_field - len(samples)
-        if short > 0:
-            samples = np.pad(samples, (0, short))
-        yield Example(samples=samples, where=row.where, token_ids=token_ids, class_id=class_id)
+    token_ids, class_id = _token_ids(row, targets.vocabulary), _class_id(row, targets.labels)
+    try:
+        samples = geometry.pad_to_frame(load_clip(row.path).samples)
+    except AudioError as error:
+        raise DataError(f"{row.where}: {error}") from None
+    return Example(samples=samples, where=row.where, token_ids=token_ids, class_id=class_id)
 
 
 def leave_out_too_short(
-    examples: Sequence[Example], geometry: ConvGeometry, say: Callable[[str], None]
+    examples: Sequence[Example], geometry: ConvGeometry, log: Callable[[str], None]
 ) -> list[Example]:
-    """The examples that CTC can learn from; the loss of the others is infinite, and each is named.
+    """The examples that CTC can learn from; the loss of the others is infinite, and each is logged.
 
     Raises:
-        DataError: none is left.
+        DataError: none remains.
     """
     kept = []
     for example in examples:
@@ -86,7 +83,7 @@ def leave_out_too_short(
             kept.append(example)
             continue
         seconds = len(example.samples) / SAMPLE_RATE_HZ
-        say(
+        log(
             f"{example.where}: left out, {seconds:.2f} s give {frames} frames and the transcription"
             f" needs {example.needed_frames}"
         )
@@ -109,15 +106,15 @@ def _class_id(row: Utterance, labels: tuple[str, ...] | None) -> int | None:
     if labels is None:
         return None
     if row.label not in labels:
-        said = "no label" if not row.label else f"label {row.label!r}, which the training split does not have"
+        found = "no label" if not row.label else f"label {row.label!r}, which the training split does not have"
         raise DataError(
-            f"{row.where}: {said}; known are {', '.join(labels)}: move clips of it there, or remove the row"
+            f"{row.where}: {found}; known are {', '.join(labels)}: add clips of it to training, or remove the row"
         )
     return labels.index(row.label)
 
 
 class ClipDataset(Dataset[dict[str, Any]]):
-    """Examples in memory. Augmentation depends on seed, epoch and position alone, so a resumed run repeats it."""
+    """Examples in memory. Augmentation depends only on seed, epoch and position, so a resumed run repeats it."""
 
     def __init__(
         self,
@@ -133,12 +130,12 @@ class ClipDataset(Dataset[dict[str, Any]]):
 
     @property
     def shortest_frames(self) -> int:
-        """Frames of the shortest clip, however fast augmentation may play it."""
+        """Frames of the shortest clip at the highest speed that augmentation may give it."""
         fastest = self._augmentation.speed[1] if self._augmentation and self._augmentation.speed else 1.0
         return min(self._geometry.frames(int(len(example.samples) / fastest)) for example in self.examples)
 
     def set_epoch(self, epoch: int) -> None:
-        """Draw other variations of the clips from here on."""
+        """Draw new variations of the clips from here on."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -148,12 +145,12 @@ class ClipDataset(Dataset[dict[str, Any]]):
         example = self.examples[index]
         return {
             "index": index,
-            "samples": self._varied(example, index),
+            "samples": self._augmented(example, index),
             "token_ids": example.token_ids,
             "class_id": example.class_id,
         }
 
-    def _varied(self, example: Example, index: int) -> npt.NDArray[np.float32]:
+    def _augmented(self, example: Example, index: int) -> npt.NDArray[np.float32]:
         if self._augmentation is None:
             return example.samples
         varied = self._augmentation(example.samples, np.random.default_rng((self._seed, self.epoch, index)))
@@ -162,9 +159,9 @@ class ClipDataset(Dataset[dict[str, Any]]):
 
 
 class LengthGroupedOrder(Sampler[int]):
-    """Clips of like length side by side, so that batches hold little padding; another order each epoch.
+    """Groups clips of similar length, so that batches hold little padding; each epoch has another order.
 
-    The order depends on seed and epoch alone, which the sampler of transformers does not promise after a resume.
+    The order depends only on seed and epoch, which the sampler of transformers does not guarantee after resuming.
     """
 
     def __init__(self, dataset: ClipDataset, batch_size: int, seed: int) -> None:
@@ -193,8 +190,8 @@ class Collator:
         """A batch of the items of ``ClipDataset``.
 
         ``input_values`` and ``attention_mask`` are ``[batch, samples]``, ``labels`` ``[batch, tokens]`` and
-        ``class_labels`` ``[batch]``; labels of an absent head are left out. ``indices: [batch]`` are the items' places
-        in the data set, which no model takes.
+        ``class_labels`` ``[batch]``; labels of an absent head are left out. ``indices: [batch]`` are the items'
+        positions in the data set, for messages.
         """
         padded = self.extractor(
             [item["samples"] for item in items],

@@ -1,4 +1,4 @@
-"""What is wrong with a data set though it can be trained on: figures that would flatter, and clips that would hurt."""
+"""Doubts about a data set that can be trained on: what would flatter the figures, and what would hurt training."""
 
 from __future__ import annotations
 
@@ -11,31 +11,32 @@ from pathlib import Path
 
 from wav2edge.bundle.geometry import SAMPLE_RATE_HZ
 from wav2edge.evaluation.dataset import Utterance, label_order
+from wav2edge.evaluation.text_normalization import TextNormalization
 from wav2edge_train.data.clips import Example, Targets
 
 SHORT_S, LONG_S = 0.1, 30.0
-"""Clips beyond these lengths are named: a word rarely fits into the one, and memory grows with the other."""
+"""Shorter clips rarely hold a word, and memory grows with the longest clip of a batch."""
 
 NAMED = 3
-"""How many of a kind are named; the others are counted."""
+"""How many of a kind are listed; the others are counted."""
 
 UNSPACED = ("CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN")
-"""How the Unicode names of letters begin in scripts without spaces between words."""
+"""Prefixes of the Unicode names of letters in scripts without spaces between words."""
 
 SPLITS = ("train", "validation", "test")
 
 
 def data_warnings(utterances: Sequence[Utterance], targets: Targets) -> list[str]:
-    """A line for whatever makes the rows of a data set doubtful.
+    """One line per doubt about the rows of a data set.
 
     Args:
         utterances: the rows of every split.
-        targets: what the heads are taught.
+        targets: the vocabulary and labels that the heads learn.
     """
     splits = {name: [row for row in utterances if row.split == name] for name in SPLITS}
     found = [*_duplicates(splits), *_shared_speakers(splits)]
     if targets.labels is not None:
-        found += _lonely_classes(splits, targets.labels)
+        found += _missing_classes(splits, targets.labels)
     spoken = [row.transcription for row in splits["train"] if row.transcription]
     if (
         targets.vocabulary is not None
@@ -43,6 +44,25 @@ def data_warnings(utterances: Sequence[Utterance], targets: Targets) -> list[str
         and not any(" " in text for text in spoken)
     ):
         found.append("no transcription has a space: WER counts each of them as one word")
+    return found
+
+
+def spelling_warnings(texts: Sequence[str]) -> list[str]:
+    """A line about upper-case letters in transcripts and one about punctuation: both become tokens to learn.
+
+    Args:
+        texts: the transcripts that the vocabulary is made of.
+    """
+    letters = set("".join(texts))
+    capitals = sorted(letter for letter in letters if letter != letter.lower())
+    strip = TextNormalization(strip_punctuation=True)
+    changed = [text for text in texts if strip(text) != text]
+    marks = sorted({mark for text in changed for mark in text if not mark.isspace() and strip(mark) != mark})
+    found = []
+    if capitals:
+        found.append(f"upper-case letters are tokens of their own: {_listed(capitals)}; --lowercase folds them")
+    if marks:
+        found.append(f"punctuation becomes tokens: {_listed(marks)}; --strip-punctuation removes it")
     return found
 
 
@@ -100,17 +120,17 @@ def _shared_speakers(splits: Mapping[str, Sequence[Utterance]]) -> Iterator[str]
     for left, right in combinations(SPLITS, 2):
         both = sorted(speakers[left] & speakers[right])
         if both:
-            yield f"speakers in {left} and {right}, whose figures then say little about new voices: {_listed(both)}"
+            yield f"speakers in {left} and {right}, so the figures say little about new speakers: {_listed(both)}"
 
 
-def _lonely_classes(splits: Mapping[str, Sequence[Utterance]], labels: Sequence[str]) -> Iterator[str]:
+def _missing_classes(splits: Mapping[str, Sequence[Utterance]], labels: Sequence[str]) -> Iterator[str]:
     found = {name: {row.label for row in rows if row.label} for name, rows in splits.items()}
-    unheard = [label for label in labels if label not in found["validation"]]
-    if unheard:
-        yield f"classes without a validation clip, whose figures there are 0: {_listed(unheard)}"
+    missing = [label for label in labels if label not in found["validation"]]
+    if missing:
+        yield f"classes without a validation clip, for which the figures are 0: {_listed(missing)}"
     unknown = label_order(label for label in found["test"] if label not in labels)
     if unknown:
-        yield f"classes in test that training does not have, and that can never be heard: {_listed(unknown)}"
+        yield f"classes in test that training does not have, and that can never be predicted: {_listed(unknown)}"
 
 
 def _listed(names: Sequence[str]) -> str:

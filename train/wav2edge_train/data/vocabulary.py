@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,7 @@ WORD_DELIMITER, UNKNOWN, BLANK = "|", "[UNK]", "[PAD]"
 class Vocabulary:
     """``tokens[i]`` is the token of column ``i``: the characters in code point order, unknown, and the blank last.
 
-    A vocabulary that comes with a checkpoint may order them otherwise, and name the last two otherwise.
+    The vocabulary of a checkpoint may have another order, and other names for the last two.
     """
 
     tokens: tuple[str, ...]
@@ -33,12 +33,12 @@ class Vocabulary:
         return self.tokens.index(self.blank)
 
     def encode(self, transcription: str) -> list[int]:
-        """Token ids of a transcription; a character that training never saw becomes the unknown token."""
+        """Token ids of a transcription; a character that is not in the vocabulary becomes the unknown token."""
         index = {token: position for position, token in enumerate(self.tokens)}
         return [index.get(character, index[self.unknown]) for character in transcription.replace(" ", WORD_DELIMITER)]
 
     def decode(self, ids: Iterable[int]) -> str:
-        """The text of token ids as they are written, without the rules of CTC; undoes ``encode``."""
+        """The text of token ids, without the rules of CTC; the inverse of ``encode``."""
         kept = [self.tokens[i] for i in ids if self.tokens[i] not in (self.unknown, self.blank)]
         return " ".join("".join(kept).replace(WORD_DELIMITER, " ").split())
 
@@ -49,16 +49,19 @@ def build_vocabulary(training: Iterable[Utterance]) -> Vocabulary:
     Raises:
         DataError: a transcription holds the word delimiter itself.
     """
-    characters: set[str] = set()
-    for row in training:
-        text = row.transcription or ""
-        if WORD_DELIMITER in text:
-            raise DataError(
-                f"{row.where}: the transcription holds {WORD_DELIMITER!r}, which separates words; remove it"
-            )
-        characters |= set(text)
-    letters = sorted(characters - {" "})
+    rows = list(training)
+    for _, problem in delimiter_problems(rows):
+        raise problem
+    letters = sorted({letter for row in rows for letter in row.transcription or ""} - {" "})
     return Vocabulary(tokens=(WORD_DELIMITER, *letters, UNKNOWN, BLANK))
+
+
+def delimiter_problems(training: Iterable[Utterance]) -> Iterator[tuple[Utterance, DataError]]:
+    """Rows with the word delimiter in their transcription, each with its message."""
+    for row in training:
+        if WORD_DELIMITER in (row.transcription or ""):
+            message = f"{row.where}: the transcription holds {WORD_DELIMITER!r}, which separates words; remove it"
+            yield row, DataError(message)
 
 
 def make_feature_extractor(*, layer_norm: bool) -> Wav2Vec2FeatureExtractor:
@@ -75,7 +78,7 @@ def make_feature_extractor(*, layer_norm: bool) -> Wav2Vec2FeatureExtractor:
 def save_processor(folder: Path, extractor: Wav2Vec2FeatureExtractor, vocabulary: Vocabulary | None) -> None:
     """Write ``preprocessor_config.json`` and, for a CTC head, ``vocab.json`` and the tokenizer's files.
 
-    The tokenizer gets no begin and end tokens: they would widen its vocabulary beyond the head's.
+    The tokenizer gets no begin and end tokens, which would make its vocabulary larger than the head.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if vocabulary is None:

@@ -1,9 +1,9 @@
-"""A student that answers like its teacher: the losses between the two, added to those of the labels.
+"""Distillation: losses between a student and its teacher, added to those of the labels.
 
-The student hears the teacher's scores at a temperature (Hinton et al., "Distilling the Knowledge in a Neural Network",
+The student learns the teacher's logits at a temperature (Hinton et al., "Distilling the Knowledge in a Neural Network",
 arXiv:1503.02531), over CTC frames as over classes, and its last hidden states (Sanh et al., "DistilBERT",
 arXiv:1910.01108; for speech Chang et al., "DistilHuBERT", arXiv:2110.01900). Frames can be compared one by one because
-the student starts from layers of the teacher, so both spell at the same moments.
+the student starts from layers of the teacher, so both emit tokens at the same frames.
 """
 
 from __future__ import annotations
@@ -17,23 +17,24 @@ from torch.nn import functional
 
 from wav2edge_train.distillation.teacher import Teacher
 from wav2edge_train.loop.trainer import JointTrainer
+from wav2edge_train.model.frame_mask import inside
 from wav2edge_train.model.joint_model import JointOutput, Wav2Vec2ForJointCTC
 from wav2edge_train.training_options import DistillationOptions
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Distillation:
-    """Who teaches, and how much each of its answers counts."""
+    """The teacher, and the weights of the losses against it."""
 
     teacher: Teacher
     options: DistillationOptions
 
 
 class DistillationTrainer(JointTrainer):
-    """Trains a student on the labels and on what the teacher answers to the same batch.
+    """Trains a student on the labels and on the teacher's outputs for the same batch.
 
-    The teacher hears the batch as augmentation left it, in the same precision, without dropout and without the masks of
-    SpecAugment. Evaluation counts the losses of the labels alone, so that it can be compared with the teacher's own.
+    The teacher gets the augmented batch in the same precision, without dropout and without the masks of SpecAugment. An
+    evaluation counts the losses of the labels alone, so that it can be compared with the teacher's own.
     """
 
     teacher: Wav2Vec2ForJointCTC
@@ -44,7 +45,7 @@ class DistillationTrainer(JointTrainer):
         self.teacher = distillation.teacher.model
         nn.Module.to(self.teacher, self.args.device).requires_grad_(False).eval()
         self.teacher.freeze_feature_encoder()
-        self.teacher.wav2vec2.feature_extractor.train()  # holds no dropout, and is three times as fast so on a CPU
+        self.teacher.wav2vec2.feature_extractor.train()  # has no dropout; three times as fast on a CPU in this mode
         student = cast(Wav2Vec2ForJointCTC, self.model)
         self._student_states, self._teacher_states = _LastStates(student), _LastStates(self.teacher)
 
@@ -68,11 +69,11 @@ class DistillationTrainer(JointTrainer):
     ) -> dict[str, torch.Tensor]:
         with torch.no_grad(), self.accelerator.autocast():
             teacher = self.teacher(input_values, attention_mask=attention_mask)
-        inside = frames_inside(self.teacher, input_values, attention_mask)
-        losses = {"hidden_distill_loss": state_distance(self._student_states.last, self._teacher_states.last, inside)}
+        in_clip = frames_inside(self.teacher, input_values, attention_mask)
+        losses = {"hidden_distill_loss": state_distance(self._student_states.last, self._teacher_states.last, in_clip)}
         temperature = self._options.temperature
         if student.logits is not None:
-            losses["ctc_distill_loss"] = divergence(student.logits[inside], teacher.logits[inside], temperature)
+            losses["ctc_distill_loss"] = divergence(student.logits[in_clip], teacher.logits[in_clip], temperature)
         if student.class_logits is not None:
             losses["class_distill_loss"] = divergence(student.class_logits, teacher.class_logits, temperature)
         return losses
@@ -83,11 +84,11 @@ _WEIGHTS = {
     "ctc_distill_loss": "ctc_distill_weight",
     "class_distill_loss": "class_distill_weight",
 }
-"""Which option weights which loss."""
+"""The option that weights each loss."""
 
 
 class _LastStates:
-    """Keeps the last hidden states of a model whenever it runs, whatever wraps it: ``[batch, frames, hidden]``."""
+    """Keeps the last hidden states ``[batch, frames, hidden]`` of each run of a model, however it is wrapped."""
 
     def __init__(self, model: Wav2Vec2ForJointCTC) -> None:
         self.last = torch.empty(0)
@@ -98,29 +99,28 @@ class _LastStates:
 
 
 def frames_inside(model: Wav2Vec2ForJointCTC, input_values: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-    """Which frames belong to a clip and not to its padding, ``[batch, frames]`` bool."""
+    """Which frames of a batch belong to a clip and not to its padding, ``[batch, frames]`` bool."""
     counts = model.frame_counts(input_values, attention_mask)
-    whole = int(model.frame_counts(input_values, None).max())
-    return torch.arange(whole, device=counts.device) < counts[:, None]
+    return inside(counts, int(model.frame_counts(input_values, None).max()))
 
 
 def divergence(student: torch.Tensor, teacher: torch.Tensor, temperature: float) -> torch.Tensor:
-    """Kullback-Leibler divergence of softened scores, ``[rows, columns]`` each, mean over rows, float32.
+    """Kullback-Leibler divergence of softened logits, ``[rows, columns]`` each, mean over rows, float32.
 
-    It is multiplied by the temperature squared, as its gradient shrinks by that (Hinton et al.).
+    It is multiplied by the squared temperature, by which its gradient shrinks (Hinton et al.).
     """
     soft_student = functional.log_softmax(student.float() / temperature, dim=-1)
     soft_teacher = functional.log_softmax(teacher.float() / temperature, dim=-1)
     return temperature**2 * functional.kl_div(soft_student, soft_teacher, log_target=True, reduction="batchmean")
 
 
-def state_distance(student: torch.Tensor, teacher: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
-    """Mean square difference of hidden states in units of the teacher's own mean square, float32.
+def state_distance(student: torch.Tensor, teacher: torch.Tensor, in_clip: torch.Tensor) -> torch.Tensor:
+    """Mean square difference of hidden states relative to the teacher's mean square, float32.
 
     Args:
         student: ``[batch, frames, hidden]``.
         teacher: ``[batch, frames, hidden]``.
-        inside: ``[batch, frames]`` bool, see ``frames_inside``.
+        in_clip: ``[batch, frames]`` bool, see ``frames_inside``.
     """
-    wanted = teacher[inside].float()
-    return functional.mse_loss(student[inside].float(), wanted) / wanted.square().mean().clamp(min=1e-6)
+    target = teacher[in_clip].float()
+    return functional.mse_loss(student[in_clip].float(), target) / target.square().mean().clamp(min=1e-6)

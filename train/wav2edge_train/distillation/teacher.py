@@ -1,8 +1,8 @@
-"""The larger model that a smaller one learns from, or is compared with."""
+"""The larger model that a student learns from, or that a smaller model is compared with."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,17 +15,17 @@ from wav2edge_train.checkpoint.library_logging import quiet_transformers
 from wav2edge_train.checkpoint.loading import Checkpoint, load_checkpoint
 from wav2edge_train.data.clips import Targets
 from wav2edge_train.data.vocabulary import WORD_DELIMITER, Vocabulary
-from wav2edge_train.model.base_model import Base
+from wav2edge_train.model.base_model import BaseModel
 from wav2edge_train.model.joint_model import HEAD_NAMES, Wav2Vec2ForJointCTC
 from wav2edge_train.training_options import HEAD_CHOICES
 
 TEACHERS = (Wav2Vec2ForJointCTC, Wav2Vec2ForCTC)
-"""Whose heads a student can copy."""
+"""Models with heads that a student can copy."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Teacher:
-    """A trained model in evaluation mode, float32 on the CPU, and what its heads were taught."""
+    """A trained model in evaluation mode, float32 on the CPU, with its vocabulary and labels."""
 
     name: str
     model: Wav2Vec2ForJointCTC
@@ -36,7 +36,7 @@ def load_teacher(source: str | Path) -> Teacher:
     """Load a joint or a CTC checkpoint as a teacher.
 
     Raises:
-        CheckpointError: it cannot be used, or a student cannot copy its heads or write with its vocabulary.
+        CheckpointError: it cannot be used, or a student cannot copy its heads or its vocabulary.
     """
     checkpoint = load_checkpoint(source)
     if not isinstance(checkpoint.model, TEACHERS):
@@ -57,24 +57,24 @@ def _vocabulary(checkpoint: Checkpoint, ctc: CtcHead) -> Vocabulary:
     if ctc.word_delimiter != WORD_DELIMITER or ctc.lower_case:
         raise CheckpointError(
             f"{checkpoint.name}: its tokenizer does not separate words with {WORD_DELIMITER!r}, or changes the case of"
-            " letters; a student cannot write so: fine-tune it with wav2edge train first"
+            " letters, which a student cannot copy; fine-tune it with wav2edge train first"
         )
     with quiet_transformers():
         unknown = Wav2Vec2CTCTokenizer.from_pretrained(str(checkpoint.folder)).unk_token
     return Vocabulary(tokens=ctc.vocabulary, unknown=unknown, blank=ctc.vocabulary[ctc.blank_id])
 
 
-def taught_by(teacher: Teacher, training: Sequence[Utterance], heads: str) -> Targets:
-    """What a student of this teacher is taught: the teacher's vocabulary and labels, for the heads asked for.
+def student_targets(teacher: Teacher, training: Sequence[Utterance], heads: str) -> Targets:
+    """The targets of a student: the teacher's vocabulary and labels, for the requested heads.
 
     Args:
-        teacher: whose answers the student learns.
-        training: rows of the training split, whose transcriptions must be in the teacher's letters.
+        teacher: the model that the student learns from.
+        training: rows of the training split; their transcriptions must use the teacher's letters only.
         heads: one of ``HEAD_CHOICES``; ``auto`` takes all that the teacher has.
 
     Raises:
         UsageError: the teacher lacks a head.
-        DataError: a transcription holds a character that the teacher cannot write; the message names the row.
+        DataError: a transcription holds a character outside the teacher's vocabulary; the message names the row.
     """
     known = {"ctc": teacher.targets.vocabulary, "classification": teacher.targets.labels}
     wanted = HEAD_CHOICES[heads] or tuple(name for name in HEAD_NAMES if known[name] is not None)
@@ -83,26 +83,32 @@ def taught_by(teacher: Teacher, training: Sequence[Utterance], heads: str) -> Ta
             raise UsageError(f"heads {heads!r}: the teacher {teacher.name} has no {name} head to learn from")
     vocabulary = teacher.targets.vocabulary if "ctc" in wanted else None
     if vocabulary is not None:
-        _check_letters(teacher.name, vocabulary, training)
+        for _, problem in letter_problems(teacher, training):
+            raise problem
     return Targets(vocabulary=vocabulary, labels=teacher.targets.labels if "classification" in wanted else None)
 
 
-def _check_letters(teacher: str, vocabulary: Vocabulary, training: Sequence[Utterance]) -> None:
+def letter_problems(teacher: Teacher, training: Iterable[Utterance]) -> Iterator[tuple[Utterance, DataError]]:
+    """Rows with characters outside the teacher's vocabulary in their transcription, each with its message."""
+    if teacher.targets.vocabulary is None:
+        return
+    known = {" ", *teacher.targets.vocabulary.tokens}
     for row in training:
-        strange = sorted(set(row.transcription or "") - {" "} - set(vocabulary.tokens))
-        if strange:
-            raise DataError(
-                f"{row.where}: the teacher {teacher} cannot write {', '.join(map(repr, strange))}; write the"
+        unknown = sorted(set(row.transcription or "") - known)
+        if unknown:
+            message = (
+                f"{row.where}: the teacher {teacher.name} cannot write {', '.join(map(repr, unknown))}; write the"
                 " transcription in its letters, or fine-tune it on this data first"
             )
+            yield row, DataError(message)
 
 
-def original_of(base: Base, targets: Targets) -> Teacher | None:
-    """The base itself, to compare a smaller model with; None where it does not answer with the same heads."""
+def comparable_teacher(base: BaseModel, targets: Targets) -> Teacher | None:
+    """The base itself, to compare a smaller model with; None where its heads are not the same."""
     if base.weights is None:
         return None
     try:
-        original = load_teacher(base.weights)
+        teacher = load_teacher(base.weights)
     except CheckpointError:
         return None
-    return original if original.targets == replace(targets, class_balance=None) else None
+    return teacher if teacher.targets == replace(targets, class_balance=None) else None

@@ -1,40 +1,42 @@
-"""Our options in the words of transformers' Trainer."""
+"""Training options as arguments of transformers' Trainer, and what they need of this machine."""
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
 from transformers import TrainingArguments
 from transformers.trainer_utils import IntervalStrategy, SaveStrategy
 
+from wav2edge.errors import MissingDependencyError, UsageError
 from wav2edge_train.data.clips import Targets
 from wav2edge_train.loop.distributed import process_count
-from wav2edge_train.model.base_model import Base
+from wav2edge_train.model.base_model import BaseModel
 from wav2edge_train.training_options import TrainingOptions
 
 
-class TogetherOnCpu(TrainingArguments):
-    """Several processes on one CPU; Accelerate calls it ``cpu:0``, and PyTorch loads no saved step to such a place."""
+class CpuDistributedArguments(TrainingArguments):
+    """Several processes on one CPU; Accelerate names it ``cpu:0``, a device that PyTorch loads no checkpoint to."""
 
     @property
     def device(self) -> torch.device:
-        """The one place there is."""
+        """The CPU, without a number."""
         return torch.device(super().device.type)
 
 
-LOADERS = 2
-"""Processes that vary and pad clips while a GPU learns: a clip takes 4 ms, and the GPU must not wait for it. On a CPU
-they would compete with the model for its cores."""
+DATALOADER_WORKERS = 2
+"""Processes that augment and pad clips while a GPU trains: a clip takes 4 ms, and the GPU must not wait for it. On a
+CPU they would compete with the model for its cores."""
 
 
 def training_arguments(
-    folder: Path, base: Base, targets: Targets, options: TrainingOptions, precision: str
+    folder: Path, base: BaseModel, targets: Targets, options: TrainingOptions, precision: str
 ) -> TrainingArguments:
-    """The Trainer's arguments: Adam (0.9, 0.999, 1e-8), evaluated, logged and saved at the same steps."""
-    together_on_cpu = process_count() > 1 and not torch.cuda.is_available()
+    """The Trainer's arguments: Adam (0.9, 0.999, 1e-8), with evaluations, logs and checkpoints at the same steps."""
+    distributed_on_cpu = process_count() > 1 and not torch.cuda.is_available()
     padding_is_harmless = base.config.feat_extract_norm == "layer"
-    return (TogetherOnCpu if together_on_cpu else TrainingArguments)(
+    return (CpuDistributedArguments if distributed_on_cpu else TrainingArguments)(
         output_dir=str(folder),
         learning_rate=options.learning_rate,
         per_device_train_batch_size=options.batch_size,
@@ -47,8 +49,8 @@ def training_arguments(
         weight_decay=options.weight_decay,
         optim="adamw_torch_fused",
         seed=options.seed,
-        use_cpu=together_on_cpu,
-        ddp_backend="gloo" if together_on_cpu else None,
+        use_cpu=distributed_on_cpu,
+        ddp_backend="gloo" if distributed_on_cpu else None,
         fp16=precision == "fp16",
         bf16=precision == "bf16",
         eval_strategy="steps",
@@ -61,11 +63,13 @@ def training_arguments(
         label_names=[name for name, target in _LABEL_INPUTS.items() if getattr(targets, target) is not None],
         remove_unused_columns=False,
         dataloader_pin_memory=torch.cuda.is_available(),
-        dataloader_num_workers=loaders(),
-        accelerator_config={"non_blocking": torch.cuda.is_available()},  # else each batch waits for the one before it
+        dataloader_num_workers=dataloader_workers(),
+        accelerator_config={
+            "non_blocking": torch.cuda.is_available()
+        },  # otherwise each batch waits for the previous one
         disable_tqdm=True,
         gradient_checkpointing=options.gradient_checkpointing,
-        gradient_checkpointing_kwargs={"use_reentrant": False},  # the other kind needs gradients of the waveform
+        gradient_checkpointing_kwargs={"use_reentrant": False},  # the reentrant kind needs gradients of the waveform
         logging_nan_inf_filter=False,  # JointTrainer ends the run instead
         report_to="tensorboard" if options.tensorboard else "none",
         logging_dir=str(folder.parent / "tensorboard"),
@@ -79,10 +83,39 @@ def updates_only(arguments: TrainingArguments) -> TrainingArguments:
     return arguments
 
 
-def loaders() -> int:
-    """How many processes prepare batches on this machine; none means the training itself."""
-    return LOADERS if torch.cuda.is_available() else 0
+def dataloader_workers() -> int:
+    """How many processes prepare batches on this machine; with 0 the training process does."""
+    return DATALOADER_WORKERS if torch.cuda.is_available() else 0
 
 
 _LABEL_INPUTS = {"labels": "vocabulary", "class_labels": "labels"}
-"""Inputs of the model that hold truths, and the target each belongs to."""
+"""The model's label inputs, and the field of ``Targets`` that each belongs to."""
+
+
+def resolve_precision(requested: str) -> str:
+    """Resolve the requested precision; ``auto`` is float32 on a CPU, bfloat16 on a GPU that has it, otherwise float16.
+
+    Raises:
+        UsageError: float16 on a CPU, or bfloat16 on a GPU without it.
+    """
+    cuda = torch.cuda.is_available()
+    bf16 = not cuda or torch.cuda.is_bf16_supported()
+    if requested == "auto":
+        return ("bf16" if bf16 else "fp16") if cuda else "fp32"
+    if requested == "fp16" and not cuda:
+        raise UsageError("precision fp16 needs a CUDA GPU, and none is available; use --precision fp32")
+    if requested == "bf16" and not bf16:
+        raise UsageError("precision bf16 needs a GPU that supports it (Ampere or newer); use --precision fp16")
+    return requested
+
+
+def require_tensorboard() -> None:
+    """Check before the first step that the optional package is there.
+
+    Raises:
+        MissingDependencyError: TensorBoard is not installed.
+    """
+    if find_spec("tensorboard") is None:
+        raise MissingDependencyError(
+            "`--tensorboard` needs tensorboard, which is not installed; run: pip install 'wav2edge[tensorboard]'"
+        )

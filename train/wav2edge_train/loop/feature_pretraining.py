@@ -1,8 +1,8 @@
-"""A head start for random weights: the feature encoder first learns to hear what a spectrogram shows.
+"""Feature pre-training for random weights: the feature encoder first learns to predict a spectrogram.
 
-Trained by CTC alone, convolutions with random weights spend most of a short training on finding that frequencies exist;
-until then nothing above them has anything to tell apart. Regression on a log-mel spectrogram needs no labels, and only
-the convolutions run. The idea of learnt filters that start as a spectrogram: Zeghidour et al., "Learning Filterbanks
+Trained by CTC alone, convolutions with random weights need most of a short training to separate frequencies, and until
+then the layers above them have nothing to learn from. Regression on a log-mel spectrogram needs no labels, and runs
+only the convolutions. The idea of learnt filters that start as a spectrogram: Zeghidour et al., "Learning Filterbanks
 from Raw Speech", ICASSP 2018.
 """
 
@@ -16,7 +16,9 @@ import numpy.typing as npt
 import torch
 from torch import nn
 from torch.nn import functional
+from transformers.audio_utils import mel_filter_bank
 
+from wav2edge.audio.normalization import zero_mean_unit_variance
 from wav2edge.bundle.geometry import SAMPLE_RATE_HZ, ConvGeometry
 from wav2edge.output.progress import track
 from wav2edge_train.data.clips import ClipDataset
@@ -24,7 +26,7 @@ from wav2edge_train.model.joint_model import Wav2Vec2ForJointCTC
 
 BANDS = 20
 WINDOW, WINDOW_STEP = 160, 80
-"""Samples of a short-time spectrum, and between two of them: several fit in what one frame sees."""
+"""Samples of a short-time spectrum, and from one to the next: several fit into the receptive field of a frame."""
 
 CROP = SAMPLE_RATE_HZ
 BATCH_SIZE = 16
@@ -33,30 +35,30 @@ FLOOR = 1e-4
 """Added to energies before the logarithm, relative to a waveform of unit variance."""
 
 
-def learn_to_hear(model: Wav2Vec2ForJointCTC, dataset: ClipDataset, *, steps: int, seed: int) -> float:
+def pretrain_feature_encoder(model: Wav2Vec2ForJointCTC, dataset: ClipDataset, *, steps: int, seed: int) -> float:
     """Train the feature encoder until a linear map of its frames gives their log-mel spectra.
 
     Args:
         model: its feature encoder is changed in place.
-        dataset: where crops of a second are taken from.
-        steps: updates; 0 leaves the model as it is.
+        dataset: the clips that crops of one second are taken from.
+        steps: updates; 0 leaves the model unchanged.
         seed: seed of the crops.
 
     Returns:
-        The share of the spectra's variance that the frames do not explain, over the last tenth of the steps.
+        The unexplained share of the variance of the spectra, over the last tenth of the steps.
     """
     geometry = ConvGeometry.of(model.config.conv_kernel, model.config.conv_stride)
     windows = (geometry.receptive_field - WINDOW) // WINDOW_STEP + 1
     rng, filters = np.random.default_rng((seed, 1)), mel_filters().to(model.device)
-    clips = [_normalized(dataset[index]["samples"]) for index in range(len(dataset))] if steps else []
+    clips = [zero_mean_unit_variance(dataset[index]["samples"]) for index in range(len(dataset))] if steps else []
     student = _Student(model, outputs=windows * BANDS)
     optimizer = torch.optim.AdamW(student.parameters(), LEARNING_RATE, weight_decay=0.0)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rise_and_fall(step, steps))
     unexplained = []
-    for _ in track(range(steps), "learning to hear", steps):
+    for _ in track(range(steps), "feature pre-training", steps):
         waveforms = _crops(clips, rng).to(model.device)
-        wanted = _standardized(_spectra_of_frames(log_mel(waveforms, filters), windows, geometry))
-        loss = functional.mse_loss(student(waveforms), wanted)
+        target = _standardized(_spectra_of_frames(log_mel(waveforms, filters), windows, geometry))
+        loss = functional.mse_loss(student(waveforms), target)
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(student.parameters(), 1.0)
@@ -67,7 +69,7 @@ def learn_to_hear(model: Wav2Vec2ForJointCTC, dataset: ClipDataset, *, steps: in
 
 
 class _Student(nn.Module):
-    """The feature encoder of a model under a linear readout, which is thrown away afterwards."""
+    """The feature encoder of a model with a linear readout, which is discarded afterwards."""
 
     def __init__(self, model: Wav2Vec2ForJointCTC, *, outputs: int) -> None:
         super().__init__()
@@ -92,14 +94,8 @@ def _rise_and_fall(step: int, steps: int) -> float:
     return min((step + 1) / warmup, 0.5 * (1 + math.cos(math.pi * step / max(1, steps))))
 
 
-def _normalized(samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Zero mean and unit variance, as models hear it."""
-    normalized: npt.NDArray[np.float32] = (samples - samples.mean()) / np.sqrt(samples.var() + 1e-7)
-    return normalized
-
-
 def _crops(clips: Sequence[npt.NDArray[np.float32]], rng: np.random.Generator) -> torch.Tensor:
-    """``[batch, samples]`` of random clips at random places."""
+    """``[batch, samples]`` of random clips at random positions."""
     crops = np.zeros((BATCH_SIZE, CROP), np.float32)
     for row, index in enumerate(rng.integers(len(clips), size=BATCH_SIZE)):
         samples = clips[index]
@@ -110,20 +106,9 @@ def _crops(clips: Sequence[npt.NDArray[np.float32]], rng: np.random.Generator) -
 
 
 def mel_filters() -> torch.Tensor:
-    """Overlapping triangles, evenly spaced in mel, ``[bins, bands]`` float32 (Davis and Mermelstein, 1980).
-
-    The lowest bands are narrower than a bin of so short a spectrum; they are widened to reach one.
-    """
-    bin_hz = SAMPLE_RATE_HZ / WINDOW
-    bins_hz = np.arange(WINDOW // 2 + 1) * bin_hz
-    top_mel = 2595.0 * math.log10(1 + SAMPLE_RATE_HZ / 2 / 700)
-    edges_hz = 700.0 * (10 ** (np.linspace(0, top_mel, BANDS + 2) / 2595.0) - 1)
-    centre_hz = edges_hz[1:-1]
-    below_hz = np.maximum(centre_hz - edges_hz[:-2], bin_hz)
-    above_hz = np.maximum(edges_hz[2:] - centre_hz, bin_hz)
-    distance_hz = bins_hz[:, None] - centre_hz
-    triangles = 1 - np.where(distance_hz < 0, -distance_hz / below_hz, distance_hz / above_hz)
-    return torch.from_numpy(np.clip(triangles, 0, None).astype(np.float32))
+    """Overlapping triangles, evenly spaced in mel, ``[bins, bands]`` float32 (Davis and Mermelstein, 1980)."""
+    filters = mel_filter_bank(WINDOW // 2 + 1, BANDS, 0.0, SAMPLE_RATE_HZ / 2, SAMPLE_RATE_HZ, mel_scale="htk")
+    return torch.from_numpy(filters.astype(np.float32))
 
 
 def log_mel(waveforms: torch.Tensor, filters: torch.Tensor) -> torch.Tensor:
@@ -134,6 +119,6 @@ def log_mel(waveforms: torch.Tensor, filters: torch.Tensor) -> torch.Tensor:
 
 
 def _spectra_of_frames(spectra: torch.Tensor, windows: int, geometry: ConvGeometry) -> torch.Tensor:
-    """The spectra inside what each frame sees: ``[batch, frames, windows * bands]``."""
+    """The spectra inside the receptive field of each frame: ``[batch, frames, windows * bands]``."""
     per_frame = spectra.unfold(1, windows, geometry.hop // WINDOW_STEP)
     return per_frame.transpose(2, 3).flatten(2)

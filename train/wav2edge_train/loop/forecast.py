@@ -1,37 +1,53 @@
-"""What a training will take, before its first step: the data in figures, memory, and time, from a few real updates."""
+"""An estimate of what a training takes: the data in figures, memory, disk, and time measured on a few real updates."""
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from statistics import median
 from typing import Any, cast
 
 import torch
 from torch.autograd.graph import saved_tensors_hooks
+from torch.utils.data import Subset
 from transformers import TrainerCallback, TrainerControl, TrainerState
 
 from wav2edge.bundle.geometry import SAMPLE_RATE_HZ
+from wav2edge_train.checkpoint.durable import sync
 from wav2edge_train.data.clips import ClipDataset, LengthGroupedOrder
-from wav2edge_train.data.corpus import Corpus
+from wav2edge_train.loop.feature_pretraining import pretrain_feature_encoder
 from wav2edge_train.loop.trainer import JointTrainer
+from wav2edge_train.loop.training_run import Run
+from wav2edge_train.model.complexity import count_parameters
 from wav2edge_train.model.joint_model import Wav2Vec2ForJointCTC
-from wav2edge_train.training_options import TrainingOptions
+from wav2edge_train.reporting.size_comparison import longest_comparison_s
 
 UPDATES = 3
 """Updates that are really made; the first, with the longest clips, warms up and shows the memory."""
 
-WEIGHT, GRADIENT, ADAM = 4, 4, 8
-"""Bytes a weight takes in float32: itself, and in training its gradient and two moments."""
+PRETRAINING_STEPS = 4
+"""Updates of feature pre-training that are timed, after one that warms up."""
 
-FORWARD_SHARE = 1 / 3
-"""Evaluation runs forward only; backward takes twice as long as forward."""
+EVALUATED = 32
+"""Validation clips that are really evaluated."""
+
+PROBE_BYTES = 32_000_000
+"""Bytes written to measure the speed of the disk."""
+
+WEIGHT, GRADIENT, ADAM = 4, 4, 8
+"""Bytes per weight in float32: the weight, and in training its gradient and two moments."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Forecast:
-    """Figures of a training that has not begun; ``memory_how`` says whether memory was measured or added up."""
+    """Figures of a training that has not begun; ``memory_how`` is whether memory was measured or added up.
+
+    ``training_s`` is the time of the updates alone; ``total_s`` adds feature pre-training, evaluations, saving, and the
+    comparison of a smaller model with the larger one.
+    """
 
     clips: Mapping[str, int]
     lengths_s: Mapping[str, tuple[float, float, float]]
@@ -41,17 +57,25 @@ class Forecast:
     parameters: int
     trained_parameters: int
     updates: int
-    hearing_steps: int
+    feature_pretrain_steps: int
     update_s: float
     training_s: float
+    pretraining_s: float
     evaluation_s: float
+    saving_s: float
+    comparison_s: float
     memory_bytes: int
     memory_how: str
     disk_bytes: int
 
+    @property
+    def total_s(self) -> float:
+        """The whole time of the training."""
+        return self.training_s + self.pretraining_s + self.evaluation_s + self.saving_s + self.comparison_s
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready values."""
-        return asdict(self)
+        return asdict(self) | {"total_s": self.total_s}
 
     def table(self) -> str:
         """The figures as aligned text for a terminal."""
@@ -66,17 +90,25 @@ class Forecast:
             lines[f"class {label}"] = ", ".join(f"{count} {split}" for split, count in counts.items())
         lines["parameters"] = f"{self.parameters / 1e6:.2f} million, {self.trained_parameters / 1e6:.2f} trained"
         lines["updates"] = f"{self.updates}, about {self.update_s:.2f} s each"
-        if self.hearing_steps:
-            lines["head start"] = f"{self.hearing_steps} updates of the convolutions alone, not counted in the time"
-        lines["time"] = f"about {_span(self.training_s)} and {_span(self.evaluation_s)} of evaluations"
+        if self.feature_pretrain_steps:
+            lines["pre-training"] = f"{self.feature_pretrain_steps} updates of the convolutions alone"
+        parts = {
+            "updates": self.training_s,
+            "feature pre-training": self.pretraining_s,
+            "evaluations": self.evaluation_s,
+            "saving": self.saving_s,
+            "comparison": self.comparison_s,
+        }
+        times = ", ".join(f"{name} {_span(seconds)}" for name, seconds in parts.items() if seconds)
+        lines["time"] = f"about {_span(self.total_s)}: {times}"
         lines["memory"] = f"about {self.memory_bytes / 1e9:.2f} GB ({self.memory_how})"
-        lines["disk"] = f"up to {self.disk_bytes / 1e9:.2f} GB of saved steps"
+        lines["disk"] = f"up to {self.disk_bytes / 1e9:.2f} GB of saved checkpoints"
         width = max(map(len, lines))
         return "\n".join(f"{name:{width}}  {value}" for name, value in lines.items())
 
 
 class Stopwatch(TrainerCallback):
-    """Notes how long each update takes."""
+    """Measures the time of each update, and stops after a few."""
 
     def __init__(self) -> None:
         self.seconds: list[float] = []
@@ -87,37 +119,31 @@ class Stopwatch(TrainerCallback):
         self._started_s = _now_s()
 
     def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """After it; a few are enough."""
+        """After an update."""
         self.seconds.append(_now_s() - self._started_s)
         if len(self.seconds) >= UPDATES:
             control.should_training_stop = True
 
 
-def forecast(trainer: JointTrainer, corpus: Corpus, options: TrainingOptions) -> Forecast:
-    """Make a few updates with a trainer that saves and evaluates nothing, and reckon from them.
+def forecast(trainer: JointTrainer, run: Run) -> Forecast:
+    """Make a few updates with a trainer that saves and evaluates nothing, and extrapolate.
 
     Args:
-        trainer: of the real model and the real clips; it is of no use afterwards.
-        corpus: what it trains on.
-        options: how it would train.
+        trainer: a trainer of the real model on the real clips; it cannot be used afterwards.
+        run: the inputs of the run.
     """
-    model = cast(Wav2Vec2ForJointCTC, trainer.model)
+    corpus, options, model = run.corpus, run.options, trainer.joint_model
     updates = trainer.update_count()
-    activations = 0 if torch.cuda.is_available() else activation_bytes(trainer)
-    watch = Stopwatch()
-    trainer.add_callback(watch)
-    trainer.train()
-    padded = padded_samples(trainer)
-    timed = range(1 if len(watch.seconds) > 1 else 0, len(watch.seconds))
-    second_a_sample = sum(watch.seconds[i] for i in timed) / sum(padded[i % len(padded)] for i in timed)
-    update_s = second_a_sample * sum(padded) / len(padded)
-    heard = sum(len(example.samples) for example in corpus.validation.examples)
     evaluations = -(-updates // options.eval_steps) + 1
+    steps = options.feature_pretrain_steps if run.base.weights is None else 0
+    activations = 0 if torch.cuda.is_available() else activation_bytes(trainer)
+    update_s = measure_update_s(trainer)
     trained = sum(weights.numel() for weights in model.parameters() if weights.requires_grad)
-    parameters = sum(weights.numel() for weights in model.parameters())
-    taught_by = sum(weights.numel() for weights in trainer.teacher.parameters()) if trainer.teacher else 0
-    states = WEIGHT * (parameters + taught_by) + (GRADIENT + ADAM) * trained
-    measured = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else states + activations
+    parameters = count_parameters(model)
+    states = WEIGHT * (parameters + (count_parameters(trainer.teacher) if trainer.teacher else 0))
+    states += (GRADIENT + ADAM) * trained
+    checkpoint = WEIGHT * parameters + ADAM * trained
+    smaller = run.distillation is not None or options.encoder_layers is not None or options.prune_ffn > 0
     splits = {"train": corpus.training, "validation": corpus.validation}
     return Forecast(
         clips={name: len(split) for name, split in splits.items()},
@@ -128,14 +154,64 @@ def forecast(trainer: JointTrainer, corpus: Corpus, options: TrainingOptions) ->
         parameters=parameters,
         trained_parameters=trained,
         updates=updates,
-        hearing_steps=options.hearing_steps,
+        feature_pretrain_steps=steps,
         update_s=update_s,
         training_s=update_s * updates,
-        evaluation_s=evaluations * heard * second_a_sample * FORWARD_SHARE,
-        memory_bytes=measured,
+        pretraining_s=measure_pretraining_s(model, corpus.training, steps),
+        evaluation_s=evaluations * measure_evaluation_s(trainer, corpus.validation),
+        saving_s=evaluations * checkpoint * measure_write_s_per_byte(Path(trainer.args.output_dir or ".")),
+        comparison_s=longest_comparison_s() if smaller else 0.0,
+        memory_bytes=torch.cuda.max_memory_allocated() if torch.cuda.is_available() else states + activations,
         memory_how="measured" if torch.cuda.is_available() else "weights, gradients, moments and the longest batch",
-        disk_bytes=2 * (WEIGHT * parameters + ADAM * trained),
+        disk_bytes=2 * checkpoint,
     )
+
+
+def measure_update_s(trainer: JointTrainer) -> float:
+    """Make a few updates, and return the time of one of average length."""
+    watch = Stopwatch()
+    trainer.add_callback(watch)
+    trainer.train()
+    padded = padded_samples(trainer)
+    timed = range(1 if len(watch.seconds) > 1 else 0, len(watch.seconds))
+    seconds_per_sample = sum(watch.seconds[i] for i in timed) / sum(padded[i % len(padded)] for i in timed)
+    return seconds_per_sample * sum(padded) / len(padded)
+
+
+def measure_pretraining_s(model: Wav2Vec2ForJointCTC, clips: ClipDataset, steps: int) -> float:
+    """The time of all steps of feature pre-training, from a few; the feature encoder changes."""
+    if not steps:
+        return 0.0
+
+    def seconds(count: int) -> float:
+        started_s = _now_s()
+        pretrain_feature_encoder(model, clips, steps=count, seed=0)
+        return _now_s() - started_s
+
+    first_s = seconds(1)  # the clips are prepared in it, which happens once
+    step_s = (seconds(1 + PRETRAINING_STEPS) - seconds(1)) / PRETRAINING_STEPS
+    return first_s + (steps - 1) * max(0.0, step_s)
+
+
+def measure_evaluation_s(trainer: JointTrainer, clips: ClipDataset) -> float:
+    """The time to evaluate all clips, from some of them."""
+    chosen = range(0, len(clips), -(-len(clips) // EVALUATED))
+    some = Subset(clips, chosen)
+    trainer.predict(Subset(clips, chosen[:1]))  # warm-up
+    started_s = _now_s()
+    trainer.predict(some)
+    share = sum(len(clips.examples[index].samples) for index in chosen) / sum(len(e.samples) for e in clips.examples)
+    return (_now_s() - started_s) / share
+
+
+def measure_write_s_per_byte(folder: Path) -> float:
+    """The time per byte of writing a file that reaches the disk."""
+    probe, content = folder / "probe", os.urandom(PROBE_BYTES)
+    started_s = _now_s()
+    probe.write_bytes(content)
+    sync(probe)
+    probe.unlink()
+    return (_now_s() - started_s) / PROBE_BYTES
 
 
 def lengths_s(split: ClipDataset) -> tuple[float, float, float]:
@@ -153,7 +229,7 @@ def class_counts(splits: Mapping[str, ClipDataset], labels: Sequence[str]) -> di
 
 
 def padded_samples(trainer: JointTrainer) -> list[int]:
-    """Samples that each update of the first epoch takes through the model, padding included."""
+    """Samples per update of the first epoch, padding included."""
     dataset, size = cast(ClipDataset, trainer.train_dataset), trainer.args.train_batch_size
     order = list(LengthGroupedOrder(dataset, size, trainer.args.seed))
     batches = [
@@ -165,8 +241,8 @@ def padded_samples(trainer: JointTrainer) -> list[int]:
 
 
 def activation_bytes(trainer: JointTrainer) -> int:
-    """What the longest batch keeps for the way back, weights apart."""
-    model, dataset = cast(Wav2Vec2ForJointCTC, trainer.model), cast(ClipDataset, trainer.train_dataset)
+    """Bytes that the longest batch keeps for the backward pass, without the weights."""
+    model, dataset = trainer.joint_model, cast(ClipDataset, trainer.train_dataset)
     longest = sorted(range(len(dataset)), key=lambda index: -len(dataset.examples[index].samples))
     batch = cast(Any, trainer.data_collator)([dataset[index] for index in longest[: trainer.args.train_batch_size]])
     batch.pop("indices")
@@ -193,7 +269,7 @@ def _now_s() -> float:
 
 
 def _span(seconds: float) -> str:
-    """A time as a person says it."""
+    """A duration for people to read."""
     if seconds < 120:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

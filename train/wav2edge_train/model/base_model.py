@@ -1,30 +1,31 @@
-"""Where training starts from: a checkpoint of somebody else's, or a preset with seeded random weights."""
+"""Where training starts from: a published or local checkpoint, or a preset with seeded random weights."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from transformers import AutoConfig, Wav2Vec2Config, Wav2Vec2FeatureExtractor
 
 from wav2edge.bundle.geometry import ConvGeometry
 from wav2edge.errors import CheckpointError, UsageError
 from wav2edge_train.checkpoint.library_logging import first_line, quiet_transformers
+from wav2edge_train.checkpoint.loading import refuse_bundle
 from wav2edge_train.data.clips import Targets
 from wav2edge_train.data.vocabulary import make_feature_extractor
 from wav2edge_train.model.freezing import frozen_parts
 from wav2edge_train.model.joint_model import HEAD_NAMES, Wav2Vec2ForJointCTC
-from wav2edge_train.model.layers import choose_layers, keep_layers
 from wav2edge_train.model.presets import PRESETS
-from wav2edge_train.model.pruning import pruned_width
-from wav2edge_train.model.trained_heads import TrainedHeads, renew, trained_heads, useless_heads
+from wav2edge_train.model.shrinking import choose_layers, keep_layers, pruned_width
+from wav2edge_train.model.trained_heads import TrainedHeads, mismatched_heads, reinitialize_heads, trained_heads
 from wav2edge_train.training_options import TrainingOptions
 
 
 @dataclass(frozen=True, kw_only=True)
-class Base:
-    """An architecture, how its waveforms are prepared, where its weights are, and what its heads were taught.
+class BaseModel:
+    """An architecture, its feature extractor, the source of its weights, and the meaning of its heads.
 
-    ``weights`` None means random.
+    ``weights`` None means random weights.
     """
 
     name: str
@@ -34,50 +35,56 @@ class Base:
     heads: TrainedHeads = field(default_factory=TrainedHeads)
 
     @property
+    def title(self) -> str:
+        """The name of the preset or on the Hub, or that of a folder without the path to it."""
+        return Path(self.name).resolve().name if Path(self.name).is_dir() else self.name
+
+    @property
     def geometry(self) -> ConvGeometry:
         """Kernels and strides of the feature encoder."""
         return ConvGeometry.of(self.config.conv_kernel, self.config.conv_stride)
 
 
-def choose_base(preset: str | None, checkpoint: str | None) -> Base:
-    """The base of a command line: a preset's, a checkpoint, or a recipe's with another copy of its checkpoint.
+def choose_base_model(preset: str | None, checkpoint: str | None) -> BaseModel:
+    """The base of a command line: a preset's, a checkpoint, or a recipe with another copy of its checkpoint.
 
     Raises:
         CheckpointError: there is no such checkpoint, or it is of another kind of model.
-        UsageError: there is no such preset, neither is given, or both and the preset starts from random weights.
+        UsageError: there is no such preset, neither is given, or both are and the preset starts from random weights.
     """
     if preset is None and checkpoint is None:
         raise UsageError("nothing to start from; give --base CHECKPOINT or --preset NAME")
     if preset is None or checkpoint is None:
-        return checkpoint_base(checkpoint) if checkpoint else preset_base(preset or "")
+        return checkpoint_base_model(checkpoint) if checkpoint else preset_base_model(preset or "")
     recipes = [name for name, each in PRESETS.items() if each.base]
     if preset not in recipes:
         raise UsageError(f"preset {preset!r} starts from random weights; --base goes with {', '.join(recipes)} only")
-    return checkpoint_base(checkpoint)
+    return checkpoint_base_model(checkpoint)
 
 
-def preset_base(name: str) -> Base:
+def preset_base_model(name: str) -> BaseModel:
     """The base that a preset describes, or names.
 
     Raises:
-        CheckpointError: a recipe's checkpoint cannot be had.
+        CheckpointError: the checkpoint of a recipe is unavailable.
         UsageError: there is no such preset.
     """
     if name not in PRESETS:
         raise UsageError(f"no preset {name!r}; choose {', '.join(PRESETS)}")
     preset = PRESETS[name]
     if preset.base is not None:
-        return checkpoint_base(preset.base)
+        return checkpoint_base_model(preset.base)
     config = Wav2Vec2Config(**preset.architecture)
-    return Base(name=name, config=config, extractor=make_feature_extractor(layer_norm=True))
+    return BaseModel(name=name, config=config, extractor=make_feature_extractor(layer_norm=True))
 
 
-def checkpoint_base(source: str) -> Base:
-    """The base that a wav2vec2 checkpoint is, from a local folder or the Hub.
+def checkpoint_base_model(source: str) -> BaseModel:
+    """A wav2vec2 checkpoint as a base, from a local folder or the Hub.
 
     Raises:
-        CheckpointError: there is none, or it is of another kind of model.
+        CheckpointError: there is none, it is of another kind of model, or it is an exported bundle.
     """
+    refuse_bundle(source)
     try:
         with quiet_transformers():
             config = AutoConfig.from_pretrained(source)
@@ -92,41 +99,43 @@ def checkpoint_base(source: str) -> Base:
     except (OSError, ValueError):
         extractor = make_feature_extractor(layer_norm=config.feat_extract_norm == "layer")
     heads = trained_heads(source, config)
-    return Base(name=source, config=config, extractor=extractor, weights=source, heads=heads)
+    return BaseModel(name=source, config=config, extractor=extractor, weights=source, heads=heads)
 
 
-def check_size(base: Base, options: TrainingOptions) -> None:
-    """Raise a UsageError where a model as small as the options say cannot be made from the base."""
+def check_size(base: BaseModel, options: TrainingOptions) -> None:
+    """Raise a UsageError if the base cannot be made as small as the options ask."""
     starting_layers(base, options)
     if options.prune_ffn:
         pruned_width(base.config.intermediate_size, options.prune_ffn)
         if base.weights is None:
-            raise UsageError("prune_ffn needs a trained base; random weights use all of their width alike")
+            raise UsageError("prune_ffn needs a trained base; in random weights no unit is used less than another")
 
 
-def starting_layers(base: Base, options: TrainingOptions) -> tuple[int, ...]:
+def starting_layers(base: BaseModel, options: TrainingOptions) -> tuple[int, ...]:
     """The transformer layers of the base that training starts with.
 
     Raises:
-        UsageError: it has fewer than are asked for.
+        UsageError: the base has fewer than requested.
     """
-    there = base.config.num_hidden_layers
-    wanted = there if options.encoder_layers is None else options.encoder_layers
-    return choose_layers(there, wanted, options.layers_from)
+    available = base.config.num_hidden_layers
+    wanted = available if options.encoder_layers is None else options.encoder_layers
+    return choose_layers(available, wanted, options.layers_from)
 
 
-def build_model(base: Base, targets: Targets, options: TrainingOptions, shortest_frames: int) -> Wav2Vec2ForJointCTC:
+def build_model(
+    base: BaseModel, targets: Targets, options: TrainingOptions, shortest_frames: int
+) -> Wav2Vec2ForJointCTC:
     """The model to train, with heads for the targets.
 
     Args:
         base: where to start from.
-        targets: what the heads are taught.
+        targets: the vocabulary and labels that the heads learn.
         options: the weights of the losses, the layers to start with, and whether the feature encoder is frozen.
         shortest_frames: frames of the shortest clip; masks of SpecAugment must fit in it.
 
     Raises:
         CheckpointError: the weights of the base cannot be read.
-        UsageError: it has fewer layers than are asked for.
+        UsageError: it has fewer layers than requested.
     """
     kept = starting_layers(base, options)
     config = joint_config(base.config, targets, options, shortest_frames)
@@ -137,7 +146,7 @@ def build_model(base: Base, targets: Targets, options: TrainingOptions, shortest
             model = Wav2Vec2ForJointCTC.from_pretrained(base.weights, config=config, ignore_mismatched_sizes=True)
         except Exception as error:  # safetensors, pickle and the Hub each raise their own kind
             raise CheckpointError(f"{base.name}: its weights cannot be read ({first_line(error)})") from None
-        renew(model, useless_heads(base.name, base.heads, targets))
+        reinitialize_heads(model, mismatched_heads(base.name, base.heads, targets))
     if len(kept) < base.config.num_hidden_layers:
         keep_layers(model, kept)
     for part in frozen_parts(model, options):
@@ -148,7 +157,7 @@ def build_model(base: Base, targets: Targets, options: TrainingOptions, shortest
 def joint_config(
     base: Wav2Vec2Config, targets: Targets, options: TrainingOptions, shortest_frames: int
 ) -> Wav2Vec2Config:
-    """The base's config with our heads, and with regularisers that short clips survive."""
+    """The base's config with our heads, and with regularisation that is safe for short clips."""
     present = dict(zip(HEAD_NAMES, (targets.vocabulary, targets.labels), strict=True))
     fields = base.to_dict() | {
         "architectures": [Wav2Vec2ForJointCTC.__name__],
@@ -156,7 +165,7 @@ def joint_config(
         "ctc_weight": options.ctc_weight,
         "class_weight": options.class_weight,
         "class_balance": targets.class_balance,
-        "ctc_loss_reduction": "mean",  # with "sum" a batch's loss is in the hundreds and drowns the classes
+        "ctc_loss_reduction": "mean",  # with "sum" a batch's loss is in the hundreds and outweighs the classes
         "ctc_zero_infinity": True,
         "layerdrop": 0.0,
         "mask_time_length": max(1, min(base.mask_time_length, shortest_frames // 2)),  # a longer mask raises

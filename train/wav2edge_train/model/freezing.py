@@ -1,4 +1,4 @@
-"""Which parts of a model stay as they are, and until when."""
+"""Which parts of a model are frozen, and until when."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from wav2edge_train.training_options import TrainingOptions
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FrozenPart:
-    """Modules that are not trained before the update ``until``; None means never."""
+    """Modules that are not trained before the update ``until``; None means they never are."""
 
     modules: tuple[nn.Module, ...]
     until: int | None
 
     def set_frozen(self, *, frozen: bool) -> None:
-        """Take the weights out of the training, or back into it."""
+        """Exclude the weights from training, or include them again."""
         for module in self.modules:
             module.requires_grad_(not frozen)
             if isinstance(module, Wav2Vec2FeatureEncoder):
-                module._requires_grad = not frozen  # it asks for gradients of the waveform by this
+                module._requires_grad = not frozen  # requires gradients of the waveform if set
 
 
 def frozen_parts(model: Wav2Vec2ForJointCTC, options: TrainingOptions) -> list[FrozenPart]:
-    """What the options freeze: the feature encoder, and the lowest transformer layers with all that feeds them.
+    """What the options freeze: the feature encoder, and the lowest transformer layers with everything below them.
 
     Raises:
         UsageError: the model has fewer layers.
@@ -49,10 +49,10 @@ def frozen_parts(model: Wav2Vec2ForJointCTC, options: TrainingOptions) -> list[F
 
 
 class Freezing(TrainerCallback):
-    """Freezes parts, and thaws each at its update.
+    """Freezes parts, and unfreezes each at its update.
 
-    What thaws later must be frozen after the optimizer was made, which takes up only what can be trained then; what
-    never thaws is frozen before, and costs neither its memory nor its time.
+    A part that is unfrozen later must be frozen only after the optimizer was made, which takes only weights that
+    require gradients; a part that stays frozen is frozen before, and costs the optimizer neither memory nor time.
     """
 
     def __init__(self, parts: list[FrozenPart]) -> None:
@@ -61,7 +61,7 @@ class Freezing(TrainerCallback):
             part.set_frozen(frozen=part.until is None)
 
     def on_step_begin(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """Before each update; it depends on the count of updates alone, so a resumed run repeats it."""
+        """Before each update; it depends only on the number of updates, so a resumed run repeats it."""
         for part in self._parts:
             if part.until is not None:
                 part.set_frozen(frozen=state.global_step < part.until)

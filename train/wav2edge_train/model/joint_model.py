@@ -10,15 +10,16 @@ from transformers import Wav2Vec2Config, Wav2Vec2Model
 from transformers.models.wav2vec2.modeling_wav2vec2 import Wav2Vec2PreTrainedModel
 from transformers.utils.generic import ModelOutput
 
+from wav2edge_train.model.frame_mask import inside
 from wav2edge_train.model.time_major_encoder import TimeMajorFeatureEncoder
 
 HEAD_NAMES = ("ctc", "classification")
-"""The heads a model may have; the config's ``joint_heads`` says which."""
+"""The heads that a model may have; those it has are in the config's ``joint_heads``."""
 
 
 @dataclass
 class JointOutput(ModelOutput):
-    """What ``Wav2Vec2ForJointCTC`` answers; what it has no head or no labels for is None.
+    """The outputs of ``Wav2Vec2ForJointCTC``; None where there is no head, or no label for a loss.
 
     ``logits: [batch, frames, vocabulary]``, ``class_logits: [batch, classes]``. The losses are float32 scalars:
     ``loss = ctc_weight * ctc_loss + class_weight * class_loss``.
@@ -40,7 +41,7 @@ class Wav2Vec2ForJointCTC(Wav2Vec2PreTrainedModel):
     """
 
     accepts_loss_kwargs = False
-    """The Trainer then divides the loss by the accumulation steps; otherwise it expects the model to do so."""
+    """With False the Trainer divides the loss by the accumulation steps; with True it expects the model to do so."""
 
     def __init__(self, config: Wav2Vec2Config) -> None:
         super().__init__(config)
@@ -54,7 +55,7 @@ class Wav2Vec2ForJointCTC(Wav2Vec2PreTrainedModel):
         self.post_init()
 
     def freeze_feature_encoder(self) -> None:
-        """Keep the convolutions as they are, as fine-tuning usually does."""
+        """Exclude the convolutions from training, as fine-tuning usually does."""
         self.wav2vec2.feature_extractor._freeze_parameters()
 
     def frame_counts(self, input_values: torch.Tensor, attention_mask: torch.Tensor | None) -> torch.Tensor:
@@ -73,12 +74,12 @@ class Wav2Vec2ForJointCTC(Wav2Vec2PreTrainedModel):
         labels: torch.Tensor | None = None,
         class_labels: torch.Tensor | None = None,
     ) -> JointOutput:
-        """Answer a batch, and its losses where labels are given.
+        """The logits of a batch, and its losses where labels are given.
 
         Args:
             input_values: ``[batch, samples]`` normalised waveforms at 16 kHz, zero-padded on the right.
-            attention_mask: ``[batch, samples]`` 1 where a clip is, 0 where its padding is. Encoders with group norm
-                were trained without one, so theirs never sees it; pooling and the CTC loss always do.
+            attention_mask: ``[batch, samples]`` 1 in the clip, 0 in its padding. An encoder with group norm was trained
+                without a mask and never gets it; pooling and the CTC loss always use it.
             labels: ``[batch, tokens]`` token ids, padded with -100.
             class_labels: ``[batch]`` class ids.
         """
@@ -104,7 +105,7 @@ class Wav2Vec2ForJointCTC(Wav2Vec2PreTrainedModel):
         )
 
     def _class_balance(self) -> torch.Tensor | None:
-        """Weight of each class in the cross-entropy, ``[classes]`` float32; None weighs all alike."""
+        """Weight of each class in the cross-entropy, ``[classes]`` float32; None weighs all equally."""
         balance = getattr(self.config, "class_balance", None)
         return None if balance is None else torch.tensor(balance, device=self.device)
 
@@ -114,7 +115,7 @@ class Wav2Vec2ForJointCTC(Wav2Vec2PreTrainedModel):
         return torch.stack(parts).sum() if parts else None
 
     def _ctc_loss(self, logits: torch.Tensor, labels: torch.Tensor, frame_counts: torch.Tensor) -> torch.Tensor:
-        """CTC in float32 (Graves et al., ICML 2006); cuDNN's own version is not used, since it is not exact."""
+        """CTC in float32 (Graves et al., ICML 2006); cuDNN's version is not used, since it is less exact."""
         written = labels >= 0
         blank_id: int = self.config.pad_token_id  # type: ignore[assignment]  # transformers allows None
         log_probabilities = nn.functional.log_softmax(logits, dim=-1, dtype=torch.float32).transpose(0, 1)
@@ -131,7 +132,7 @@ class Wav2Vec2ForJointCTC(Wav2Vec2PreTrainedModel):
 
 
 def masked_mean(frames: torch.Tensor, counts: torch.Tensor | None) -> torch.Tensor:
-    """Mean of each clip's own frames in float32, so that padding never enters.
+    """Mean of each clip's own frames in float32, without its padding.
 
     Args:
         frames: ``[batch, frames, hidden]``.
@@ -142,6 +143,5 @@ def masked_mean(frames: torch.Tensor, counts: torch.Tensor | None) -> torch.Tens
     """
     if counts is None:
         return frames.mean(dim=1)
-    inside = torch.arange(frames.shape[1], device=frames.device) < counts[:, None]
-    total = (frames.float() * inside[:, :, None]).sum(dim=1)
+    total = (frames.float() * inside(counts, frames.shape[1])[:, :, None]).sum(dim=1)
     return (total / counts[:, None]).to(frames.dtype)

@@ -1,4 +1,4 @@
-"""Models small enough to train from scratch, and recipes for a checkpoint: how each is trained best."""
+"""Presets: models small enough to train from scratch, and recipes for a checkpoint, each with its training options."""
 
 from __future__ import annotations
 
@@ -10,20 +10,19 @@ LAYER_NORM = {"feat_extract_norm": "layer", "conv_bias": True, "do_stable_layer_
 """The variant of XLSR-53: layer norm in every convolution, and before each transformer block."""
 
 QUIET = {"layerdrop": 0.0, "activation_dropout": 0.0, "attention_dropout": 0.0}
-"""Regularisers that small models do better without."""
-
+"""Regularisation that hurts small models."""
 
 FROM_SCRATCH = {"accumulation": 1, "freeze_feature_encoder": False}
-"""What training from random weights has to do otherwise than fine-tuning."""
+"""Where training from random weights differs from fine-tuning."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Preset:
     """``training`` holds fields of ``TrainingOptions``; a recipe names its ``base``, a checkpoint on the Hub.
 
-    Without a base ``architecture`` holds fields of a ``Wav2Vec2Config``, whose weights are random. Kernels and strides
-    are always wav2vec2's own, so every tool that counts 16,000 samples as 49 frames stays right. The first convolutions
-    run at thousands of frames a second and dominate the cost, so they are narrow.
+    Without a base ``architecture`` holds fields of a ``Wav2Vec2Config``, and the weights are random. Kernels and
+    strides are always those of wav2vec2, so that 16,000 samples give 49 frames everywhere. The first convolutions run
+    at thousands of frames per second and dominate the cost, so they are narrow.
     """
 
     summary: str
@@ -52,7 +51,7 @@ PRESETS: dict[str, Preset] = {
         },
         training=FROM_SCRATCH
         | {
-            "hearing_steps": 400,
+            "feature_pretrain_steps": 400,
             "learning_rate": 1e-3,
             "batch_size": 4,
             "epochs": 15,
@@ -83,7 +82,7 @@ PRESETS: dict[str, Preset] = {
         },
         training=FROM_SCRATCH
         | {
-            "hearing_steps": 400,
+            "feature_pretrain_steps": 400,
             "learning_rate": 1e-3,
             "batch_size": 8,
             "epochs": 36,
@@ -115,7 +114,7 @@ PRESETS: dict[str, Preset] = {
         },
         training=FROM_SCRATCH
         | {
-            "hearing_steps": 400,
+            "feature_pretrain_steps": 400,
             "learning_rate": 4e-4,
             "batch_size": 16,
             "epochs": 24,

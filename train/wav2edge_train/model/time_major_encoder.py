@@ -1,4 +1,4 @@
-"""The same feature encoder in 0.4 of the time: on a CPU it trains with matrix products instead of convolutions."""
+"""The feature encoder trained on a CPU with matrix products instead of convolutions, in 0.4 of the time."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from transformers.models.wav2vec2.modeling_wav2vec2 import Wav2Vec2FeatureEncode
 
 
 class TimeMajorFeatureEncoder(Wav2Vec2FeatureEncoder):
-    """A layer-norm feature encoder with the weights and the answers of transformers' own.
+    """A layer-norm feature encoder with the weights and outputs of transformers' own.
 
-    PyTorch's backward convolution is slow for narrow layers on a CPU, and transformers transposes twice a layer for
-    the norm. So while training on a CPU frames stay before channels, and every layer is one matrix product. Elsewhere
-    it is transformers' code that runs.
+    PyTorch's backward convolution is slow for narrow layers on a CPU, and transformers transposes twice per layer for
+    the norm. While training on a CPU frames therefore stay before channels, and every layer is one matrix product.
+    Everywhere else the code of transformers runs.
     """
 
     def forward(self, input_values: torch.Tensor) -> Any:
@@ -30,7 +30,7 @@ class TimeMajorFeatureEncoder(Wav2Vec2FeatureEncoder):
 
 
 def _windows(frames: torch.Tensor, conv: nn.Conv1d) -> torch.Tensor:
-    """What each output frame sees: ``[batch, frames, channels]`` to ``[batch, frames after, kernel * channels]``."""
+    """The inputs of each output frame, ``[batch, frames, channels]`` to ``[batch, windows, kernel * channels]``."""
     (kernel,), (stride,) = conv.kernel_size, conv.stride
     if frames.shape[2] == 1:
         return frames[:, :, 0].unfold(1, kernel, stride)

@@ -1,4 +1,4 @@
-"""What the heads of a base were taught, and which of them are of no use for other data."""
+"""The vocabulary and labels of a base's heads, and which heads do not fit the data."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ SHOWN = 6
 
 @dataclass(frozen=True, kw_only=True)
 class TrainedHeads:
-    """Tokens by column of a base's CTC head, and labels of its classifier; None where it has none that is known."""
+    """Tokens by column of a base's CTC head, and labels of its classifier; None where absent or unknown."""
 
     vocabulary: tuple[str, ...] | None = None
     labels: tuple[str, ...] | None = None
 
 
 def trained_heads(source: str, config: Wav2Vec2Config) -> TrainedHeads:
-    """What a checkpoint's files say of its heads.
+    """The vocabulary and labels in a checkpoint's files.
 
     Args:
         source: a local folder, or a name on the Hub.
-        config: of that checkpoint.
+        config: the config of that checkpoint.
     """
     names = " ".join(config.architectures or [])
     meanings = config.id2label or {}
@@ -45,7 +45,7 @@ def _joint_heads(config: Wav2Vec2Config) -> list[str]:
 
 
 def _tokens(source: str, width: int) -> tuple[str, ...] | None:
-    """The tokens of ``vocab.json`` by column; None where it is missing, or is not all that the head was taught."""
+    """The tokens of ``vocab.json`` by column; None where it is missing, or does not cover the head."""
     found = cached_file(source, "vocab.json", _raise_exceptions_for_missing_entries=False)
     try:
         columns = json.loads(Path(found or "").read_text(encoding="utf-8"))
@@ -55,30 +55,30 @@ def _tokens(source: str, width: int) -> tuple[str, ...] | None:
     return tuple(tokens[column] for column in range(width)) if sorted(tokens) == list(range(width)) else None
 
 
-def useless_heads(name: str, heads: TrainedHeads, targets: Targets) -> dict[str, str]:
-    """The heads of a base that must be made new, each with the line that says why.
+def mismatched_heads(name: str, heads: TrainedHeads, targets: Targets) -> dict[str, str]:
+    """The heads of a base that do not fit the targets, each with a message.
 
     Args:
-        name: the base's.
-        heads: what it was taught.
-        targets: what it shall be taught.
+        name: the name of the base.
+        heads: its vocabulary and labels.
+        targets: those of the training data.
     """
     found = {}
     if targets.vocabulary is not None and heads.vocabulary not in (None, targets.vocabulary.tokens):
         found["lm_head"] = (
-            f"{name}: its vocabulary of {len(heads.vocabulary or ())} tokens is not the data's of"
-            f" {len(targets.vocabulary.tokens)}; the CTC head is made new"
+            f"{name}: its vocabulary of {len(heads.vocabulary or ())} tokens differs from the data's"
+            f" {len(targets.vocabulary.tokens)}; the CTC head is re-initialised"
         )
     if targets.labels is not None and heads.labels not in (None, targets.labels):
         found["classifier"] = (
             f"{name}: its labels are {_listed(heads.labels or ())}, the data's {_listed(targets.labels)};"
-            " the classifier is made new"
+            " the classifier is re-initialised"
         )
     return found
 
 
-def renew(model: Wav2Vec2ForJointCTC, names: dict[str, str]) -> None:
-    """Random weights for these heads: of the same width they would have been taken over, with other meanings."""
+def reinitialize_heads(model: Wav2Vec2ForJointCTC, names: dict[str, str]) -> None:
+    """Give these heads random weights; with an equal width they would keep weights of another meaning."""
     for name in names:
         model._init_weights(model.get_submodule(name))
 

@@ -1,4 +1,4 @@
-"""The metadata block of a model card, which the Hub shows beside the model and ranks it by.
+"""The metadata block of a model card, which the Hub displays and ranks models by.
 
 The fields are those of https://huggingface.co/docs/hub/model-cards#evaluation-results.
 """
@@ -14,11 +14,11 @@ from yaml import YAMLError
 from wav2edge.evaluation.report import Report
 
 TASKS = {"ctc": "automatic-speech-recognition", "classification": "audio-classification"}
-"""The Hub's name of what each head does."""
+"""The Hub's name for the task of each head."""
 
 
 def license_of(source: str) -> str | None:
-    """The license that the card of a checkpoint names, a local one's or the Hub's; None where none can be read."""
+    """The license in the model card of a checkpoint, local or on the Hub; None where none can be read."""
     folder = Path(source)
     try:
         card = ModelCard.load(folder / "README.md" if folder.is_dir() else source, ignore_metadata_errors=True)
@@ -29,14 +29,14 @@ def license_of(source: str) -> str | None:
 
 
 def card_metadata(*, name: str, base: str | None, license_name: str | None, data: str, report: Report) -> ModelCardData:
-    """The block of a model: what it came from, what it does, and what it reached on the validation split.
+    """The metadata of a model: its base, its tasks, and its figures on the validation split.
 
     Args:
-        name: the model's.
+        name: the name of the model.
         base: the Hub name of the checkpoint it was fine-tuned from; None where there is none.
-        license_name: the Hub's identifier of the license; None leaves it to whoever publishes the model.
-        data: the data set's name.
-        report: of the validation split.
+        license_name: the Hub's identifier of the license; None leaves it open to whoever publishes the model.
+        data: the name of the data set.
+        report: the report of the validation split.
     """
     results = list(_results(data, report))
     return ModelCardData(

@@ -1,4 +1,4 @@
-"""The smaller model beside the one it comes from: size, latency, WER and accuracy in one table."""
+"""A smaller model compared with the one it comes from: size, latency, WER and accuracy in one table."""
 
 from __future__ import annotations
 
@@ -13,25 +13,27 @@ import torch
 
 from wav2edge.bundle.geometry import SAMPLE_RATE_HZ
 from wav2edge.evaluation.report import Report
+from wav2edge.output.tables import markdown_table
 from wav2edge_train.data.clips import ClipDataset
 from wav2edge_train.distillation.teacher import Teacher
-from wav2edge_train.loop.threads import threads_for
-from wav2edge_train.loop.trainer import Examiner, JointTrainer
+from wav2edge_train.loop.distributed import threads_for
+from wav2edge_train.loop.report_metrics import ReportMetrics
+from wav2edge_train.loop.trainer import JointTrainer
+from wav2edge_train.model.complexity import count_parameters
 from wav2edge_train.model.joint_model import Wav2Vec2ForJointCTC
 
 LENGTHS_S = (1.0, 3.0)
 FEWEST_ROUNDS, MOST_ROUNDS = 7, 101
 LONGEST_S = 6.0
-"""How often each model answers a clip: as often as fits in this time, within these bounds; one round more warms up."""
+"""Timed runs per clip length: as many as fit in this time, within these bounds, after one warm-up round."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """One model's row.
+    """The figures of one model.
 
-    ``megabytes`` are those of the weights as they are, float32 as a rule. ``whole_ms`` and ``transformer_ms`` are
-    medians in PyTorch on the CPU, batch of one, by clip length in seconds: a waveform's way to the logits, and the part
-    of it that layers and width decide.
+    ``megabytes`` is the size of the weights in memory. ``whole_ms`` and ``transformer_ms`` are median latencies in
+    PyTorch on the CPU, batch of one, by clip length in seconds: from waveform to logits, and of the transformer alone.
     """
 
     name: str
@@ -44,7 +46,7 @@ class Measured:
     report: Report
 
     def to_dict(self) -> dict[str, Any]:
-        """The row as JSON-ready values."""
+        """JSON-ready values."""
         return {
             "name": self.name,
             "parameters": self.parameters,
@@ -59,13 +61,13 @@ class Measured:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Both rows; ``large`` is the teacher, or the base before it was made smaller."""
+    """Both models; ``large`` is the teacher, or the base before it was made smaller."""
 
     large: Measured
     small: Measured
 
     def ratios(self) -> dict[str, float]:
-        """What the smaller model costs, as a share of what the larger one does."""
+        """The size and latency of the smaller model divided by those of the larger one."""
         pairs = {
             "parameters": (self.large.parameters, self.small.parameters),
             **{f"latency {s:g} s": (self.large.whole_ms[s], self.small.whole_ms[s]) for s in LENGTHS_S},
@@ -74,29 +76,21 @@ class Comparison:
         return {name: round(small / large, 4) for name, (large, small) in pairs.items()}
 
     def to_dict(self) -> dict[str, Any]:
-        """Rows and ratios as JSON-ready values."""
+        """Both models and the ratios as JSON-ready values."""
         return {"large": self.large.to_dict(), "small": self.small.to_dict(), "ratios": self.ratios()}
 
     def table(self) -> str:
-        """A Markdown table, aligned so that it reads as well on a terminal."""
-        rows = [("", self.large.name, self.small.name, "ratio")]
-        rows += [_line(name, self, of, written) for name, of, written in _LINES if of(self.small) is not None]
-        widths = [max(len(row[column]) for row in rows) for column in range(4)]
-        lines = ["| " + " | ".join(_aligned(row, widths)) + " |" for row in rows]
-        rule = (
-            "|" + "|".join("-" * (width + 1) + ("-" if place == 0 else ":") for place, width in enumerate(widths)) + "|"
-        )
-        return "\n".join([lines[0], rule, *lines[1:]])
-
-
-def _aligned(row: Sequence[str], widths: Sequence[int]) -> list[str]:
-    return [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
+        """An aligned Markdown table."""
+        rows = [
+            _line(name, self, figure, written) for name, figure, written in _LINES if figure(self.small) is not None
+        ]
+        return markdown_table(("", self.large.name, self.small.name, "ratio"), rows)
 
 
 def _line(
-    name: str, comparison: Comparison, of: Callable[[Measured], float | None], written: str
+    name: str, comparison: Comparison, figure: Callable[[Measured], float | None], written: str
 ) -> tuple[str, str, str, str]:
-    large, small = of(comparison.large), of(comparison.small)
+    large, small = figure(comparison.large), figure(comparison.small)
     if large is None or small is None:
         return name, "", "", ""
     last = f"{small - large:+.4f}" if name in ("WER", "accuracy") else f"{small / large:.2f}"
@@ -124,25 +118,30 @@ _LINES: tuple[tuple[str, Callable[[Measured], float | None], str], ...] = (
 
 
 def compare_with(
-    original: Teacher, small: tuple[str, Wav2Vec2ForJointCTC, Report], trainer: JointTrainer, examiner: Examiner
+    large: Teacher, small: tuple[str, Wav2Vec2ForJointCTC, Report], trainer: JointTrainer, metrics: ReportMetrics
 ) -> Comparison:
-    """The model that was trained beside the one it comes from, on the validation clips of its trainer.
+    """Compare the trained model with the one it comes from, on the validation clips of its trainer.
 
     Args:
-        original: the teacher, or the base as it was.
-        small: name, model and report of what was trained.
-        trainer: whose clips and batches are used.
-        examiner: reads the predictions.
+        large: the teacher, or the base before training.
+        small: name, model and report of the trained model.
+        trainer: the trainer of the small model, for its clips and batch size.
+        metrics: makes the report of the large model.
     """
-    judge = JointTrainer(
-        model=original.model,
+    evaluator = JointTrainer(
+        model=large.model,
         args=trainer.args,
         eval_dataset=trainer.eval_dataset,
         data_collator=trainer.data_collator,
     )
-    prediction = judge.predict(cast(ClipDataset, trainer.eval_dataset), metric_key_prefix="final")
-    report = examiner.examine(prediction, loss=(prediction.metrics or {})["final_loss"])
-    return compare((original.name, original.model, report), small)
+    prediction = evaluator.predict(cast(ClipDataset, trainer.eval_dataset), metric_key_prefix="final")
+    report = metrics.make_report(prediction, loss=(prediction.metrics or {})["final_loss"])
+    return compare((large.name, large.model, report), small)
+
+
+def longest_comparison_s() -> float:
+    """The time limit of ``compare``, for an estimate of a whole training."""
+    return LONGEST_S * 2 * len(LENGTHS_S)
 
 
 def compare(
@@ -150,7 +149,7 @@ def compare(
 ) -> Comparison:
     """Measure two models, each with its name and its report on the same clips.
 
-    The models are moved to the CPU, since it is the edge that they are compared for.
+    The models are moved to the CPU, which is what they are compared for.
     """
     models = [large[1].cpu().eval(), small[1].cpu().eval()]
     with threads_for(models[0]), torch.inference_mode():
@@ -164,7 +163,7 @@ def compare(
     rows = [
         Measured(
             name=name,
-            parameters=sum(weights.numel() for weights in model.parameters()),
+            parameters=count_parameters(model),
             megabytes=sum(weights.numel() * weights.element_size() for weights in model.parameters()) / 1e6,
             layers=model.config.num_hidden_layers,
             feed_forward_width=model.config.intermediate_size,
@@ -178,21 +177,21 @@ def compare(
 
 
 def _projected(model: Wav2Vec2ForJointCTC, waveforms: torch.Tensor) -> torch.Tensor:
-    """What enters the transformer: ``[batch, frames, hidden]``."""
+    """The input of the transformer: ``[batch, frames, hidden]``."""
     features = model.wav2vec2.feature_extractor(waveforms).transpose(1, 2)
     frames: torch.Tensor = model.wav2vec2.feature_projection(features)[0]
     return frames
 
 
-def medians_ms(asked: Sequence[Callable[[], object]]) -> list[float]:
-    """The median time of each call, in milliseconds; they take turns, so that a busy moment falls on all alike."""
-    times_ms: list[list[float]] = [[] for _ in asked]
+def medians_ms(calls: Sequence[Callable[[], object]]) -> list[float]:
+    """The median time of each call, in milliseconds; they alternate, so that a busy moment affects all alike."""
+    times_ms: list[list[float]] = [[] for _ in calls]
     started_s = time.perf_counter()
     for round_number in range(MOST_ROUNDS + 1):
         if round_number > FEWEST_ROUNDS and time.perf_counter() - started_s > LONGEST_S:
             break
-        for call, times in zip(asked, times_ms, strict=True):
-            asked_s = time.perf_counter()
+        for call, times in zip(calls, times_ms, strict=True):
+            call_started_s = time.perf_counter()
             call()
-            times.append((time.perf_counter() - asked_s) * 1e3)
+            times.append((time.perf_counter() - call_started_s) * 1e3)
     return [median(times[1:]) for times in times_ms]

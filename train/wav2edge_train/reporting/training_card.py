@@ -1,4 +1,4 @@
-"""The model card, in the form of the reference card: figures, hyper-parameters, and a row an evaluation."""
+"""The model card, in the form of the reference card: figures, hyper-parameters, and one row per evaluation."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ from importlib.metadata import version
 from typing import Any
 
 from wav2edge.evaluation.report import Report
+from wav2edge.output.tables import markdown_table
 from wav2edge_train.reporting.card_metadata import card_metadata
 from wav2edge_train.reporting.size_comparison import Comparison
+from wav2edge_train.reporting.training_rows import TrainingRow
 from wav2edge_train.training_options import DistillationOptions, TrainingOptions
 
 LEADING_COLUMNS = ("Training Loss", "Epoch", "Step", "Validation Loss")
 UNUSUAL = (
+    "lowercase",
+    "strip_punctuation",
     "class_balance",
     "freeze_feature_encoder",
     "unfreeze_feature_encoder_after",
@@ -22,7 +26,7 @@ UNUSUAL = (
     "gradient_checkpointing",
     "patience",
 )
-"""Hyper-parameters that the card names only where they are not the reference run's."""
+"""Hyper-parameters that the card names only where they differ from those of the reference run."""
 
 FRAMEWORKS = {"Transformers": "transformers", "Pytorch": "torch", "Tokenizers": "tokenizers"}
 
@@ -58,21 +62,8 @@ The following hyperparameters were used during training:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingRow:
-    """One evaluation on the way: ``epoch`` counts passes over the data, ``step`` counts updates.
-
-    ``figures`` are those of ``Report.metrics()``, with the validation loss as ``loss``.
-    """
-
-    training_loss: float | None
-    epoch: float
-    step: int
-    figures: Mapping[str, Any]
-
-
-@dataclass(frozen=True, kw_only=True)
 class Card:
-    """All that a model card tells; ``license_name`` is the one under which the base stands."""
+    """The contents of a model card; ``license_name`` is the license of the base."""
 
     name: str
     base: str
@@ -103,7 +94,7 @@ class Card:
             figures=figure_lines(self.final),
             confusion=_section("Confusion matrix", confusion_table(self.final)),
             data=f"{self.data}: " + ", ".join(f"{count} clips for {use}" for use, count in self.clips.items()) + ".",
-            comparison=_section("Beside the model it comes from", self._comparison()),
+            comparison=_section("Compared with the larger model", self._comparison()),
             hyperparameters=_bullets(
                 hyperparameters(self.options, self.precision, self.devices)
                 | (asdict(self.distillation) if self.distillation is not None else {})
@@ -118,7 +109,7 @@ class Card:
             return f"This model was trained from random weights (wav2edge's preset `{self.base}`)."
         link = f"[{self.base}](https://huggingface.co/{self.base})" if self.base.count("/") == 1 else f"`{self.base}`"
         if self.distillation is not None:
-            return f"This model is a student of {link}, which it was distilled from."
+            return f"This model is a student of {link}, from which it was distilled."
         return f"This model is a fine-tuned version of {link}."
 
     def _comparison(self) -> str:
@@ -126,7 +117,7 @@ class Card:
             return ""
         return (
             f"{self.comparison.table()}\n\nWER and accuracy are of the same evaluation set. Times are medians in"
-            " PyTorch on the CPU of the machine that trained, while the two took turns."
+            " PyTorch on the CPU of the training machine, in alternating runs."
         )
 
     def _choice(self) -> str:
@@ -136,12 +127,12 @@ class Card:
 
 
 def title(key: str) -> str:
-    """The card's name of a figure: ``macro avg_f1-score`` is written ``Macro avg F1-score``."""
+    """A figure's name in the reference card: ``macro avg_f1-score`` becomes ``Macro avg F1-score``."""
     return " ".join(part.capitalize() for part in key.split("_"))
 
 
 def rounded(value: Any) -> str:
-    """A figure as the card writes it: four decimals where it has more, whole as it is where it has fewer."""
+    """A figure in the rounding of the reference card: at most four decimals."""
     if isinstance(value, float):
         decimals = str(value).partition(".")[2]
         if len(decimals) > 4:
@@ -149,39 +140,36 @@ def rounded(value: Any) -> str:
     return str(value)
 
 
+def card_figures(figures: Mapping[str, Any]) -> dict[str, Any]:
+    """The figures under the reference card's keys: its confusion matrix is ``mtrix``, with the labels inside.
+
+    Args:
+        figures: those of ``Report.metrics()``.
+    """
+    renamed = dict(figures)
+    matrix = renamed.pop("confusion_matrix", None)
+    if matrix is not None:
+        names = [int(label) if label.isdecimal() else label for label in matrix["labels"]]
+        renamed["mtrix"] = [names, *([name, *row] for name, row in zip(names, matrix["counts"], strict=True))]
+    return renamed
+
+
 def figure_lines(report: Report) -> str:
-    """The report's figures, one a line."""
+    """The report's figures, one per line."""
     return _bullets({title(key): rounded(value) for key, value in card_figures(report.metrics()).items()})
 
 
-def card_figures(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """Figures of ``Report.metrics()`` in the form of the reference card.
-
-    The card writes the confusion matrix as ``mtrix``: a row of labels, then each label with its counts.
-    """
-    figures = dict(metrics)
-    matrix = figures.pop("confusion_matrix", None)
-    if matrix is None:
-        return figures
-    labels = [int(label) if label.isdecimal() else label for label in matrix["labels"]]
-    rows = ([label, *counts] for label, counts in zip(labels, matrix["counts"], strict=True))
-    return figures | {"mtrix": [labels, *rows]}
-
-
 def confusion_table(report: Report) -> str:
-    """Clips of each true class (rows) by the class that was heard, as Markdown; empty without a classifier."""
+    """Clips of each true class (rows) by predicted class, as Markdown; empty without a classifier."""
     if report.classification is None:
         return ""
-    names = [name.replace("|", r"\|") for name in report.classification.labels]
-    cells = [["true \\ heard", *names]]
-    cells += [[f"**{name}**", *map(str, row)] for name, row in zip(names, report.classification.confusion, strict=True)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    head, *body = ("| " + " | ".join(map(str.rjust, row, widths)) + " |" for row in cells)
-    return "\n".join((head, "|" + "|".join("-" * (width + 1) + ":" for width in widths) + "|", *body))
+    names, counts = report.classification.labels, report.classification.confusion
+    rows = [[f"**{name}**", *map(str, row)] for name, row in zip(names, counts, strict=True)]
+    return markdown_table(["true \\ predicted", *names], rows)
 
 
 def hyperparameters(options: TrainingOptions, precision: str, devices: int = 1) -> dict[str, Any]:
-    """The choices under the card's names, in its order."""
+    """The options under the names of the reference card, in its order."""
     named: dict[str, Any] = {
         "learning_rate": options.learning_rate,
         "train_batch_size": options.batch_size,
@@ -208,7 +196,7 @@ def hyperparameters(options: TrainingOptions, precision: str, devices: int = 1) 
         "class_weight": options.class_weight,
         "ctc_weight": options.ctc_weight,
         "augmentation": options.augmentation,
-        "hearing_steps": options.hearing_steps,
+        "feature_pretrain_steps": options.feature_pretrain_steps,
         "encoder_layers": "all" if options.encoder_layers is None else options.encoder_layers,
         "layers_from": options.layers_from,
         "prune_ffn": options.prune_ffn,
@@ -219,18 +207,11 @@ def hyperparameters(options: TrainingOptions, precision: str, devices: int = 1) 
 
 
 def training_table(rows: Sequence[TrainingRow]) -> str:
-    """The table of evaluations, with the card's columns in its order, as aligned Markdown."""
+    """The table of evaluations with the columns of the reference card, as aligned Markdown."""
     if not rows:
         return "No evaluation ran."
     table = [_cells(row) for row in rows]
-    columns = list(table[0])
-    widths = {name: max(len(name), *(len(cells[name]) for cells in table)) for name in columns}
-    lines = [
-        "| " + " | ".join(name.ljust(widths[name]) for name in columns) + " |",
-        "|" + "|".join(":" + "-" * widths[name] + ":" for name in columns) + "|",
-    ]
-    lines += ["| " + " | ".join(cells[name].ljust(widths[name]) for name in columns) + " |" for cells in table]
-    return "\n".join(lines)
+    return markdown_table(list(table[0]), [list(cells.values()) for cells in table], numeric=False)
 
 
 def _cells(row: TrainingRow) -> dict[str, str]:

@@ -10,10 +10,12 @@ from torch.nn import functional
 from transformers import Wav2Vec2Config, Wav2Vec2ForCTC, Wav2Vec2Model
 from transformers.models.wav2vec2.modeling_wav2vec2 import Wav2Vec2FeatureEncoder
 
+from tests.train.conftest import small_config
 from wav2edge.errors import CheckpointError
 from wav2edge_train.checkpoint.library_logging import quiet_transformers
+from wav2edge_train.checkpoint.loading import load_checkpoint
 from wav2edge_train.data.clips import Targets
-from wav2edge_train.model.base_model import build_model, checkpoint_base, joint_config
+from wav2edge_train.model.base_model import build_model, checkpoint_base_model, joint_config
 from wav2edge_train.model.joint_model import Wav2Vec2ForJointCTC
 from wav2edge_train.model.time_major_encoder import TimeMajorFeatureEncoder
 from wav2edge_train.training_options import TrainingOptions
@@ -41,7 +43,7 @@ LABELS = torch.tensor([[1, 2, 2, 3], [3, 1, -100, -100], [1, 1, 1, -100]])
 CLASS_LABELS = torch.tensor([0, 2, 1])
 
 
-def test_a_padded_clip_answers_like_the_clip_alone_in_both_heads(model: Wav2Vec2ForJointCTC) -> None:
+def test_a_padded_clip_has_the_logits_of_the_clip_alone_in_both_heads(model: Wav2Vec2ForJointCTC) -> None:
     clips, values, mask = padded_batch()
     with torch.no_grad():
         together = model(values, attention_mask=mask)
@@ -86,7 +88,7 @@ def test_the_loss_is_the_weighted_sum_of_both(config: ConfigMaker) -> None:
     torch.testing.assert_close(found.loss, 0.25 * found.ctc_loss + 3.0 * entropy)
 
 
-def test_a_saved_model_answers_the_same_when_loaded(model: Wav2Vec2ForJointCTC, tmp_path: Path) -> None:
+def test_a_saved_model_has_the_same_logits_when_loaded(model: Wav2Vec2ForJointCTC, tmp_path: Path) -> None:
     model.save_pretrained(tmp_path)
     again = Wav2Vec2ForJointCTC.from_pretrained(tmp_path).eval()
     _, values, mask = padded_batch()
@@ -121,7 +123,9 @@ def test_a_group_norm_encoder_never_sees_the_mask_but_its_pooling_does(config: C
 
 
 @pytest.mark.parametrize("samples", [400, 719, 720, 4_001, 16_000])
-def test_time_major_convolutions_answer_and_learn_like_those_of_transformers(config: ConfigMaker, samples: int) -> None:
+def test_time_major_convolutions_have_the_outputs_and_gradients_of_transformers(
+    config: ConfigMaker, samples: int
+) -> None:
     torch.manual_seed(0)
     theirs, ours = Wav2Vec2FeatureEncoder(config()).train(), TimeMajorFeatureEncoder(config()).train()
     ours.load_state_dict(theirs.state_dict())
@@ -140,7 +144,7 @@ def test_training_starts_from_the_encoder_of_any_wav2vec2_checkpoint(
     pretrained = Wav2Vec2Model(config(vocab_size=32))
     pretrained.save_pretrained(tmp_path)
     with quiet_transformers():
-        model = build_model(checkpoint_base(str(tmp_path)), targets, TrainingOptions(), shortest_frames=20)
+        model = build_model(checkpoint_base_model(str(tmp_path)), targets, TrainingOptions(), shortest_frames=20)
     for name, weights in pretrained.state_dict().items():
         assert torch.equal(model.wav2vec2.state_dict()[name], weights), name
     assert model.lm_head.out_features == 6
@@ -150,9 +154,19 @@ def test_training_starts_from_the_encoder_of_any_wav2vec2_checkpoint(
 def test_the_base_of_another_kind_is_refused_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "bert"}', encoding="utf-8")
     with pytest.raises(CheckpointError, match="a bert model; training starts from wav2vec2"):
-        checkpoint_base(str(tmp_path))
+        checkpoint_base_model(str(tmp_path))
     with pytest.raises(CheckpointError, match="no checkpoint there"):
-        checkpoint_base(str(tmp_path / "nowhere"))
+        checkpoint_base_model(str(tmp_path / "nowhere"))
+
+
+def test_an_exported_bundle_is_refused_as_a_base_with_what_to_give_instead(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text("{}", encoding="utf-8")
+    (tmp_path / "config.json").write_text('{"model_type": "wav2vec2"}', encoding="utf-8")
+    for load in (checkpoint_base_model, load_checkpoint):
+        with pytest.raises(CheckpointError, match=r"an exported bundle, .*; give the checkpoint that it was exported"):
+            load(str(tmp_path))
+    Wav2Vec2ForJointCTC(small_config()).save_pretrained(tmp_path)  # a repository may hold both
+    assert checkpoint_base_model(str(tmp_path)).weights == str(tmp_path)
 
 
 def test_a_frozen_feature_encoder_gets_no_gradient(config: ConfigMaker) -> None:

@@ -1,4 +1,4 @@
-"""The reference card, model_syllable_onSet4, made again from its confusion matrices and word counts."""
+"""The reference card, model_syllable_onSet4, reproduced from its confusion matrices and word counts."""
 
 from __future__ import annotations
 
@@ -17,16 +17,8 @@ from wav2edge.evaluation.report import ClassificationReport, Report
 from wav2edge.evaluation.wer import WordErrors
 from wav2edge_train.reporting.card_metadata import license_of
 from wav2edge_train.reporting.charts import write_charts
-from wav2edge_train.reporting.training_card import (
-    Card,
-    TrainingRow,
-    card_figures,
-    figure_lines,
-    rounded,
-    title,
-    training_table,
-)
-from wav2edge_train.training import training_rows
+from wav2edge_train.reporting.training_card import Card, card_figures, figure_lines, rounded, title, training_table
+from wav2edge_train.reporting.training_rows import TrainingRow, training_rows
 from wav2edge_train.training_options import TrainingOptions
 
 WORDS = 859
@@ -178,9 +170,11 @@ def test_every_wer_of_the_card_is_a_count_over_859_words() -> None:
 def test_figures_are_those_of_scikit_learn() -> None:
     for *_, loss, _, _, wer, mtrix in CARD:
         confusion = [row[1:] for row in ast.literal_eval(mtrix)[1:]]
-        pairs = [(true, heard) for true in range(4) for heard in range(4) for _ in range(confusion[true][heard])]
-        truth, heard = zip(*pairs, strict=True)
-        theirs = classification_report(truth, heard, labels=range(4), output_dict=True, zero_division=0)
+        pairs = [
+            (true, predicted) for true in range(4) for predicted in range(4) for _ in range(confusion[true][predicted])
+        ]
+        truth, predicted = zip(*pairs, strict=True)
+        theirs = classification_report(truth, predicted, labels=range(4), output_dict=True, zero_division=0)
         accuracy = theirs.pop("accuracy")
         ours = report(mtrix, wer, loss).metrics()
         assert ours["accuracy"] == pytest.approx(accuracy)
@@ -200,12 +194,12 @@ def test_the_table_holds_what_transformers_would_put_there(rows: tuple[TrainingR
     assert cells(training_table(rows)) == cells(theirs)
 
 
-def test_the_confusion_matrix_is_written_as_the_reference_card_writes_it() -> None:
-    numbers = {"labels": ["0", "1"], "counts": [[2, 1], [0, 4]]}
-    words = {"labels": ["no", "yes"], "counts": [[0, 1], [0, 0]]}
-    assert card_figures({"confusion_matrix": numbers}) == {"mtrix": [[0, 1], [0, 2, 1], [1, 0, 4]]}
-    assert card_figures({"confusion_matrix": words}) == {"mtrix": [["no", "yes"], ["no", 0, 1], ["yes", 0, 0]]}
-    assert card_figures({"wer": 0.5}) == {"wer": 0.5}
+def test_the_confusion_matrix_has_the_reference_cards_key_and_form() -> None:
+    matrix = {"labels": ["0", "yes"], "counts": [[26, 0], [1, 14]]}
+    assert card_figures({"wer": 0.5, "confusion_matrix": matrix}) == {
+        "wer": 0.5,
+        "mtrix": [[0, "yes"], [0, 26, 0], ["yes", 1, 14]],
+    }
 
 
 @pytest.mark.parametrize(
@@ -312,7 +306,7 @@ def test_the_card_has_figures_and_hyper_parameters_in_the_cards_form(rows: tuple
 def test_the_confusion_matrix_is_a_table_that_can_be_read(rows: tuple[TrainingRow, ...]) -> None:
     lines = card_text(rows).split("### Confusion matrix\n\n")[1].split("\n\n")[0].splitlines()
     assert cells("\n".join(lines)) == [
-        ["true \\ heard", "0", "1", "2", "3"],
+        ["true \\ predicted", "0", "1", "2", "3"],
         ["**0**", "26", "0", "0", "0"],
         ["**1**", "0", "30", "1", "0"],
         ["**2**", "0", "0", "26", "0"],
@@ -335,8 +329,8 @@ def test_charts_are_drawn_of_what_there_are_figures_for(rows: tuple[TrainingRow,
         pixels = imread(tmp_path / name)
         assert min(pixels.shape[:2]) >= 400
         assert pixels.std() > 0.02, f"{name} is blank"
-    only_heard = Report(clips=1, word_errors=WordErrors(edits=3, words=2))
-    assert write_charts(tmp_path, [], only_heard) == ()
+    only_transcribed = Report(clips=1, word_errors=WordErrors(edits=3, words=2))
+    assert write_charts(tmp_path, [], only_transcribed) == ()
 
 
 def test_a_run_without_evaluations_says_so() -> None:

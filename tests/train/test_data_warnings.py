@@ -12,11 +12,11 @@ from wav2edge.evaluation.dataset import Utterance
 from wav2edge_train.data.clips import Example, Targets
 from wav2edge_train.data.data_warnings import data_warnings, length_warnings
 from wav2edge_train.data.vocabulary import build_vocabulary
-from wav2edge_train.model.base_model import Base
+from wav2edge_train.model.base_model import BaseModel
 from wav2edge_train.training import train
 from wav2edge_train.training_options import TrainingOptions
 
-HEARD = Targets(vocabulary=None, labels=("0", "1"))
+TARGETS = Targets(vocabulary=None, labels=("0", "1"))
 
 
 def row(path: Path | str, split: str, label: str = "0", speaker: str | None = None, text: str = "a") -> Utterance:
@@ -37,7 +37,7 @@ def test_the_same_audio_in_two_splits_is_named_whatever_its_file_is_called(tmp_p
         row(clip(tmp_path, "d.wav", 3), "validation", label="1"),
         row(clip(tmp_path, "e.wav", 2), "test"),
     ]
-    assert data_warnings(rows, HEARD) == [
+    assert data_warnings(rows, TARGETS) == [
         "the same audio in train and validation, which flatters the figures: a.wav = c.wav",
         "the same audio in train and test, which flatters the figures: b.wav = e.wav",
     ]
@@ -51,11 +51,11 @@ def test_a_speaker_on_both_sides_is_named_and_many_are_counted() -> None:
     assert found.endswith(": s0, s1, s2 and 2 more")
 
 
-def test_classes_that_nobody_can_judge_or_hear_are_named() -> None:
+def test_classes_missing_from_a_split_are_named() -> None:
     rows = [row("x", "train", "0"), row("y", "train", "1"), row("z", "validation", "0"), row("w", "test", "7")]
-    assert data_warnings(rows, HEARD) == [
-        "classes without a validation clip, whose figures there are 0: 1",
-        "classes in test that training does not have, and that can never be heard: 7",
+    assert data_warnings(rows, TARGETS) == [
+        "classes without a validation clip, for which the figures are 0: 1",
+        "classes in test that training does not have, and that can never be predicted: 7",
     ]
 
 
@@ -80,14 +80,14 @@ def test_clips_of_a_twentieth_of_a_second_and_of_a_minute_are_named() -> None:
     assert length_warnings(examples[1:2]) == []
 
 
-def test_every_run_says_what_is_doubtful_and_a_class_that_training_lacks_ends_it(
-    make_corpus: Callable[..., Path], base: Base, options: Callable[..., TrainingOptions], tmp_path: Path
+def test_every_run_logs_warnings_and_a_class_missing_from_training_ends_it(
+    make_corpus: Callable[..., Path], base: BaseModel, options: Callable[..., TrainingOptions], tmp_path: Path
 ) -> None:
     folder = make_corpus([("train", "ab", "0"), ("train", "ba", "1"), ("validation", "ab", "0")])
-    said: list[str] = []
-    train(folder, tmp_path / "run", base=base, options=options(max_steps=1), say=said.append)
-    assert said[0] == "warning: classes without a validation clip, whose figures there are 0: 1"
+    logged: list[str] = []
+    train(folder, tmp_path / "run", base=base, options=options(max_steps=1), log=logged.append)
+    assert logged[0] == "warning: classes without a validation clip, for which the figures are 0: 1"
 
     make_corpus([("train", "ab", "0"), ("validation", "ba", "3")])
     with pytest.raises(DataError, match=r"csv:3: label '3', which the training split does not have; known are 0"):
-        train(folder, tmp_path / "other", base=base, options=options(max_steps=1), say=said.append)
+        train(folder, tmp_path / "other", base=base, options=options(max_steps=1), log=logged.append)

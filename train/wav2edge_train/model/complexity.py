@@ -1,4 +1,4 @@
-"""How heavy a model is: parameters, and multiply-accumulates for a second of audio."""
+"""The size and cost of a model: parameters, and multiply-accumulates per second of audio."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from wav2edge.bundle.geometry import SAMPLE_RATE_HZ
 
 
 def count_parameters(model: nn.Module) -> int:
-    """Numbers that the model learned."""
+    """The number of parameters."""
     return sum(parameter.numel() for parameter in model.parameters())
 
 
 def count_macs_per_s(model: nn.Module) -> int:
     """Multiply-accumulates of all linear and convolution layers over one second of audio.
 
-    Attention's own products are left out: 0.7 % at XLSR-53 shape and one second.
+    The MatMuls inside attention are left out: 0.7 % at the shape of XLSR-53 and one second.
     """
     total = 0
 

@@ -44,7 +44,7 @@ def joint(config: ConfigMaker, tmp_path: Path) -> Path:
     torch.manual_seed(0)
     model = Wav2Vec2ForJointCTC(config(id2label={0: "no", 1: "yes", 2: "maybe"}))
     with torch.no_grad():
-        model.lm_head.weight.mul_(30)  # so that every token is heard somewhere
+        model.lm_head.weight.mul_(30)  # so that every token is predicted somewhere
     return save(tmp_path / "joint", model)
 
 
@@ -81,7 +81,7 @@ def test_every_supported_kind_loads_with_its_heads(kind: str, config: ConfigMake
     }
 
 
-def test_the_vocabulary_means_what_the_tokenizer_says(joint: Path) -> None:
+def test_the_vocabulary_is_that_of_the_tokenizer(joint: Path) -> None:
     heads = load_checkpoint(joint).heads
     assert heads.ctc is not None
     assert heads.ctc.vocabulary == VOCABULARY.tokens
@@ -91,7 +91,7 @@ def test_the_vocabulary_means_what_the_tokenizer_says(joint: Path) -> None:
 
 
 @pytest.mark.parametrize("samples", [1, 399, 400, 719, 16_000, 31_999])
-def test_the_reference_answers_like_transformers(joint: Path, samples: int) -> None:
+def test_the_original_gives_the_logits_and_text_of_transformers(joint: Path, samples: int) -> None:
     clip = noise(samples, seed=samples)
     found = load_original(joint)(clip, rate_hz=16_000) if samples > 1 else None
     padded = np.pad(clip, (0, max(0, 400 - samples)))
@@ -107,12 +107,12 @@ def test_the_reference_answers_like_transformers(joint: Path, samples: int) -> N
         assert found.text == " ".join(expected.split())
 
 
-def test_a_silent_clip_is_refused_by_the_reference_as_by_an_engine(joint: Path) -> None:
+def test_a_silent_clip_is_refused_by_the_original_as_by_an_engine(joint: Path) -> None:
     with pytest.raises(AudioError, match="silent"):
         load_original(joint)(np.zeros(3_000, np.float32), rate_hz=16_000)
 
 
-def test_begin_and_end_tokens_beyond_the_head_are_no_mismatch(joint: Path) -> None:
+def test_begin_and_end_tokens_beyond_the_head_are_accepted(joint: Path) -> None:
     vocab = joint / "vocab.json"
     Wav2Vec2CTCTokenizer(str(vocab), unk_token="[UNK]", pad_token="[PAD]").save_pretrained(joint)
     heads = load_checkpoint(joint).heads
@@ -144,16 +144,16 @@ def damage_weights(folder: Path) -> None:
 
 FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {
     "no config": (forget_file("config.json"), "no config.json in it"),
-    "broken config": (lambda folder: (folder / "config.json").write_text("{"), "no config.json that can be read"),
+    "broken config": (lambda folder: (folder / "config.json").write_text("{"), "config.json cannot be read"),
     "unsupported head": (
         lambda folder: edit_config(folder, architectures=["Wav2Vec2ForXVector"]),
         "no supported head, found Wav2Vec2ForXVector; supported are Wav2Vec2ForJointCTC, Wav2Vec2ForCTC",
     ),
     "no architecture": (lambda folder: edit_config(folder, architectures=None), "found a bare wav2vec2 model"),
     "adapter": (lambda folder: edit_config(folder, add_adapter=True), "has adapter layers"),
-    "no vocabulary": (forget_file("vocab.json"), "no tokenizer that can be read .vocab.json is missing"),
+    "no vocabulary": (forget_file("vocab.json"), "its tokenizer cannot be read .vocab.json is missing"),
     "another vocabulary": (swap_vocabulary, "the vocabulary has 10 tokens and the CTC head is 6 wide"),
-    "no preprocessor": (forget_file("preprocessor_config.json"), "no preprocessor_config.json"),
+    "no preprocessor": (forget_file("preprocessor_config.json"), "preprocessor_config.json cannot be read"),
     "damaged weights": (damage_weights, "its weights cannot be read"),
     "no weights": (forget_file("model.safetensors"), "its weights cannot be read"),
     "labels of one name": (
@@ -184,7 +184,7 @@ def test_a_head_without_trained_weights_is_refused(config: ConfigMaker, tmp_path
         load_checkpoint(pretraining)
 
 
-def test_a_path_that_is_not_there_is_not_looked_for_on_the_hub(joint: Path, tmp_path: Path) -> None:
+def test_a_missing_path_is_not_looked_up_on_the_hub(joint: Path, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="no such folder"):
         load_checkpoint(tmp_path / "nowhere")
     with pytest.raises(CheckpointError, match="no such folder"):
@@ -193,13 +193,13 @@ def test_a_path_that_is_not_there_is_not_looked_for_on_the_hub(joint: Path, tmp_
         load_checkpoint(joint / "config.json")
 
 
-def test_a_name_the_hub_does_not_give_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_unknown_to_the_hub_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(CheckpointError, match="nobody/nothing: neither a folder here nor a model the Hub gives"):
+    with pytest.raises(CheckpointError, match="nobody/nothing: neither a local folder nor a model on the Hub"):
         load_checkpoint("nobody/nothing")
 
 
-def test_a_checkpoint_without_normalisation_gets_the_samples_as_they_are(joint: Path) -> None:
+def test_a_checkpoint_without_normalisation_gets_the_raw_samples(joint: Path) -> None:
     path = joint / "preprocessor_config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"do_normalize": False}), encoding="utf-8")
     plain = load_original(joint)
@@ -212,7 +212,7 @@ def test_a_checkpoint_without_normalisation_gets_the_samples_as_they_are(joint: 
     )
 
 
-def test_loading_says_nothing(joint: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_loading_prints_nothing(joint: Path, capfd: pytest.CaptureFixture[str]) -> None:
     shutil.copytree(joint, joint.parent / "copy")
     load_checkpoint(joint.parent / "copy")
     assert capfd.readouterr() == ("", "")

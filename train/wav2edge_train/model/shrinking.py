@@ -1,4 +1,4 @@
-"""A narrower feed-forward in every transformer layer: the units that the clips use least are taken out for good."""
+"""Making a trained model smaller: fewer transformer layers, and a narrower feed-forward in each."""
 
 from __future__ import annotations
 
@@ -16,17 +16,43 @@ from wav2edge_train.data.clips import ClipDataset, Collator
 from wav2edge_train.model.joint_model import Wav2Vec2ForJointCTC
 
 WIDTH_MULTIPLE = 16
-"""Widths stay a multiple of this, so that rows fill the vector registers of every processor."""
+"""Widths are a multiple of this, so that rows fill the vector registers of every processor."""
 
 MEASURED_CLIPS = 256
-"""How many clips, spread evenly over the training split, tell how much a unit is used."""
+"""Clips, spread evenly over the training split, on which the use of each unit is measured."""
+
+
+def choose_layers(available: int, wanted: int, layers_from: str) -> tuple[int, ...]:
+    """Which of the layers ``0 .. available - 1`` a shallower model starts from.
+
+    Args:
+        available: layers of the base.
+        wanted: layers of the shallower model.
+        layers_from: ``first`` takes the lowest; ``even`` takes the lowest, the highest, and others evenly spaced
+            between them, as DistilBERT does (Sanh et al., arXiv:1910.01108).
+
+    Raises:
+        UsageError: the base has fewer layers.
+    """
+    if not 1 <= wanted <= available:
+        raise UsageError(f"encoder_layers is {wanted}; the base has {available} layers, give 1 to {available}")
+    if layers_from == "first" or wanted == 1:
+        return tuple(range(wanted))
+    return tuple(round(place * (available - 1) / (wanted - 1)) for place in range(wanted))
+
+
+def keep_layers(model: Wav2Vec2ForJointCTC, kept: Sequence[int]) -> None:
+    """Remove all other transformer layers; the encoder's final layer norm stays."""
+    encoder = cast(Any, model.wav2vec2.encoder)
+    encoder.layers = nn.ModuleList(encoder.layers[index] for index in kept)
+    model.config.num_hidden_layers = len(kept)
 
 
 def pruned_width(width: int, share: float) -> int:
-    """The width that is left, to the nearest multiple of ``WIDTH_MULTIPLE``.
+    """The remaining width, rounded to a multiple of ``WIDTH_MULTIPLE``.
 
     Raises:
-        UsageError: nothing or everything would be taken out.
+        UsageError: nothing or everything would be removed.
     """
     left = round(width * (1 - share) / WIDTH_MULTIPLE) * WIDTH_MULTIPLE
     if not 0 < left < width:
@@ -40,21 +66,21 @@ def pruned_width(width: int, share: float) -> int:
 def prune_feed_forward(
     model: Wav2Vec2ForJointCTC, clips: ClipDataset, extractor: Wav2Vec2FeatureExtractor, share: float
 ) -> None:
-    """Take the least used units out of the feed-forward of each layer, the same number everywhere.
+    """Remove the least used units from the feed-forward of each layer, the same number everywhere.
 
-    A unit's use is the root mean square of its activation on the clips, times the norm of the weights it goes out by:
+    The use of a unit is the root mean square of its activation on the clips, times the norm of its outgoing weights:
     the structured form of Sun et al., "A Simple and Effective Pruning Approach for Large Language Models"
     (arXiv:2306.11695), with the outgoing norm of He et al., "Reshaping deep neural network for fast decoding by
     node-pruning" (ICASSP 2014).
 
     Args:
         model: changed in place, its config too.
-        clips: where use is measured.
-        extractor: prepares their waveforms.
+        clips: the clips on which use is measured.
+        extractor: normalises their waveforms.
         share: of the width, between 0 and 1.
 
     Raises:
-        UsageError: the share takes out nothing or everything.
+        UsageError: the share removes nothing or everything.
     """
     width = pruned_width(model.config.intermediate_size, share)
     blocks = feed_forwards(model)
@@ -64,11 +90,11 @@ def prune_feed_forward(
 
 
 def keep_units(model: Wav2Vec2ForJointCTC, kept: Sequence[torch.Tensor]) -> None:
-    """Take out of each layer's feed-forward all units but these, the same number everywhere.
+    """Remove all other units from the feed-forward of each layer, the same number everywhere.
 
     Args:
         model: changed in place, its config too.
-        kept: ``[width]`` int64 a layer, lowest layer first.
+        kept: ``[width]`` int64 per layer, lowest layer first.
     """
     for block, units in zip(feed_forwards(model), kept, strict=True):
         _narrow(block, units)
@@ -83,7 +109,7 @@ def feed_forwards(model: Wav2Vec2ForJointCTC) -> list[Any]:
 def activation_energies(
     model: Wav2Vec2ForJointCTC, blocks: list[Any], clips: ClipDataset, extractor: Wav2Vec2FeatureExtractor
 ) -> list[torch.Tensor]:
-    """The mean square of each unit's activation over the frames of the clips, ``[width]`` float32 a block."""
+    """The mean square of each unit's activation over the frames of the clips, ``[width]`` float32 per block."""
     sums = [torch.zeros(block.intermediate_dense.out_features, device=model.device) for block in blocks]
     frames = 0
     step = max(1, len(clips) // MEASURED_CLIPS)
@@ -92,8 +118,8 @@ def activation_energies(
     training = model.training
     with _watching(blocks, sums), torch.no_grad():
         model.eval()
-        for index in track(chosen, "measuring use", len(chosen)):
-            batch = collate([clips[index]])  # alone, so that no padding counts
+        for index in track(chosen, "measuring activations", len(chosen)):
+            batch = collate([clips[index]])  # one by one, so that no padding counts
             values = batch["input_values"].to(model.device)
             frames += int(model.frame_counts(values, None))
             model(values)
@@ -103,7 +129,7 @@ def activation_energies(
 
 @contextmanager
 def _watching(blocks: list[Any], sums: list[torch.Tensor]) -> Iterator[None]:
-    """Add the squares of what enters each block's outgoing weights to ``sums`` inside the block."""
+    """Accumulate the squared inputs of each block's outgoing weights in ``sums`` inside the ``with`` block."""
 
     def adder(total: torch.Tensor) -> Callable[[nn.Module, tuple[torch.Tensor]], None]:
         def add(module: nn.Module, inputs: tuple[torch.Tensor]) -> None:

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from wav2edge_train.loop.stopping import patience_is_over
-from wav2edge_train.loop.trainer import Examiner, JointTrainer
-from wav2edge_train.model.base_model import Base
+from wav2edge_train.loop.callbacks import patience_is_over
+from wav2edge_train.loop.report_metrics import ReportMetrics
+from wav2edge_train.loop.trainer import JointTrainer
+from wav2edge_train.model.base_model import BaseModel
 from wav2edge_train.training import train
 from wav2edge_train.training_options import TrainingOptions
 
@@ -32,19 +33,19 @@ def test_patience_is_over_when_that_many_evaluations_brought_no_new_best(
 
 def test_a_training_stops_early_keeps_the_best_and_resuming_it_changes_nothing(
     corpus: Path,
-    base: Base,
+    base: BaseModel,
     options: Callable[..., TrainingOptions],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     scores = iter([0.3, 0.8, 0.1, 0.2, 0.9, 0.9])
-    examine = Examiner.__call__
-    monkeypatch.setattr(Examiner, "__call__", lambda *given: examine(*given) | {"score": next(scores)})
+    examine = ReportMetrics.__call__
+    monkeypatch.setattr(ReportMetrics, "__call__", lambda *given: examine(*given) | {"score": next(scores)})
     chosen = options(max_steps=10, eval_steps=1, patience=2)
-    outcome = train(corpus, tmp_path / "run", base=base, options=chosen, say=lambda line: None)
+    outcome = train(corpus, tmp_path / "run", base=base, options=chosen, log=lambda line: None)
     assert [row.step for row in outcome.rows] == [1, 2, 3, 4]
     assert outcome.chosen_step == 2
 
-    monkeypatch.setattr(JointTrainer, "training_step", lambda *_: pytest.fail("it trained on"))
-    again = train(corpus, tmp_path / "run", base=base, options=chosen, resume=True, say=lambda line: None)
+    monkeypatch.setattr(JointTrainer, "training_step", lambda *_: pytest.fail("it trained further"))
+    again = train(corpus, tmp_path / "run", base=base, options=chosen, resume=True, log=lambda line: None)
     assert again.report.to_dict() == outcome.report.to_dict()

@@ -5,20 +5,21 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
-from wav2edge.errors import MissingDependencyError
-from wav2edge_train.loop.tensorboard import require_tensorboard
-from wav2edge_train.model.base_model import Base
+from wav2edge.errors import MissingDependencyError, UsageError
+from wav2edge_train.loop.arguments import require_tensorboard, resolve_precision
+from wav2edge_train.model.base_model import BaseModel
 from wav2edge_train.training import train
 from wav2edge_train.training_options import TrainingOptions
 
 
 def test_the_event_files_hold_the_losses_and_the_figures(
-    corpus: Path, base: Base, options: Callable[..., TrainingOptions], tmp_path: Path
+    corpus: Path, base: BaseModel, options: Callable[..., TrainingOptions], tmp_path: Path
 ) -> None:
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     outcome = train(
-        corpus, tmp_path / "run", base=base, options=options(tensorboard=True, max_steps=2), say=lambda line: None
+        corpus, tmp_path / "run", base=base, options=options(tensorboard=True, max_steps=2), log=lambda line: None
     )
     events = accumulator.EventAccumulator(str(tmp_path / "run" / "tensorboard"))
     events.Reload()
@@ -32,3 +33,16 @@ def test_without_tensorboard_one_line_says_what_to_install(monkeypatch: pytest.M
     monkeypatch.setitem(sys.modules, "tensorboard", None)
     with pytest.raises(MissingDependencyError, match=r"pip install 'wav2edge\[tensorboard\]'"):
         require_tensorboard()
+
+
+def test_the_precision_fits_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert resolve_precision("auto") == "fp32"
+    with pytest.raises(UsageError, match="needs a CUDA GPU"):
+        resolve_precision("fp16")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    for bf16, expected in ((True, "bf16"), (False, "fp16")):
+        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda bf16=bf16: bf16)
+        assert resolve_precision("auto") == expected
+    with pytest.raises(UsageError, match="Ampere"):
+        resolve_precision("bf16")

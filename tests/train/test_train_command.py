@@ -15,14 +15,25 @@ from wav2edge_train.model.presets import PRESETS
 from wav2edge_train.train_command import CHOICES, COMMAND
 from wav2edge_train.training_options import TrainingOptions
 
-QUICK = ["--max-steps", "1", "--eval-steps", "1", "--batch-size", "4", "--warmup-steps", "0", "--hearing-steps", "1"]
+QUICK = [
+    "--max-steps",
+    "1",
+    "--eval-steps",
+    "1",
+    "--batch-size",
+    "4",
+    "--warmup-steps",
+    "0",
+    "--feature-pretrain-steps",
+    "1",
+]
 
 
 @pytest.mark.parametrize("module", ["wav2edge_train.train_command", "wav2edge_train.distillation.distill_command"])
 def test_help_does_not_import_pytorch(module: str) -> None:
     script = f"import sys, {module}; print(any(name in sys.modules for name in ('torch', 'transformers')))"
-    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert answer.stdout.strip() == "False"
+    finished = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert finished.stdout.strip() == "False"
 
 
 def test_every_option_of_training_is_on_the_command_line(parser: ArgumentParser) -> None:
@@ -43,10 +54,10 @@ def test_every_example_is_a_command_that_parses(command: Command) -> None:
         assert parser.parse_args(words[2:]).output is not None
 
 
-def test_what_is_not_said_stays_with_the_preset_or_the_reference_run(parser: ArgumentParser) -> None:
-    said = vars(parser.parse_args(["data", "--preset", "small", "--output", "x", "--epochs", "3"]))
+def test_options_not_given_come_from_the_preset_or_the_reference_run(parser: ArgumentParser) -> None:
+    logged = vars(parser.parse_args(["data", "--preset", "small", "--output", "x", "--epochs", "3"]))
     preset = PRESETS["small"].training
-    options = TrainingOptions.of(preset, {choice.field: said[choice.field] for choice in CHOICES})
+    options = TrainingOptions.of(preset, {choice.field: logged[choice.field] for choice in CHOICES})
     assert options.epochs == 3
     assert options.learning_rate == preset["learning_rate"]
     assert TrainingOptions.of({}) == TrainingOptions(
@@ -54,7 +65,7 @@ def test_what_is_not_said_stays_with_the_preset_or_the_reference_run(parser: Arg
     )
 
 
-def test_the_answer_is_strict_json_on_stdout_and_the_talk_is_on_stderr(
+def test_the_result_is_strict_json_on_stdout_and_the_log_is_on_stderr(
     parser: ArgumentParser, corpus: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     words = [str(corpus), "--preset", "tiny", "--output", str(tmp_path / "run"), "--json", *QUICK]

@@ -16,10 +16,10 @@ from wav2edge_train.training_options import DistillationOptions, TrainingOptions
 QUICK = ["--max-steps", "1", "--eval-steps", "1", "--batch-size", "4", "--warmup-steps", "0"]
 
 
-def test_every_option_is_on_the_command_line_with_the_default_that_holds(parser: ArgumentParser) -> None:
+def test_every_option_is_on_the_command_line_with_its_default(parser: ArgumentParser) -> None:
     assert {choice.field for choice in DISTILLATION_CHOICES} == set(DistillationOptions.__dataclass_fields__)
     student = {choice.field for choice in STUDENT_CHOICES}
-    assert student == set(TrainingOptions.__dataclass_fields__) - {"hearing_steps"}
+    assert student == set(TrainingOptions.__dataclass_fields__) - {"feature_pretrain_steps"}
     assert set(DEFAULTS) <= student
     text = " ".join(parser.format_help().split())
     for field, value in DEFAULTS.items():
@@ -28,7 +28,7 @@ def test_every_option_is_on_the_command_line_with_the_default_that_holds(parser:
     assert TrainingOptions.of(DEFAULTS)
 
 
-def test_the_answer_is_strict_json_with_the_comparison_in_it(
+def test_the_result_is_strict_json_with_the_comparison_in_it(
     parser: ArgumentParser,
     run: tuple[TrainingOutcome, list[str]],
     corpus: Path,
@@ -45,7 +45,7 @@ def test_the_answer_is_strict_json_with_the_comparison_in_it(
     assert "Traceback" not in err
 
 
-def test_a_dry_run_has_the_teacher_answer_too_and_writes_nothing(
+def test_a_dry_run_runs_the_teacher_too_and_writes_nothing(
     parser: ArgumentParser,
     run: tuple[TrainingOutcome, list[str]],
     corpus: Path,
@@ -53,16 +53,16 @@ def test_a_dry_run_has_the_teacher_answer_too_and_writes_nothing(
     capfd: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    taught: list[int] = []
-    answer = DistillationTrainer._teacher_losses
+    runs: list[int] = []
+    teacher_losses = DistillationTrainer._teacher_losses
     monkeypatch.setattr(
-        DistillationTrainer, "_teacher_losses", lambda self, *batch: taught.append(1) or answer(self, *batch)
+        DistillationTrainer, "_teacher_losses", lambda self, *batch: runs.append(1) or teacher_losses(self, *batch)
     )
     monkeypatch.chdir(tmp_path)
     words = [str(run[0].folder), str(corpus), "--prune-ffn", "0.5", "--dry-run", "--json", "--batch-size", "4"]
     assert COMMAND.run(parser.parse_args([*words, "--accumulation", "1"])) == 0
     expected = json.loads(capfd.readouterr().out)
-    assert len(taught) == 3  # one for each update
+    assert len(runs) == 3  # one for each update
     assert expected["updates"] == 60  # three batches, twenty epochs
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(UsageError, match="no folder for the new checkpoint; give --output DIR"):
@@ -79,6 +79,6 @@ def test_a_student_as_large_as_its_teacher_and_a_missing_teacher_are_refused(
         COMMAND.run(parser.parse_args([*words, "--encoder-layers", "1"]))
 
 
-def test_what_is_not_installed_is_named_with_an_extra_that_exists() -> None:
+def test_a_missing_package_is_named_with_an_extra_that_exists() -> None:
     error = missing_extra("distill", ModuleNotFoundError("no torch", name="torch"))
     assert "run: pip install 'wav2edge[train]'" in str(error)

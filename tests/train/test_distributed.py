@@ -1,4 +1,4 @@
-"""Two processes on one machine, started by torchrun, train one model."""
+"""Two processes on one machine, started by torchrun, train one model; and a small model trains on one thread."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from torch import nn
 
 from wav2edge.errors import DataError, TrainingError
-from wav2edge_train.loop.distributed import is_first_process, one_voice
-from wav2edge_train.loop.saved_checkpoints import MARK
-from wav2edge_train.training import CHECKPOINTS
+from wav2edge_train.loop.distributed import is_first_process, rank_zero_output, threads_for
+from wav2edge_train.loop.saved_checkpoints import CHECKPOINTS, MARK
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = """
@@ -26,12 +27,12 @@ from wav2edge_train.loop import trainer
 from wav2edge_train.loop.trainer import JointTrainer
 
 seen = {"batches": []}
-train, hear, step = training.train, training.learn_to_hear, JointTrainer.training_step
+train, pretrain, step = training.train, training.pretrain_feature_encoder, JointTrainer.training_step
 
-def hearing(model, *arguments, **keywords):
-    hear(model, *arguments, **keywords)
+def pretraining(model, *arguments, **keywords):
+    pretrain(model, *arguments, **keywords)
     weights = b"".join(w.detach().numpy().tobytes() for w in model.wav2vec2.feature_extractor.parameters())
-    seen["heard"] = hashlib.sha256(weights).hexdigest()
+    seen["features"] = hashlib.sha256(weights).hexdigest()
 
 def stepping(self, *arguments):
     loss = step(self, *arguments)
@@ -46,15 +47,15 @@ def training_(*arguments, **keywords):
     return outcome
 
 trainer.keep_only = lambda *_: None  # a test resumes from an earlier step
-training.train, training.learn_to_hear, JointTrainer.training_step = training_, hearing, stepping
+training.train, training.pretrain_feature_encoder, JointTrainer.training_step = training_, pretraining, stepping
 sys.exit(main(sys.argv[2:]))
 """
 
 
-def go(corpus: Path, folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
-    """Train with two processes; each leaves what it saw in the folder, and the output is ``run`` in it."""
+def torchrun(corpus: Path, folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    """Train with two processes; each writes its figures into the folder, and the output is ``run`` in it."""
     (folder / "script.py").write_text(SCRIPT)
-    options = ["--max-steps", "4", "--eval-steps", "2", "--hearing-steps", "2", "--batch-size", "3"]
+    options = ["--max-steps", "4", "--eval-steps", "2", "--feature-pretrain-steps", "2", "--batch-size", "3"]
     words = ["train", str(corpus), "--preset", "tiny", *options, "--output", str(folder / "run"), "--json", *more]
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     command = [*launcher, str(folder / "script.py"), str(folder), *words]
@@ -64,23 +65,25 @@ def go(corpus: Path, folder: Path, *more: str) -> subprocess.CompletedProcess[st
 @pytest.fixture(scope="module")
 def together(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[list[dict[str, Any]], str, str, Path]:
     folder = tmp_path_factory.mktemp("together")
-    finished = go(corpus, folder)
+    finished = torchrun(corpus, folder)
     assert finished.returncode == 0, finished.stderr
     ranks = [json.loads((folder / f"{rank}.json").read_text()) for rank in range(2)]
     return ranks, finished.stdout, finished.stderr, folder / "run"
 
 
-def test_every_process_has_the_same_head_start_and_the_same_figures(
+@pytest.mark.slow
+def test_every_process_has_the_same_pretrained_features_and_figures(
     together: tuple[list[dict[str, Any]], str, str, Path],
 ) -> None:
     (first, second), *_ = together
-    assert first["heard"] == second["heard"]
+    assert first["features"] == second["features"]
     assert first["rows"] == second["rows"]
     assert first["report"] == second["report"]
     assert first["report"]["clips"] == 6
 
 
-def test_the_processes_share_the_clips_and_vary_them_anew_each_epoch(
+@pytest.mark.slow
+def test_the_processes_share_the_clips_and_augment_them_anew_each_epoch(
     together: tuple[list[dict[str, Any]], str, str, Path],
 ) -> None:
     (first, second), *_ = together
@@ -91,7 +94,8 @@ def test_the_processes_share_the_clips_and_vary_them_anew_each_epoch(
         assert sorted(clips) == list(range(12))
 
 
-def test_only_the_first_process_talks_and_writes(together: tuple[list[dict[str, Any]], str, str, Path]) -> None:
+@pytest.mark.slow
+def test_only_the_first_process_logs_and_writes(together: tuple[list[dict[str, Any]], str, str, Path]) -> None:
     (first, _), out, err, folder = together
     assert json.loads(out) == first["report"] == json.loads((folder / "report.json").read_text())
     assert err.count("step 2 of 4: loss") == 1
@@ -100,31 +104,45 @@ def test_only_the_first_process_talks_and_writes(together: tuple[list[dict[str, 
     assert "- num_devices: 2" in (folder / "README.md").read_text()
 
 
+@pytest.mark.slow
 def test_processes_resume_together_to_the_same_weights(
     together: tuple[list[dict[str, Any]], str, str, Path], corpus: Path, tmp_path: Path
 ) -> None:
     *_, folder = together
     shutil.copytree(folder / CHECKPOINTS, tmp_path / "run" / CHECKPOINTS)
     (tmp_path / "run" / CHECKPOINTS / "checkpoint-4" / MARK).unlink()  # as if killed while it was written
-    finished = go(corpus, tmp_path, "--resume")
+    finished = torchrun(corpus, tmp_path, "--resume")
     assert finished.returncode == 0, finished.stderr
-    assert "checkpoint-4: passed over" in finished.stderr
-    assert "going on from" in finished.stderr
+    assert "checkpoint-4: skipping incomplete checkpoint" in finished.stderr
+    assert "resuming from" in finished.stderr
     assert (tmp_path / "run/model.safetensors").read_bytes() == (folder / "model.safetensors").read_bytes()
     assert (tmp_path / "run/report.json").read_text() == (folder / "report.json").read_text()
 
 
-def test_a_later_process_is_silent_but_for_what_only_it_knows(
+def test_a_later_process_is_silent_except_for_errors_of_its_own(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("RANK", "1")
     assert not is_first_process()
-    with pytest.raises(SystemExit, match="1"), one_voice():
+    with pytest.raises(SystemExit, match="1"), rank_zero_output():
         raise DataError(print("the same again"))
-    with pytest.raises(TrainingError, match="only here"), one_voice():
+    with pytest.raises(TrainingError, match="only here"), rank_zero_output():
         raise TrainingError("only here")
     assert capsys.readouterr().out == ""
     monkeypatch.delenv("RANK")
-    with one_voice():
+    with rank_zero_output():
         print("alone")
     assert capsys.readouterr().out == "alone\n"
+
+
+def test_a_small_model_trains_on_one_thread_and_a_large_one_on_all_and_both_restore_the_number() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with threads_for(nn.Linear(10, 10)):
+            assert torch.get_num_threads() == 1
+        assert torch.get_num_threads() == 2
+        with threads_for(nn.Linear(1, 10_000_000, bias=False)):
+            assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)

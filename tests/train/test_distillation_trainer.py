@@ -25,9 +25,10 @@ from wav2edge_train.distillation.distillation_trainer import (
 )
 from wav2edge_train.distillation.teacher import Teacher, load_teacher
 from wav2edge_train.loop.arguments import training_arguments
-from wav2edge_train.model.base_model import Base, checkpoint_base
+from wav2edge_train.loop.saved_checkpoints import CHECKPOINTS
+from wav2edge_train.model.base_model import BaseModel, checkpoint_base_model
 from wav2edge_train.model.joint_model import Wav2Vec2ForJointCTC
-from wav2edge_train.training import CHECKPOINTS, TrainingOutcome, dry_run, train
+from wav2edge_train.training import TrainingOutcome, dry_run, train
 from wav2edge_train.training_options import DistillationOptions, TrainingOptions
 
 ConfigMaker = Callable[..., Wav2Vec2Config]
@@ -39,7 +40,7 @@ DISTILL_LOSSES = ("hidden_distill_loss", "ctc_distill_loss", "class_distill_loss
 
 @pytest.fixture
 def teacher_folder(config: ConfigMaker, targets: Targets, tmp_path: Path) -> Path:
-    """A joint checkpoint of three layers that knows a letter and a label more than the corpus shows it."""
+    """A joint checkpoint of three layers with one letter and one label more than the corpus has."""
     torch.manual_seed(0)
     labels = {"id2label": {0: "0", 1: "1", 2: "2"}, "label2id": {"0": 0, "1": 1, "2": 2}}
     folder = tmp_path / "teacher"
@@ -48,18 +49,18 @@ def teacher_folder(config: ConfigMaker, targets: Targets, tmp_path: Path) -> Pat
     return folder
 
 
-def distil(
-    teacher: Path, corpus: Path, output: Path, options: TrainingOptions, *, resume: bool = False, said: list[str]
+def distill(
+    teacher: Path, corpus: Path, output: Path, options: TrainingOptions, *, resume: bool = False, logged: list[str]
 ) -> TrainingOutcome:
     distillation = Distillation(teacher=load_teacher(teacher), options=DistillationOptions())
     return train(
         corpus,
         output,
-        base=checkpoint_base(str(teacher)),
+        base=checkpoint_base_model(str(teacher)),
         options=options,
         distillation=distillation,
         resume=resume,
-        say=said.append,
+        log=logged.append,
     )
 
 
@@ -83,9 +84,9 @@ def test_its_gradient_is_that_of_cross_entropy_with_the_teachers_probabilities()
 def test_frames_of_padding_are_not_compared() -> None:
     states = torch.randn(2, 4, 3)
     inside = torch.tensor([[True] * 4, [True, True, False, False]])
-    strange = states.clone()
-    strange[1, 2:] = 99.0
-    assert state_distance(strange, states, inside) == 0
+    padded = states.clone()
+    padded[1, 2:] = 99.0
+    assert state_distance(padded, states, inside) == 0
     torch.testing.assert_close(state_distance(2 * states, states, inside), torch.tensor(1.0))
 
 
@@ -98,7 +99,7 @@ def test_frames_inside_are_those_of_the_clip_alone(config: ConfigMaker) -> None:
     assert inside.shape[1] == model(torch.zeros(2, 4_000)).logits.shape[1]
 
 
-def trainer_for(base: Base, targets: Targets, options: TrainingOptions, folder: Path) -> DistillationTrainer:
+def trainer_for(base: BaseModel, targets: Targets, options: TrainingOptions, folder: Path) -> DistillationTrainer:
     """A teacher that is the student's own twin, and four clips of different lengths."""
     torch.manual_seed(0)
     rng = np.random.default_rng(0)
@@ -128,9 +129,9 @@ def losses_of(trainer: DistillationTrainer) -> dict[str, float]:
 
 @pytest.fixture
 def twins(
-    base: Base, config: ConfigMaker, targets: Targets, options: OptionsMaker, tmp_path: Path
+    base: BaseModel, config: ConfigMaker, targets: Targets, options: OptionsMaker, tmp_path: Path
 ) -> DistillationTrainer:
-    calm = Base(name="twin", config=config(num_labels=2, **NO_DROPOUT), extractor=base.extractor)
+    calm = BaseModel(name="twin", config=config(num_labels=2, **NO_DROPOUT), extractor=base.extractor)
     with quiet_transformers():
         return trainer_for(calm, targets, options(), tmp_path / "twins")
 
@@ -146,7 +147,7 @@ def test_a_student_that_is_its_teacher_has_only_the_labels_to_learn_from(twins: 
     assert found["ctc_loss"] > 0
 
 
-def test_a_student_that_differs_is_pulled_towards_its_teacher_who_stays(twins: DistillationTrainer) -> None:
+def test_a_student_that_differs_moves_towards_its_teacher_which_stays(twins: DistillationTrainer) -> None:
     teacher = twins.teacher
     before = {name: weights.clone() for name, weights in teacher.state_dict().items()}
     with torch.no_grad():
@@ -180,33 +181,33 @@ def test_an_evaluation_counts_the_labels_alone(twins: DistillationTrainer) -> No
 def test_a_student_is_smaller_and_has_its_teachers_letters_and_labels(
     teacher_folder: Path, corpus: Path, options: OptionsMaker, tmp_path: Path
 ) -> None:
-    said: list[str] = []
+    logged: list[str] = []
     chosen = options(encoder_layers=2, layers_from="even", prune_ffn=0.5)
-    outcome = distil(teacher_folder, corpus, tmp_path / "student", chosen, said=said)
+    outcome = distill(teacher_folder, corpus, tmp_path / "student", chosen, logged=logged)
     student = load_original(outcome.folder)
     config = student.checkpoint.model.config
     assert (config.num_hidden_layers, config.intermediate_size) == (2, 16)
     assert student.heads.classification is not None
     assert student.heads.classification.labels == ("0", "1", "2")  # the corpus has the first two
     assert student.heads.ctc == load_original(teacher_folder).heads.ctc
-    assert any(all(name.replace("_", " ") in line for name in DISTILL_LOSSES) for line in said)
+    assert any(all(name.replace("_", " ") in line for name in DISTILL_LOSSES) for line in logged)
 
 
-def test_classes_are_balanced_for_a_student_too_and_one_it_never_hears_weighs_as_before(
+def test_classes_are_balanced_for_a_student_too_and_one_without_clips_has_weight_1(
     teacher_folder: Path, make_corpus: Callable[..., Path], options: OptionsMaker, tmp_path: Path
 ) -> None:
     rows = [("train", "ab", "0"), ("train", "ba", "0"), ("train", "c a", "0"), ("train", "a c", "1")]
     chosen = options(encoder_layers=2, class_balance="balanced")
     data = make_corpus([*rows, ("validation", "ab", "0")])
-    outcome = distil(teacher_folder, data, tmp_path / "student", chosen, said=[])
+    outcome = distill(teacher_folder, data, tmp_path / "student", chosen, logged=[])
     config = load_original(outcome.folder).checkpoint.model.config
     assert config.class_balance == pytest.approx([2 / 3, 2.0, 1.0])
 
 
 def test_a_dry_run_counts_the_weights_of_the_teacher(teacher_folder: Path, corpus: Path, options: OptionsMaker) -> None:
-    base, teacher = checkpoint_base(str(teacher_folder)), load_teacher(teacher_folder)
+    base, teacher = checkpoint_base_model(str(teacher_folder)), load_teacher(teacher_folder)
     together, alone = (
-        dry_run(corpus, base=base, options=options(encoder_layers=1), distillation=each, say=lambda line: None)
+        dry_run(corpus, base=base, options=options(encoder_layers=1), distillation=each, log=lambda line: None)
         for each in (Distillation(teacher=teacher, options=DistillationOptions()), None)
     )
     weights = sum(part.numel() for part in teacher.model.parameters())
@@ -214,11 +215,12 @@ def test_a_dry_run_counts_the_weights_of_the_teacher(teacher_folder: Path, corpu
     assert together.memory_bytes - alone.memory_bytes == pytest.approx(4 * weights, rel=0.02)
 
 
-def test_a_student_ends_beside_its_teacher_in_a_file_and_in_the_card(
+@pytest.mark.slow
+def test_a_student_is_compared_with_its_teacher_in_a_file_and_in_the_card(
     teacher_folder: Path, corpus: Path, options: OptionsMaker, tmp_path: Path
 ) -> None:
     (teacher_folder / "README.md").write_text("---\nlicense: mit\n---\n")
-    outcome = distil(teacher_folder, corpus, tmp_path / "student", options(encoder_layers=1), said=[])
+    outcome = distill(teacher_folder, corpus, tmp_path / "student", options(encoder_layers=1), logged=[])
     compared = json.loads((outcome.folder / "comparison.json").read_text())
     assert (compared["large"]["layers"], compared["small"]["layers"]) == (3, 1)
     assert compared["small"]["report"] == json.loads((outcome.folder / "report.json").read_text())
@@ -232,11 +234,12 @@ def test_a_student_ends_beside_its_teacher_in_a_file_and_in_the_card(
         assert line in card
 
 
+@pytest.mark.slow
 def test_a_resumed_distillation_ends_with_the_weights_of_an_unbroken_one(
     teacher_folder: Path, corpus: Path, options: OptionsMaker, tmp_path: Path
 ) -> None:
     chosen = options(max_steps=6, keep="last", augmentation="light", encoder_layers=2, prune_ffn=0.5)
-    distil(teacher_folder, corpus, tmp_path / "whole", chosen, said=[])
+    distill(teacher_folder, corpus, tmp_path / "whole", chosen, logged=[])
 
     class Plug(list[str]):
         def append(self, line: str) -> None:
@@ -244,25 +247,26 @@ def test_a_resumed_distillation_ends_with_the_weights_of_an_unbroken_one(
                 raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        distil(teacher_folder, corpus, tmp_path / "broken", chosen, said=Plug())
+        distill(teacher_folder, corpus, tmp_path / "broken", chosen, logged=Plug())
     assert (tmp_path / "broken" / CHECKPOINTS / "checkpoint-2").is_dir()
-    distil(teacher_folder, corpus, tmp_path / "broken", chosen, resume=True, said=[])
+    distill(teacher_folder, corpus, tmp_path / "broken", chosen, resume=True, logged=[])
     expected, found = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "broken"))
     for name, weights in expected.items():
         assert torch.equal(found[name], weights), name
 
 
-def test_a_base_that_was_made_smaller_is_compared_with_where_it_can_answer(
+@pytest.mark.slow
+def test_a_model_made_smaller_is_compared_with_its_base_if_it_has_the_same_heads(
     run: tuple[TrainingOutcome, list[str]], corpus: Path, options: OptionsMaker, tmp_path: Path
 ) -> None:
-    base = checkpoint_base(str(run[0].folder))
-    smaller = train(corpus, tmp_path / "smaller", base=base, options=options(prune_ffn=0.5), say=lambda line: None)
+    base = checkpoint_base_model(str(run[0].folder))
+    smaller = train(corpus, tmp_path / "smaller", base=base, options=options(prune_ffn=0.5), log=lambda line: None)
     assert smaller.comparison is not None
     assert (smaller.comparison.large.feed_forward_width, smaller.comparison.small.feed_forward_width) == (32, 16)
     assert smaller.comparison.large.report.to_dict() == run[0].report.to_dict()
     assert run[0].comparison is None
     other = options(prune_ffn=0.5, heads="ctc")
-    assert train(corpus, tmp_path / "other", base=base, options=other, say=lambda line: None).comparison is None
+    assert train(corpus, tmp_path / "other", base=base, options=other, log=lambda line: None).comparison is None
 
 
 @pytest.mark.parametrize(

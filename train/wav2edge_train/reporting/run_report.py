@@ -1,0 +1,102 @@
+"""The outcome of a run, and its files: checkpoint, report, charts, model card, comparison."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from wav2edge.evaluation.report import Report
+from wav2edge.evaluation.text_normalization import TextNormalization
+from wav2edge.output.documents import write_json
+from wav2edge_train.data.vocabulary import save_processor
+from wav2edge_train.distillation.teacher import Teacher, comparable_teacher
+from wav2edge_train.loop.distributed import process_count
+from wav2edge_train.loop.report_metrics import ReportMetrics
+from wav2edge_train.loop.trainer import JointTrainer
+from wav2edge_train.loop.training_run import Run
+from wav2edge_train.model.joint_model import Wav2Vec2ForJointCTC
+from wav2edge_train.reporting.card_metadata import license_of
+from wav2edge_train.reporting.charts import write_charts
+from wav2edge_train.reporting.size_comparison import Comparison, compare_with
+from wav2edge_train.reporting.training_card import Card
+from wav2edge_train.reporting.training_rows import TrainingRow
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingOutcome:
+    """A finished run: the folder of its checkpoint, its report on the validation split, and the evaluations before it.
+
+    ``comparison`` is with the teacher, or with the base of a model that was made smaller and has the same heads.
+    """
+
+    folder: Path
+    report: Report
+    rows: tuple[TrainingRow, ...]
+    chosen_step: int | None = None
+    comparison: Comparison | None = None
+    text_normalization: TextNormalization = field(default_factory=TextNormalization)
+
+    def document(self) -> dict[str, Any]:
+        """The contents of ``report.json``."""
+        normalization = self.text_normalization
+        return self.report.to_dict() | ({"text_normalization": asdict(normalization)} if normalization.summary else {})
+
+
+def compare_sizes(
+    run: Run, report: Report, trainer: JointTrainer, metrics: ReportMetrics, *, name: str
+) -> Comparison | None:
+    """Compare a student with its teacher, and a model that was made smaller with its base; None for other models.
+
+    Args:
+        run: the inputs of the run.
+        report: the report of the trained model.
+        trainer: its trainer.
+        metrics: makes the report of the larger model.
+        name: the name of the trained model.
+    """
+    large = run.distillation.teacher if run.distillation else _larger_base(run)
+    return compare_with(large, (name, trainer.joint_model, report), trainer, metrics) if large else None
+
+
+def _larger_base(run: Run) -> Teacher | None:
+    made_smaller = run.options.encoder_layers is not None or run.options.prune_ffn > 0
+    return comparable_teacher(run.base, run.corpus.targets) if made_smaller else None
+
+
+def write_checkpoint(folder: Path, model: Wav2Vec2ForJointCTC, run: Run) -> None:
+    """Write the model, its feature extractor and, for a CTC head, its tokenizer."""
+    model.save_pretrained(folder)
+    save_processor(folder, run.base.extractor, run.corpus.targets.vocabulary)
+
+
+def write_report_and_card(outcome: TrainingOutcome, run: Run, data: str) -> None:
+    """Write ``report.json``, the charts, ``README.md`` and, where there is one, ``comparison.json``.
+
+    Args:
+        outcome: the finished run.
+        run: its inputs.
+        data: the name of the data set.
+    """
+    base = run.base
+    card = Card(
+        name=outcome.folder.resolve().name,
+        base=base.title,
+        pretrained=base.weights is not None,
+        license_name=license_of(base.weights) if base.weights else None,
+        data=data,
+        clips={"training": len(run.corpus.training), "evaluation": len(run.corpus.validation)},
+        options=run.options,
+        precision=run.precision,
+        rows=outcome.rows,
+        final=outcome.report,
+        devices=process_count(),
+        chosen_step=outcome.chosen_step,
+        charts=write_charts(outcome.folder, outcome.rows, outcome.report),
+        distillation=run.distillation.options if run.distillation else None,
+        comparison=outcome.comparison,
+    )
+    (outcome.folder / "README.md").write_text(card.text(), encoding="utf-8")
+    write_json(outcome.folder / "report.json", outcome.document())
+    if outcome.comparison is not None:
+        write_json(outcome.folder / "comparison.json", outcome.comparison.to_dict())
