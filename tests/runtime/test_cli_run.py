@@ -1,8 +1,9 @@
-"""`wav2edge run` on good and bad clips: what is said, where, and with which exit code."""
+"""`wav2edge run` on good and bad clips: output, messages and exit codes."""
 
 from __future__ import annotations
 
 import io
+import json
 import os
 import sys
 from types import SimpleNamespace
@@ -186,7 +187,7 @@ def test_a_line_break_in_a_name_does_not_break_the_line(cli, bundle, tmp_path):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only here may a file name hold any byte")
-def test_a_name_that_is_no_text_is_written_as_json_nevertheless(cli, bundle, save, second, tmp_path):
+def test_a_name_that_is_not_text_is_written_as_json_nevertheless(cli, bundle, save, second, tmp_path):
     path = os.fsencode(save("clip.wav", second)).replace(b"clip", b"cl\xffp")
     os.rename(tmp_path / "clip.wav", path)
     name = os.fsdecode(path)
@@ -199,6 +200,59 @@ def test_a_name_that_is_no_text_is_written_as_json_nevertheless(cli, bundle, sav
 def test_the_variant_that_is_asked_for_answers(cli, bundle, clip):
     fp32, int8 = (cli("run", bundle, clip, "--format", "json", "--variant", name).json for name in ("fp32", "int8"))
     assert fp32["scores"] != int8["scores"]
+
+
+@pytest.mark.parametrize("given", ["in", "in/*.wav"], ids=["folder", "pattern"])
+def test_a_folder_or_pattern_has_the_same_shape_with_one_clip_as_with_two(cli, bundle, save, second, tmp_path, given):
+    path = save("in/a.wav", second)
+    (line,) = cli("run", bundle, tmp_path / given).out.splitlines()
+    (entry,) = cli("run", bundle, tmp_path / given, "--format", "json").json
+    assert (line.split("\t")[0], entry["path"]) == (str(path), str(path))
+    assert len(line.split("\t")) == 3
+
+
+def test_tabs_and_line_breaks_in_names_are_escaped_in_text(cli, bundle, save, second, tmp_path):
+    save("in/a\tb\nc.wav", second)
+    (line,) = cli("run", bundle, tmp_path / "in").out.splitlines()
+    assert line.split("\t")[0] == f"{tmp_path}/in/a\\tb\\nc.wav"
+
+
+def test_a_streamed_list_is_laid_out_as_json_is(cli, bundle, clip, engine):
+    entry = {"path": str(clip), **engine(clip).to_dict()}
+    outcome = cli("run", bundle, clip, clip, "--format", "json")
+    assert outcome.out == json.dumps([entry, entry], indent=2, ensure_ascii=False) + "\n"
+
+
+# Folders
+
+
+def test_audio_in_a_folder_that_cannot_be_read_fails_and_says_how_to_convert_it(cli, bundle, save, second, tmp_path):
+    save("in/a.wav", second)
+    (tmp_path / "in/b.m4a").write_bytes(b"\0\0\0\x20ftypM4A ")
+    (tmp_path / "in/notes.txt").touch()
+    outcome = cli("run", bundle, tmp_path / "in", "--format", "jsonl")
+    assert outcome.code == 1
+    assert ["error" in entry for entry in outcome.jsonl] == [False, True]
+    assert outcome.complaints == [
+        f"wav2edge: {tmp_path}/in/b.m4a: .m4a files cannot be read; convert it first:"
+        " ffmpeg -i IN -ar 16000 -ac 1 OUT.wav",
+        "wav2edge: 1 of 2 inputs failed, the rest are answered",
+    ]
+
+
+def test_a_broken_link_in_a_folder_fails_by_its_name(cli, bundle, save, second, tmp_path):
+    save("in/a.wav", second)
+    (tmp_path / "in/b.wav").symlink_to("gone.wav")
+    outcome = cli("run", bundle, tmp_path / "in")
+    assert outcome.code == 1
+    assert "a broken link, gone.wav is not there" in outcome.complaint_about(tmp_path / "in/b.wav")
+
+
+def test_channels_that_cancel_each_other_are_recognised_with_a_warning(cli, bundle, save, second, engine):
+    path = save("inverted.wav", np.stack([second, -second], axis=1), subtype="FLOAT")
+    outcome = cli("run", bundle, path, "--format", "json")
+    assert (outcome.code, outcome.json["text"]) == (0, engine(second, rate_hz=16_000).text)
+    assert "the channels cancel each other out" in outcome.complaint
 
 
 # Standard input

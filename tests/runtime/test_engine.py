@@ -5,12 +5,15 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 
 import wav2edge
 from tests.runtime import tiny_bundle
-from wav2edge import AudioError, BundleError, DeviceError, Result
+from wav2edge import AudioError, BundleError, DeviceError, Engine, Result, UsageError
+from wav2edge.bundle.heads import ClassificationHead, Heads
+from wav2edge.inference.graph_session import Calls
 
 LENGTHS = (400, 401, 719, 720, 3_000, 16_000, 16_319, 31_999)
 
@@ -98,7 +101,7 @@ def test_loading_prints_nothing(bundle, capfd):
 
 def test_a_variant_is_its_own_graph(bundle, engine, second):
     int8 = wav2edge.load(bundle, variant="int8")
-    assert (engine.precision, int8.variant.precision, int8.device) == ("fp32", "int8", "cpu")
+    assert (engine.precision, int8.precision, int8.device) == ("fp32", "int8", "cpu")
     difference = np.abs(int8.outputs(second)["logits"] - engine.outputs(second)["logits"]).max()
     assert 0 < difference < 5
 
@@ -117,7 +120,7 @@ def test_a_graph_with_one_flipped_bit_is_not_loaded(own_bundle, place):
     content[round(place * len(content)) if place > 0 else place] ^= 1
     path.write_bytes(content)
     assert refusal(lambda: wav2edge.load(own_bundle)).startswith(f"{path}: damaged")
-    assert wav2edge.load(own_bundle, variant="int8").variant.precision == "int8"
+    assert wav2edge.load(own_bundle, variant="int8").precision == "int8"
 
 
 @pytest.mark.parametrize(
@@ -147,7 +150,33 @@ def test_a_bundle_of_one_head_answers_with_that_head_only(edit_manifest, second)
     assert result.label in labels
 
 
+# Engines without a bundle
+
+
+def test_an_engine_of_a_graph_gives_what_the_engine_of_its_bundle_gives(engine, bundle, tmp_path, second):
+    graph = tmp_path / "alone.onnx"
+    graph.write_bytes((bundle / "onnx/model.onnx").read_bytes())
+    from_graph = Engine.from_graph(graph, heads=tiny_bundle.HEADS, geometry=tiny_bundle.GEOMETRY, threads=1)
+    assert from_graph(second, rate_hz=16_000) == engine(second, rate_hz=16_000)
+    expected = engine.outputs(second)
+    for name, values in from_graph.outputs(second).items():
+        np.testing.assert_array_equal(values, expected[name])
+    assert (from_graph.precision, from_graph.certified_up_to_s) == (None, None)
+
+
+def test_a_graph_that_does_not_fit_its_heads_is_refused(bundle):
+    heads = Heads(classification=ClassificationHead(output="class_logits", labels=("0", "1")))
+    message = refusal(lambda: Engine.from_graph(bundle / "onnx/model.onnx", heads=heads, geometry=tiny_bundle.GEOMETRY))
+    assert "its output 'class_logits' is 4 wide where the manifest says 2" in message
+
+
+def test_transcribe_is_the_call_by_its_usual_name(engine, second):
+    assert engine.transcribe(second, rate_hz=16_000) == engine(second, rate_hz=16_000)
+
+
 # Long clips
+
+SHRINKAGE = "memory.enable_memory_arena_shrinkage"
 
 
 class Observed:
@@ -163,14 +192,15 @@ class Observed:
 
 def test_only_after_a_long_clip_memory_goes_back_to_the_system(bundle, monkeypatch):
     engine = wav2edge.load(bundle)
-    observed = Observed(engine._session)
-    monkeypatch.setattr(engine, "_session", observed)
+    observed = Observed(engine._session._session)
+    monkeypatch.setattr(engine._session, "_session", observed)
     long = tiny_bundle.noise(16 * 16_000)
     answer = engine.outputs(long)
     engine.outputs(long[:16_000])
     shrinking, usual = observed.options
-    assert shrinking.get_run_config_entry("memory.enable_memory_arena_shrinkage") == "cpu:0"
-    assert usual is None
+    assert shrinking.get_run_config_entry(SHRINKAGE) == "cpu:0"
+    with pytest.raises(RuntimeError, match=SHRINKAGE):  # the entry is not there
+        usual.get_run_config_entry(SHRINKAGE)
     np.testing.assert_array_equal(answer["logits"], engine.outputs(long)["logits"])
 
 
@@ -189,7 +219,7 @@ class Broken:
 @pytest.fixture
 def broken_engine(bundle, monkeypatch):
     engine = wav2edge.load(bundle)
-    monkeypatch.setattr(engine, "_session", Broken())
+    monkeypatch.setattr(engine._session, "_session", Broken())
     return engine
 
 
@@ -198,14 +228,57 @@ def test_a_device_that_fails_is_a_device_error_in_one_line(broken_engine):
     assert message.startswith("cpu failed on 2.0 s of audio: Failed to allocate memory for requested buffer;")
 
 
-def test_outputs_that_are_not_numbers_are_an_error_and_no_answer(broken_engine, second):
+def test_outputs_that_are_not_finite_are_an_error_and_not_a_result(broken_engine, bundle, second):
     message = refusal(lambda: broken_engine(second, rate_hz=16_000), DeviceError)
-    assert message.startswith("onnx/model.onnx on cpu gave NaN or infinity;")
+    assert message.startswith(f"{bundle / 'onnx/model.onnx'} on cpu gave NaN or infinity;")
+
+
+def test_a_failure_inside_onnx_runtime_is_our_one_line_and_not_its_log(tmp_path, second, capfd):
+    graph = tmp_path / "fixed.onnx"
+    onnx.save(tiny_bundle.graph_for_one_frame(), str(graph))
+    engine = Engine.from_graph(graph, heads=tiny_bundle.HEADS, geometry=tiny_bundle.GEOMETRY)
+    assert "logits" in engine.outputs(second[:400])
+    message = refusal(lambda: engine.outputs(second), DeviceError)
+    assert message.startswith("cpu failed on 1.0 s of audio: ")
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_device_that_fails_on_one_clip_does_not_end_the_others(broken_engine):
     found = list(broken_engine.map([tiny_bundle.noise(32_000)] * 3, rate_hz=16_000, errors="return"))
     assert [type(each) for each in found] == [DeviceError] * 3
+
+
+# Interrupts
+
+
+def test_calls_that_were_terminated_end_and_other_calls_do_not(engine, second):
+    calls = Calls("cpu")
+    (expected,) = engine._session.outputs([second], calls)
+    calls.terminate()
+    message = refusal(lambda: engine._session.outputs([second], calls), DeviceError)
+    assert "terminate" in message
+    np.testing.assert_array_equal(engine.outputs(second)["logits"], expected["logits"])
+
+
+def test_map_terminates_its_calls_when_its_caller_is_interrupted(engine, clips, monkeypatch):
+    made = []
+
+    class Observed(Calls):
+        def __init__(self, device):
+            super().__init__(device)
+            made.append(self)
+
+    monkeypatch.setattr("wav2edge.inference.engine.Calls", Observed)
+
+    def pressing_ctrl_c():
+        yield clips[0]
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(engine.map(pressing_ctrl_c(), rate_hz=16_000))
+    (calls,) = made
+    assert calls.options(0).terminate
+    assert calls.options(10**9).terminate
 
 
 # Threads and forks
@@ -278,6 +351,17 @@ def test_map_gives_errors_in_their_place_when_asked_to(engine, clips, tmp_path):
     assert "silent" in str(found[1])
     assert "gone.wav: no such file" in str(found[2])
     assert found[3] == engine(clips[1], rate_hz=16_000)
+
+
+def test_a_file_with_a_rate_of_its_own_is_refused_another(engine, clip):
+    message = refusal(lambda: engine(clip, rate_hz=8_000), UsageError)
+    assert message == f"{clip}: a file has its own sample rate; leave rate_hz out"
+
+
+def test_map_gives_its_rate_to_arrays_and_leaves_files_their_own(engine, save, clips):
+    path = save("slow.wav", clips[5], rate_hz=8_000, subtype="FLOAT")
+    from_file, from_array = engine.map([path, clips[5]], rate_hz=16_000)
+    assert (from_file.duration_s, from_array.duration_s) == (2.0, 1.0)
 
 
 def test_map_ends_at_the_first_error_otherwise(engine, clips):

@@ -43,6 +43,10 @@ class Bundle:
         try:
             return cls(folder=Path(folder), manifest=Manifest.from_json(path.read_bytes()))
         except (FileNotFoundError, NotADirectoryError):
+            if (Path(folder) / "config.json").is_file():
+                raise BundleError(
+                    f"{folder}: a PyTorch checkpoint, not a bundle; export it: wav2edge export {folder} --output BUNDLE"
+                ) from None
             raise BundleError(
                 f"{folder}: not a bundle, it has no {MANIFEST}; make one: wav2edge export CHECKPOINT --output {folder}"
             ) from None

@@ -141,19 +141,21 @@ def _session_options(runtime: Any, threads: int, spinning: bool) -> Any:
     # Patterns are kept for each new input shape; clips of ever new lengths would make them grow without end.
     options.enable_mem_pattern = False
     options.add_session_config_entry("session.intra_op.allow_spinning", "1" if spinning else "0")
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # an error is raised as well, and our message says what to do about it
     return options
 
 
-def give_back_memory(device: str) -> RunOptions | None:
-    """Options of a call after which memory that is not in use goes back to the system; None where that is not known.
+def run_options(device: str, *, shrink_arena: bool = False) -> RunOptions:
+    """Options of a call, through which another thread can end it.
 
-    ONNX Runtime otherwise keeps what its longest clip needed: at XLSR-53's shape 400 MB after one of 27 s.
+    Args:
+        device: where the graph runs.
+        shrink_arena: after the call give memory that is not in use back to the system, on a device that can. ONNX
+            Runtime otherwise keeps what its longest clip needed: at XLSR-53's shape 400 MB after one of 27 s.
     """
-    if device != "cpu":
-        return None
     options = import_onnxruntime().RunOptions()
-    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+    if shrink_arena and device == "cpu":
+        options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
     return options
 
 

@@ -155,7 +155,7 @@ def _read_varint(content: mmap.mmap, position: int) -> tuple[int, int]:
         value |= (byte & 0x7F) << 7 * count
         if byte < 0x80:
             return value, position + count + 1
-    raise ValueError(f"no number ends at byte {position}")
+    raise ValueError(f"truncated varint at byte {position}")
 
 
 def _varint(value: int) -> bytes:

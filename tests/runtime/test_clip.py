@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from wav2edge import AudioError
+from tests.runtime import tiny_bundle
+from wav2edge import AudioError, UsageError
 from wav2edge.audio.clip import load_clip
 
 
@@ -165,6 +166,29 @@ def test_integers_passed_as_floats_are_answered_with_a_warning(second):
     assert "were integers passed as floats?" in warning
 
 
+@pytest.mark.parametrize(("gains", "used"), [((1, -1), 0), ((0.9, -1), 1), ((-1, 1), 0)])
+def test_of_channels_that_cancel_each_other_the_louder_is_used_with_a_warning(second, gains, used):
+    clip = load_clip(np.stack([gain * second for gain in gains], axis=1), rate_hz=16_000)
+    np.testing.assert_allclose(clip.samples, gains[used] * second, rtol=1e-6)
+    assert clip.warnings == (f"the channels cancel each other out (is one inverted?): only channel {used} is used",)
+
+
+def test_channels_that_cancel_each_other_but_for_noise_are_noticed_too(second):
+    inverted = -second + tiny_bundle.noise(len(second), seed=5, amplitude=1e-3)
+    (warning,) = load_clip(np.stack([second, inverted], axis=1), rate_hz=16_000).warnings
+    assert "cancel each other out" in warning
+
+
+@pytest.mark.parametrize("channels", [2, 8, 64])
+def test_unrelated_or_empty_channels_are_averaged_without_a_warning(channels):
+    unrelated = np.stack([tiny_bundle.noise(16_000, seed=seed) for seed in range(channels)], axis=1)
+    one_only = unrelated * (np.arange(channels) == 1)
+    for samples in (unrelated, one_only):
+        clip = load_clip(samples, rate_hz=16_000)
+        np.testing.assert_allclose(clip.samples, samples.mean(axis=1), atol=1e-6)
+        assert clip.warnings == ()
+
+
 @pytest.mark.parametrize("full", [0.9, 1.0])
 def test_a_loud_clip_that_only_touches_full_scale_is_not_warned_about(second, full):
     assert load_clip(full * second / np.abs(second).max(), rate_hz=16_000).warnings == ()
@@ -188,8 +212,8 @@ def test_a_sound_below_the_smallest_float32_is_refused_as_silent(second):
     assert "silent" in refusal(second.astype(np.float64) * 1e-300, rate_hz=16_000)
 
 
-def test_channels_that_cancel_each_other_are_refused_as_silent(second):
-    assert "silent" in refusal(np.stack([second, -second], axis=1), rate_hz=16_000)
+def test_a_channel_that_cancels_silence_is_still_silence():
+    assert "silent" in refusal(np.zeros((16_000, 2)), rate_hz=16_000)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -273,6 +297,31 @@ def test_a_folder_is_refused(tmp_path):
 
 def test_a_name_too_long_for_the_system_is_refused(tmp_path):
     assert "check the path" in refusal(tmp_path / ("x" * 300))
+
+
+def test_a_broken_link_is_refused_with_what_it_points_to(tmp_path):
+    link = tmp_path / "clip.wav"
+    link.symlink_to("elsewhere.wav")
+    assert refusal(link) == f"{link}: a broken link, elsewhere.wav is not there; mend or delete it"
+
+
+@pytest.mark.parametrize("rate_hz", ["16000", 16_000j, [16_000]])
+def test_a_rate_that_is_not_a_number_is_wrong_usage(second, rate_hz):
+    with pytest.raises(UsageError, match=r"array: rate_hz=.* is not a number of Hz; pass one, such as rate_hz=16_000"):
+        load_clip(second, rate_hz=rate_hz)
+
+
+@pytest.mark.parametrize("rate_hz", [16_000.0, np.int64(16_000), np.float32(16_000)])
+def test_a_rate_may_be_any_kind_of_number(second, rate_hz):
+    np.testing.assert_array_equal(load_clip(second, rate_hz=rate_hz).samples, second)
+
+
+def test_a_rate_for_a_file_is_wrong_usage(save, second):
+    path = save("clip.wav", second)
+    with path.open("rb") as file:
+        for source in (path, str(path), file):
+            with pytest.raises(UsageError, match=r"clip\.wav: a file has its own sample rate; leave rate_hz out"):
+                load_clip(source, rate_hz=8_000)
 
 
 def test_an_array_without_a_rate_is_refused(second):

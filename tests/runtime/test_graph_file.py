@@ -92,7 +92,7 @@ def test_the_tiny_bundle_has_nothing_to_map_and_stays_as_it_is(bundle):
     [
         (b"\x3a\xff\x01", "damaged at byte 0"),
         (b"\x08\x08\x3b", "unknown wire type 3 at byte 3"),
-        (b"\x08" + 11 * b"\x80", "no number ends at byte 1"),
+        (b"\x08" + 11 * b"\x80", "truncated varint at byte 1"),
         (b"\x00\x01", "damaged at byte 0"),
         (b"\x0d\x01", "damaged at byte 0"),
     ],
