@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from wav2edge.bundle.folder import Bundle
 from wav2edge.cli.command import Command
-from wav2edge.cli.engine_options import tell_misfits
+from wav2edge.cli.engine_options import tell_int8_saturation
 from wav2edge.errors import BundleError, UsageError
 from wav2edge.evaluation.dataset import read_dataset
 from wav2edge.evaluation.evaluator import choose_split
@@ -60,7 +60,7 @@ def _run(options: Namespace) -> int:
             )
         )
     print(strict_json([check.to_dict() for check in checks]) if options.json else _table(checks))
-    tell_misfits(manifest.variants.values(), options.device)
+    tell_int8_saturation(manifest.variants.values(), options.device)
     failed = [_failure(check) for check in checks if not check.passed]
     if failed:
         raise BundleError(f"{options.bundle}: {len(failed)} of {len(checks)} checks failed: {', '.join(failed)}")
