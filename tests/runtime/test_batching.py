@@ -49,18 +49,18 @@ def assert_same(found, expected):
         np.testing.assert_allclose(found[name], values[0], atol=1e-4)
 
 
-def test_every_clip_of_a_padded_batch_is_answered_as_it_is_alone(batched, clips, alone):
+def test_every_clip_of_a_padded_batch_is_recognised_as_if_alone(batched, clips, alone):
     for clip, found in zip(clips, batched.batch_outputs(clips), strict=True):
         assert_same(found, alone(clip))
 
 
-def test_a_clip_is_answered_alike_beside_any_neighbour(batched, second, alone):
+def test_a_clip_is_recognised_alike_next_to_any_neighbour(batched, second, alone):
     expected = alone(second)
     for neighbour in (1e-4 * tiny_bundle.noise(50_000), np.full(50_000, 1e3, np.float32), second[:400]):
         assert_same(batched.batch_outputs([neighbour, second])[1], expected)
 
 
-def test_a_batched_variant_answers_one_clip_like_any_other_variant(batched, engine, second):
+def test_a_batched_variant_recognises_one_clip_like_any_other_variant(batched, engine, second):
     found, expected = batched(second, rate_hz=16_000), engine(second, rate_hz=16_000)
     assert (found.text, found.label) == (expected.text, expected.label)
 
@@ -73,7 +73,7 @@ def test_a_clip_too_short_for_a_frame_is_lengthened_before_it_is_padded(batched,
 
 
 @pytest.mark.parametrize("batch_size", [2, 3, 50])
-def test_map_in_batches_answers_in_the_order_of_the_clips(batched, clips, batch_size):
+def test_map_in_batches_gives_results_in_the_order_of_the_clips(batched, clips, batch_size):
     found = list(batched.map(clips * 2, rate_hz=16_000, batch_size=batch_size))
     for result, clip in zip(found, clips * 2, strict=True):
         expected = batched(clip, rate_hz=16_000)
@@ -85,11 +85,11 @@ def test_clips_of_similar_length_share_a_batch():
     clips = [Clip(samples=np.zeros(length, np.float32)) for length in lengths]
     batches = []
 
-    def answer(batch):
+    def recognise(batch):
         batches.append([len(clip.samples) for clip in batch])
         return [Result(duration_s=float(len(clip.samples))) for clip in batch]
 
-    assert [found.duration_s for found in in_batches(clips, 2, answer)] == lengths
+    assert [found.duration_s for found in in_batches(clips, 2, recognise)] == lengths
     assert batches == [[1, 2], [3, 4], [5, 6], [7, 8]]
 
 
@@ -158,10 +158,10 @@ def test_clips_that_cannot_be_read_fail_alone_and_in_their_place(batched, clips,
 
 
 def test_map_in_batches_ends_at_the_first_error_otherwise(batched, clips):
-    answers = batched.map([clips[0], np.zeros(16_000), clips[1]], rate_hz=16_000, batch_size=2)
-    assert next(answers).duration_s == 1.0
+    results = batched.map([clips[0], np.zeros(16_000), clips[1]], rate_hz=16_000, batch_size=2)
+    assert next(results).duration_s == 1.0
     with pytest.raises(AudioError, match="silent"):
-        next(answers)
+        next(results)
 
 
 def test_map_in_batches_holds_a_few_batches_only(batched, clips):
@@ -173,8 +173,8 @@ def test_map_in_batches_holds_a_few_batches_only(batched, clips):
             taken += 1
             yield clip
 
-    answers = itertools.islice(batched.map(endless(), rate_hz=16_000, batch_size=3), 100)
-    assert max(taken - done for done, _ in enumerate(answers)) <= 3 * BATCHES_AHEAD + 3
+    results = itertools.islice(batched.map(endless(), rate_hz=16_000, batch_size=3), 100)
+    assert max(taken - done for done, _ in enumerate(results)) <= 3 * BATCHES_AHEAD + 3
 
 
 class Broken:
@@ -242,7 +242,7 @@ def test_a_device_that_fails_on_one_batch_does_not_fail_the_clips_of_the_next(fo
 # Graphs that take no batches
 
 
-def test_batches_of_a_variant_without_a_mask_are_refused_when_they_are_asked_for(engine, clips):
+def test_batches_of_a_variant_without_a_mask_are_refused_before_any_clip_is_read(engine, clips):
     message = r"onnx/model\.onnx takes one clip at a time, not 4; export with --batched, or leave the batch size out"
     with pytest.raises(UsageError, match=message):
         engine.map(clips, rate_hz=16_000, batch_size=4)
@@ -279,7 +279,7 @@ def test_a_manifest_from_before_batches_is_of_variants_without_a_mask(edit_manif
 # The command line
 
 
-def test_run_answers_in_batches_what_it_answers_one_by_one(cli, folder, save, clips):
+def test_run_gives_the_same_in_batches_as_one_by_one(cli, folder, save, clips):
     paths = [save(f"{number}.wav", clip) for number, clip in enumerate(clips)]
     one_by_one = cli("run", folder, *paths, "--format", "jsonl")
     in_batches = cli("run", folder, *paths, "--format", "jsonl", "--batch", 4)
@@ -292,7 +292,7 @@ def test_run_answers_in_batches_what_it_answers_one_by_one(cli, folder, save, cl
         )
 
 
-def test_run_answers_the_clips_around_a_bad_one_in_their_batch(cli, folder, clip, tmp_path):
+def test_run_recognises_the_clips_around_a_bad_one_in_their_batch(cli, folder, clip, tmp_path):
     outcome = cli("run", folder, clip, tmp_path / "gone.wav", clip, "--batch", 3, "--format", "jsonl")
     assert outcome.code == 1
     assert ["error" in entry for entry in outcome.jsonl] == [False, True, False]

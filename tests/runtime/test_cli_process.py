@@ -135,7 +135,7 @@ def test_a_plain_locale_writes_json_that_can_be_read(start, bundle, save, second
     assert b"\\u03b1.wav" in out
 
 
-def test_the_module_and_the_function_answer_alike(start, bundle, clip, capsys):
+def test_the_module_and_the_function_give_the_same(start, bundle, clip, capsys):
     out, _ = start("run", bundle, clip).communicate(timeout=LIMIT_S)
     assert main(["run", str(bundle), str(clip)]) == 0
     assert out.decode() == capsys.readouterr().out

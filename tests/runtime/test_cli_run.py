@@ -18,7 +18,7 @@ FORMATS = ("text", "json", "jsonl")
 
 @pytest.fixture
 def bad_clip(tmp_path, save, second):
-    """Make a clip that cannot be answered, by the name of its fault."""
+    """Make a clip that cannot be recognised, by the name of its fault."""
 
     def cut(name: str):
         path = save(name, second)
@@ -93,14 +93,14 @@ def test_a_bad_clip_alone_is_one_line_and_exit_code_1(cli, bundle, bad_clip, fau
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_the_clips_around_a_bad_one_are_still_answered(cli, bundle, bad_clip, clip, engine, fault):
-    path, answer = bad_clip(fault), engine(clip)
+def test_the_clips_around_a_bad_one_are_still_recognised(cli, bundle, bad_clip, clip, engine, fault):
+    path, result = bad_clip(fault), engine(clip)
     outcome = cli("run", bundle, clip, path, clip, "--format", "jsonl")
     assert outcome.code == 1
     assert FAULTS[fault] in outcome.complaint_about(path)
     assert outcome.complaints[1:] == ["wav2edge: 1 of 3 inputs failed, the rest are answered"]
     first, failed, last = outcome.jsonl
-    assert first == last == {"path": str(clip), **answer.to_dict()}
+    assert first == last == {"path": str(clip), **result.to_dict()}
     assert failed["path"] == str(path)
     assert FAULTS[fault] in failed["error"]
     assert set(failed) == {"path", "error"}
@@ -126,7 +126,7 @@ def test_all_faults_at_once_leave_one_entry_and_one_line_each(cli, bundle, bad_c
         (48_000, 48_000, {"subtype": "PCM_24"}),
     ],
 )
-def test_odd_but_honest_clips_are_answered(cli, bundle, save, samples, rate_hz, options):
+def test_odd_but_honest_clips_are_recognised(cli, bundle, save, samples, rate_hz, options):
     sound = tiny_bundle.noise(samples)
     stereo = np.stack([sound, sound], axis=1) if options else sound
     outcome = cli("run", bundle, save("odd.wav", stereo, rate_hz=rate_hz, **options), "--format", "json")
@@ -135,22 +135,22 @@ def test_odd_but_honest_clips_are_answered(cli, bundle, save, samples, rate_hz, 
     assert ("silence was added" in outcome.err) == (samples < 400)
 
 
-# How answers are written
+# How results are written
 
 
-def test_one_clip_is_answered_with_its_text_and_its_label(cli, bundle, clip, engine):
+def test_one_clip_is_recognised_with_its_text_and_its_label(cli, bundle, clip, engine):
     result = engine(clip)
     outcome = cli("run", bundle, clip)
     assert (outcome.code, outcome.out, outcome.err) == (0, f"{result.text}\t{result.label}\n", "")
 
 
-def test_many_clips_are_answered_a_line_each_with_their_names(cli, bundle, save, second):
+def test_many_clips_are_recognised_a_line_each_with_their_names(cli, bundle, save, second):
     paths = [save(f"{name}.wav", second * gain) for name, gain in (("b", 1), ("a", 0.5))]
     lines = cli("run", bundle, *paths).out.splitlines()
     assert [line.split("\t")[0] for line in lines] == [*map(str, paths)]
 
 
-def test_a_folder_and_a_pattern_are_answered_clip_by_clip(cli, bundle, save, second, tmp_path):
+def test_a_folder_and_a_pattern_are_recognised_clip_by_clip(cli, bundle, save, second, tmp_path):
     for name in ("in/a.wav", "in/deep/b.flac"):
         save(name, second)
     for given in (tmp_path / "in", tmp_path / "in/**/*.[fw]*"):
@@ -159,7 +159,7 @@ def test_a_folder_and_a_pattern_are_answered_clip_by_clip(cli, bundle, save, sec
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_every_format_answers_and_says_nothing_else(cli, bundle, clip, engine, form):
+def test_every_format_gives_results_and_no_messages(cli, bundle, clip, engine, form):
     outcome = cli("run", bundle, clip, clip, "--format", form)
     assert (outcome.code, outcome.err) == (0, "")
     assert outcome.out.count(str(clip)) == 2
@@ -197,7 +197,7 @@ def test_a_name_that_is_not_text_is_written_as_json_nevertheless(cli, bundle, sa
     assert cli("run", bundle, name, "--format", "json").json["path"] == name
 
 
-def test_the_variant_that_is_asked_for_answers(cli, bundle, clip):
+def test_the_variant_that_is_requested_is_run(cli, bundle, clip):
     fp32, int8 = (cli("run", bundle, clip, "--format", "json", "--variant", name).json for name in ("fp32", "int8"))
     assert fp32["scores"] != int8["scores"]
 

@@ -32,7 +32,7 @@ def refusal(source: object, **options: object) -> str:
     return str(caught.value)
 
 
-# What is heard
+# What is read
 
 
 def test_a_file_at_16_khz_is_read_sample_by_sample(save, second):
@@ -60,7 +60,7 @@ def test_a_file_at_16_khz_is_read_sample_by_sample(save, second):
     ],
     ids=lambda value: value if isinstance(value, str) else value.get("subtype", ""),
 )
-def test_lossless_files_are_heard_alike_whatever_they_are_called(save, second, name, options):
+def test_lossless_files_are_read_alike_whatever_they_are_called(save, second, name, options):
     clip = load_clip(save(name, second, **options))
     np.testing.assert_allclose(clip.samples, second, atol=1.1 / 32768)
     assert clip.warnings == ()
@@ -73,14 +73,14 @@ def test_lossy_files_keep_their_length(save, name):
 
 
 @pytest.mark.parametrize(("rate_hz", "bound"), [(8_000, 0.05), (11_025, 0.05), (44_100, 0.01), (48_000, 0.01)])
-def test_other_rates_answer_nearly_like_16_khz(save, engine, rate_hz, bound):
+def test_other_rates_give_nearly_the_outputs_of_16_khz(save, engine, rate_hz, bound):
     expected = engine.outputs(tone(16_000))
     clip = load_clip(save("clip.wav", tone(rate_hz), rate_hz=rate_hz, subtype="FLOAT"))
     assert len(clip.samples) == 16_000
     assert relative_difference(engine.outputs(clip.samples), expected) < bound
 
 
-def test_24_bit_stereo_at_48_khz_answers_nearly_like_16_khz_mono(save, engine):
+def test_24_bit_stereo_at_48_khz_give_nearly_the_outputs_of_16_khz_mono(save, engine):
     both = np.stack([tone(48_000), tone(48_000)], axis=1)
     clip = load_clip(save("clip.wav", both, rate_hz=48_000, subtype="PCM_24"))
     assert relative_difference(engine.outputs(clip.samples), engine.outputs(tone(16_000))) < 0.01
@@ -116,7 +116,7 @@ def test_samples_are_scaled_by_their_type(dtype, scale, offset):
 @pytest.mark.parametrize(
     ("dtype", "steps", "middle"), [(np.int16, 2**15, 0), (np.int32, 2**31, 0), (np.uint8, 128, 128)]
 )
-def test_integers_answer_like_the_floats_they_stand_for(engine, dtype, steps, middle):
+def test_integers_give_the_result_of_the_floats_they_stand_for(engine, dtype, steps, middle):
     integers = np.round(tone(16_000).astype(np.float64) * steps) + middle
     floats = (integers - middle) / steps
     found = engine(integers.astype(dtype), rate_hz=16_000)
@@ -155,13 +155,13 @@ def test_standard_input_is_read_to_its_end(save, monkeypatch, second):
 # What is noticed
 
 
-def test_a_clipped_clip_is_answered_with_a_warning(save, second):
+def test_a_clipped_clip_is_recognised_with_a_warning(save, second):
     assert load_clip(save("loud.wav", np.clip(30 * second, -1, 1))).warnings == (
         "clipped: more than 0.1 % of the samples are at full scale",
     )
 
 
-def test_integers_passed_as_floats_are_answered_with_a_warning(second):
+def test_integers_passed_as_floats_are_recognised_with_a_warning(second):
     (warning,) = load_clip((second * 32768).astype(np.float32), rate_hz=16_000).warnings
     assert "were integers passed as floats?" in warning
 
@@ -263,7 +263,7 @@ def test_what_is_not_audio_is_refused_for_what_it_looks_like(tmp_path, content, 
 
 
 @pytest.mark.parametrize("name", ["clip.wav", "clip.aiff", "clip.rf64", "clip.mp3", "clip.flac", "clip.caf"])
-def test_a_truncated_file_is_refused_rather_than_answered_in_part(save, second, name):
+def test_a_truncated_file_is_refused_rather_than_recognised_in_part(save, second, name):
     path = save(name, np.tile(second, 3), **({"format": "RF64"} if name.endswith("rf64") else {}))
     content = path.read_bytes()
     assert load_clip(path).duration_s == pytest.approx(3.0, abs=0.01)
@@ -340,12 +340,12 @@ def test_arrays_of_other_shapes_are_refused(shape):
 
 
 @pytest.mark.parametrize("rate_hz", [0, 1, 3_999, 768_001, 2**31 - 1])
-def test_rates_nobody_records_at_are_refused(second, rate_hz):
+def test_implausible_rates_are_refused(second, rate_hz):
     assert refusal(second, rate_hz=rate_hz).startswith(f"array: {rate_hz} Hz is outside 4000 to 768000 Hz")
 
 
 @pytest.mark.parametrize("source", [[0.1, 0.2], b"RIFF", None, 3])
-def test_what_is_no_source_at_all_is_refused(source):
+def test_what_is_not_a_source_is_refused(source):
     assert "pass one" in refusal(source, rate_hz=16_000)
 
 
@@ -364,7 +364,7 @@ def test_a_pipe_that_cannot_seek_is_read(save, second):
     np.testing.assert_array_equal(load_clip(Pipe(content)).samples, second)
 
 
-def test_soundfile_hears_what_we_hear(save, second):
+def test_samples_are_those_that_soundfile_reads(save, second):
     path = save("clip.flac", np.stack([second, second[::-1]], axis=1), subtype="PCM_24")
     expected, _ = soundfile.read(path)
     np.testing.assert_allclose(load_clip(path).samples, expected.mean(axis=1), atol=1e-7)

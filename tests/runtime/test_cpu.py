@@ -26,7 +26,7 @@ def machine(monkeypatch):
     return pretend
 
 
-def test_two_products_fit_sixteen_bits_with_the_weights_made_for_avx2_and_not_with_eight_bits():
+def test_sums_of_two_products_fit_sixteen_bits_with_the_weights_made_for_avx2_and_not_with_eight_bits():
     largest = {name: 2 ** (target.weight_bits - 1) for name, target in TARGETS.items()}
     assert 2 * LARGEST_ACTIVATION * largest["avx2"] <= LARGEST_SUM < 2 * LARGEST_ACTIVATION * (largest["vnni"] - 1)
 
@@ -65,7 +65,7 @@ def test_eight_bit_weights_are_reported_only_where_their_products_saturate(machi
     assert int8_saturation_warning(variant("vnni"), "cuda") is None
     machine("x86_64", "avx2", "avx_vnni")
     assert int8_saturation_warning(variant("vnni")) is None
-    machine("x86_64")  # a system that lists no features: nothing is known, so nothing is said
+    machine("x86_64")  # a system that lists no features: nothing is known, so there is no warning
     assert int8_saturation_warning(variant("vnni")) is None
 
 

@@ -44,7 +44,7 @@ def pretend_installed(tmp_path, monkeypatch):
     return pretend
 
 
-def test_a_session_is_on_the_device_that_was_asked_for(graph):
+def test_a_session_is_on_the_device_that_was_requested(graph):
     session, device = open_session(graph, device="cpu", threads=1)
     assert (session.get_providers()[0], device) == ("CPUExecutionProvider", "cpu")
 

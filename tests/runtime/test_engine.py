@@ -42,7 +42,7 @@ def test_a_clip_has_as_many_frames_as_the_geometry_says(engine, samples):
 
 
 @pytest.mark.parametrize("samples", [2, 100, 399])
-def test_a_clip_shorter_than_one_frame_is_answered_as_if_silence_followed(engine, samples):
+def test_a_clip_shorter_than_one_frame_is_recognised_as_if_silence_followed(engine, samples):
     clip = tiny_bundle.noise(samples)
     result = engine(clip, rate_hz=16_000)
     padded = engine.outputs(np.pad(clip, (0, 400 - samples)))
@@ -52,16 +52,16 @@ def test_a_clip_shorter_than_one_frame_is_answered_as_if_silence_followed(engine
 
 
 @pytest.mark.parametrize("samples", [400, 719])
-def test_a_clip_of_one_frame_is_answered_as_it_is(engine, samples):
+def test_a_clip_of_one_frame_is_left_as_it_is(engine, samples):
     assert engine(tiny_bundle.noise(samples), rate_hz=16_000).warnings == ()
 
 
-def test_an_answer_does_not_depend_on_how_loud_the_clip_is(engine, second):
+def test_a_result_does_not_depend_on_how_loud_the_clip_is(engine, second):
     expected = engine.outputs(second)
     np.testing.assert_allclose(engine.outputs(3 * second)["logits"], expected["logits"], atol=1e-3)
 
 
-def test_both_heads_are_answered(engine, second):
+def test_both_heads_are_recognised(engine, second):
     result = engine(second, rate_hz=16_000)
     assert result.text == " ".join(word.text for word in result.words)
     assert len(result.text) > 10
@@ -76,17 +76,17 @@ def test_words_lie_in_order_inside_the_clip(engine, second):
     assert 0 <= times[0] < times[-1] <= result.duration_s
 
 
-def test_a_path_a_file_and_an_array_are_answered_alike(engine, save, second):
+def test_a_path_a_file_and_an_array_are_recognised_alike(engine, save, second):
     path = save("clip.wav", second, subtype="FLOAT")
     with path.open("rb") as file:
         assert engine(str(path)) == engine(path) == engine(file) == engine(second, rate_hz=16_000)
 
 
-def test_the_same_clip_is_answered_the_same_again(engine, second):
+def test_the_same_clip_is_recognised_the_same_again(engine, second):
     assert engine(second, rate_hz=16_000) == engine(second, rate_hz=16_000)
 
 
-def test_warnings_about_the_audio_come_with_the_answer(engine, second):
+def test_warnings_about_the_audio_come_with_the_result(engine, second):
     assert "clipped" in engine(np.clip(30 * second, -1, 1), rate_hz=16_000).warnings[0]
 
 
@@ -142,7 +142,7 @@ def test_a_graph_without_an_output_of_the_manifest_is_not_loaded(edit_manifest):
     assert "gives logits, class_logits where the manifest says 'scores'" in refusal(lambda: wav2edge.load(folder))
 
 
-def test_a_bundle_of_one_head_answers_with_that_head_only(edit_manifest, second):
+def test_a_bundle_of_one_head_gives_that_head_only(edit_manifest, second):
     labels = ["0", "1", "2", "3"]
     folder = edit_manifest(heads={"classification": {"output": "class_logits", "labels": labels}})
     result = wav2edge.load(folder)(second, rate_hz=16_000)
@@ -195,13 +195,13 @@ def test_only_after_a_long_clip_memory_goes_back_to_the_system(bundle, monkeypat
     observed = Observed(engine._session._session)
     monkeypatch.setattr(engine._session, "_session", observed)
     long = tiny_bundle.noise(16 * 16_000)
-    answer = engine.outputs(long)
+    outputs = engine.outputs(long)
     engine.outputs(long[:16_000])
     shrinking, usual = observed.options
     assert shrinking.get_run_config_entry(SHRINKAGE) == "cpu:0"
     with pytest.raises(RuntimeError, match=SHRINKAGE):  # the entry is not there
         usual.get_run_config_entry(SHRINKAGE)
-    np.testing.assert_array_equal(answer["logits"], engine.outputs(long)["logits"])
+    np.testing.assert_array_equal(outputs["logits"], engine.outputs(long)["logits"])
 
 
 # When the device fails
@@ -284,14 +284,14 @@ def test_map_terminates_its_calls_when_its_caller_is_interrupted(engine, clips, 
 # Threads and forks
 
 
-def test_eight_threads_that_share_an_engine_answer_as_one_does(engine, clips):
-    def answer(clip: np.ndarray) -> Result:
+def test_eight_threads_that_share_an_engine_give_the_results_of_one_does(engine, clips):
+    def recognise(clip: np.ndarray) -> Result:
         return engine(clip, rate_hz=16_000)
 
     work = clips * 8
-    serial = [answer(clip) for clip in work]
+    serial = [recognise(clip) for clip in work]
     with ThreadPoolExecutor(8) as pool:
-        assert list(pool.map(answer, work)) == serial
+        assert list(pool.map(recognise, work)) == serial
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
@@ -315,7 +315,7 @@ def test_an_engine_carried_over_a_fork_says_so(engine, second):
 # Many clips
 
 
-def test_map_answers_in_order_as_one_by_one(engine, clips):
+def test_map_gives_results_in_order_as_one_by_one(engine, clips):
     assert list(engine.map(clips, rate_hz=16_000)) == [engine(clip, rate_hz=16_000) for clip in clips]
 
 
@@ -336,7 +336,7 @@ def test_map_takes_only_a_few_clips_ahead(engine, clips):
     assert max(ahead) <= 4
 
 
-def test_map_takes_nothing_before_it_is_asked(engine):
+def test_map_takes_nothing_before_it_is_iterated(engine):
     def untouchable():
         raise AssertionError("taken")
         yield
@@ -344,7 +344,7 @@ def test_map_takes_nothing_before_it_is_asked(engine):
     engine.map(untouchable())
 
 
-def test_map_gives_errors_in_their_place_when_asked_to(engine, clips, tmp_path):
+def test_map_gives_errors_in_their_place_on_request(engine, clips, tmp_path):
     sources = [clips[0], np.zeros(16_000), tmp_path / "gone.wav", clips[1]]
     found = list(engine.map(sources, rate_hz=16_000, errors="return"))
     assert [type(each) for each in found] == [Result, AudioError, AudioError, Result]
@@ -365,11 +365,11 @@ def test_map_gives_its_rate_to_arrays_and_leaves_files_their_own(engine, save, c
 
 
 def test_map_ends_at_the_first_error_otherwise(engine, clips):
-    answers = engine.map([clips[0], np.zeros(16_000), clips[1]], rate_hz=16_000)
-    assert next(answers) == engine(clips[0], rate_hz=16_000)
+    results = engine.map([clips[0], np.zeros(16_000), clips[1]], rate_hz=16_000)
+    assert next(results) == engine(clips[0], rate_hz=16_000)
     with pytest.raises(AudioError, match="silent"):
-        next(answers)
-    assert list(answers) == []
+        next(results)
+    assert list(results) == []
 
 
 def test_an_error_of_the_callers_own_generator_comes_through(engine, clips):
@@ -382,7 +382,7 @@ def test_an_error_of_the_callers_own_generator_comes_through(engine, clips):
 
 
 def test_map_may_be_left_early(engine, clips):
-    answers = engine.map(itertools.cycle(clips), rate_hz=16_000)
-    next(answers)
-    answers.close()
+    results = engine.map(itertools.cycle(clips), rate_hz=16_000)
+    next(results)
+    results.close()
     assert engine(clips[0], rate_hz=16_000).duration_s == 0.025

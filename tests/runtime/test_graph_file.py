@@ -18,7 +18,7 @@ INPUT = np.random.default_rng(1).standard_normal((3, WIDTH)).astype(np.float32)
 
 @pytest.fixture
 def heavy(tmp_path):
-    """A graph of two products: weights of 100 kB as raw bytes and as numbers, and a bias that is small."""
+    """A graph of two MatMuls: weights of 100 kB as raw bytes and as numbers, and a bias that is small."""
     rng = np.random.default_rng(0)
     raw = numpy_helper.from_array(rng.standard_normal((WIDTH, WIDTH)).astype(np.float32), "raw")
     numbers = helper.make_tensor("numbers", TensorProto.FLOAT, [WIDTH, WIDTH], rng.standard_normal(WIDTH * WIDTH))
@@ -65,7 +65,7 @@ def test_a_weight_whose_file_says_where_it_lies_leaves_the_graph_all_the_same(he
     open_session(heavy)
 
 
-def test_a_mapped_graph_answers_bit_for_bit_like_the_file(heavy):
+def test_a_mapped_graph_computes_bit_for_bit_like_the_file(heavy):
     (expected,) = onnxruntime.InferenceSession(str(heavy)).run(None, {"input": INPUT})
     session, _ = open_session(heavy, threads=1)
     np.testing.assert_array_equal(session.run(None, {"input": INPUT})[0], expected)
