@@ -299,8 +299,9 @@ def test_run_recognises_the_clips_around_a_bad_one_in_their_batch(cli, folder, c
     assert "no such file" in outcome.complaint_about(tmp_path / "gone.wav")
 
 
-def test_run_in_batches_without_a_batched_bundle_is_wrong_usage(cli, bundle, clip):
-    outcome = cli("run", bundle, clip, "--batch", 2)
+@pytest.mark.parametrize("further", [(), ("other.wav", "--format", "json")])
+def test_run_in_batches_without_a_batched_bundle_is_wrong_usage(cli, bundle, clip, further):
+    outcome = cli("run", bundle, clip, *further, "--batch", 2)
     assert (outcome.code, outcome.out) == (2, "")
     assert "export with --batched" in outcome.complaint
 

@@ -6,7 +6,7 @@ import os
 import stat
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,6 @@ from wav2edge.audio.inputs import Input, expand_inputs, gives_many
 from wav2edge.cli.command import Command, tell
 from wav2edge.cli.engine_options import add_engine_options, engine_from
 from wav2edge.errors import Wav2EdgeError
-from wav2edge.inference.engine import Engine
 from wav2edge.output.documents import strict_json
 from wav2edge.output.progress import Progress
 from wav2edge.output.result import Result
@@ -118,9 +117,11 @@ def _add_arguments(parser: ArgumentParser) -> None:
 def _run(options: Namespace) -> int:
     engine = engine_from(options)
     inputs = list(expand_inputs(options.audio))
+    clips = (each.name for each in inputs if each.error is None)
+    results = engine.map(map(_source, clips), errors="return", batch_size=options.batch)
     failed = 0
     with Progress("recognising", len(inputs)) as progress, FORMATS[options.format](gives_many(options.audio)) as write:
-        for outcome in _outcomes(engine, inputs, options.batch):
+        for outcome in _outcomes(inputs, results):
             progress.clear()
             for message in outcome.messages:
                 tell(message)
@@ -132,10 +133,8 @@ def _run(options: Namespace) -> int:
     return 1 if failed else 0
 
 
-def _outcomes(engine: Engine, inputs: Sequence[Input], batch_size: int) -> Iterator[Outcome]:
-    """Each input with its result; those that give no clip never reach the engine."""
-    clips = (each.name for each in inputs if each.error is None)
-    results = engine.map(map(_source, clips), errors="return", batch_size=batch_size)
+def _outcomes(inputs: Iterable[Input], results: Iterator[Result | Wav2EdgeError]) -> Iterator[Outcome]:
+    """Each input with its outcome: its own error, or the next result, since inputs with an error give no clip."""
     for each in inputs:
         yield Outcome(name=each.name, result=each.error or next(results))
 
