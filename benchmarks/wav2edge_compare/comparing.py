@@ -15,7 +15,7 @@ from wav2edge.errors import BenchmarkError, DataError
 from wav2edge.evaluation.benchmark.environment import environment, installed_versions
 from wav2edge.evaluation.dataset import Utterance, read_dataset
 from wav2edge.evaluation.evaluator import choose_split
-from wav2edge.inference.cpu import misfit
+from wav2edge.inference.cpu import int8_saturation_warning
 from wav2edge.output.progress import Progress
 from wav2edge_compare.comparison_options import ANSWERS_A_TURN, ComparisonOptions
 from wav2edge_compare.measuring.answer_quality import JudgedClip, Outputs, judge, read_clips, synthetic_clips
@@ -131,7 +131,7 @@ class _Bench:
             variant = self._bundle.variant(name)
             arguments |= {"model": str(self._bundle.folder), "variant": name}
             row.size_bytes = self._bundle.manifest.files[variant.file].size_bytes
-            if message := misfit(variant):
+            if message := int8_saturation_warning(variant):
                 self._say(message)
                 row.settings += f"; {message}"
         else:

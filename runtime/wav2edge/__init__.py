@@ -1,4 +1,4 @@
-"""wav2edge: answers from wav2vec2 bundles, wherever ONNX Runtime runs.
+"""wav2edge: runs wav2vec2 bundles wherever ONNX Runtime runs.
 
 >>> import wav2edge
 >>> engine = wav2edge.load("bundle")

@@ -1,12 +1,12 @@
-"""The one error tree: every error is also a builtin, and every message says what, where, and what to do."""
+"""All errors of this project: each is also a builtin, and each message says what, where, and what to do."""
 
 from __future__ import annotations
 
 
 class Wav2EdgeError(Exception):
-    """Base of every error this project raises on purpose.
+    """Base class for all exceptions that wav2edge raises.
 
-    ``exit_code`` is what the command line returns when the error ends a command:
+    ``exit_code`` is the exit code of a command that the error ends:
     1 an input failed, 2 wrong usage, 3 the bundle or the device cannot be used.
     """
 
@@ -14,29 +14,29 @@ class Wav2EdgeError(Exception):
 
 
 class UsageError(Wav2EdgeError, ValueError):
-    """The caller asked for something that cannot be asked for."""
+    """An argument or option is invalid, or does not go with the others."""
 
     exit_code = 2
 
 
 class AudioError(Wav2EdgeError, ValueError):
-    """A clip cannot be answered: unreadable, truncated, silent, or not finite."""
+    """A clip cannot be recognised: it is unreadable, truncated, silent, or not finite."""
 
 
 class DataError(Wav2EdgeError, ValueError):
-    """A data set does not hold what was asked of it; the message names the row."""
+    """A data set is missing, incomplete or inconsistent; the message names the row."""
 
 
 class ParityError(Wav2EdgeError, ArithmeticError):
-    """A graph does not answer like its original within the budget."""
+    """The outputs of a graph differ from those of its original by more than the budget."""
 
 
 class TrainingError(Wav2EdgeError, RuntimeError):
-    """A training run cannot start or go on."""
+    """A training run cannot start, resume or continue."""
 
 
 class BenchmarkError(Wav2EdgeError, RuntimeError):
-    """A system that is to be measured cannot be built, loaded or asked."""
+    """A system to be measured cannot be built, loaded or run."""
 
 
 class CheckpointError(Wav2EdgeError, ValueError):
@@ -52,7 +52,7 @@ class BundleError(Wav2EdgeError, ValueError):
 
 
 class DeviceError(Wav2EdgeError, RuntimeError):
-    """The device or its execution provider cannot be used, or the engine was carried over a fork."""
+    """The device or its execution provider cannot be used, or the engine was loaded before a fork."""
 
     exit_code = 3
 

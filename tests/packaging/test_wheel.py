@@ -1,8 +1,7 @@
-"""The wheel as a user gets it: what it holds, and what it does alone in a fresh environment, without PyTorch."""
+"""The wheel as a user gets it: its content, and its use in a fresh environment without PyTorch."""
 
 from __future__ import annotations
 
-import configparser
 import importlib.util
 import json
 import os
@@ -12,6 +11,7 @@ import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -49,11 +49,18 @@ def run(*words: object, **options: object) -> subprocess.CompletedProcess[str]:
     )
 
 
+def unavailable(reason: str) -> NoReturn:
+    """Skip the test where this machine lacks what it needs; in CI, which must check the wheel, fail it."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{reason}; CI must provide it")
+    pytest.skip(reason)
+
+
 @pytest.fixture(scope="session")
 def wheel(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for needed in ("build", "hatchling"):
         if importlib.util.find_spec(needed) is None:
-            pytest.skip(f"{needed} is not installed, and without it the wheel cannot be built offline")
+            unavailable(f"{needed} is not installed, and without it the wheel cannot be built offline")
     folder = tmp_path_factory.mktemp("dist")
     built = run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, root)
     assert built.returncode == 0, built.stdout + built.stderr
@@ -71,6 +78,13 @@ def dist_info(wheel: Path) -> Callable[[str], str]:
     """Read a file of the wheel's metadata."""
     folder = f"wav2edge-{wav2edge.__version__}.dist-info"
     return lambda name: zipfile.ZipFile(wheel).read(f"{folder}/{name}").decode()
+
+
+@pytest.mark.parametrize(("ci", "outcome"), [("true", pytest.fail.Exception), ("", pytest.skip.Exception)])
+def test_what_is_missing_fails_in_ci_and_is_skipped_elsewhere(monkeypatch, ci, outcome):
+    monkeypatch.setenv("CI", ci)
+    with pytest.raises(outcome, match="hatchling is not installed"):
+        unavailable("hatchling is not installed")
 
 
 # What it holds
@@ -101,14 +115,6 @@ def test_the_wheel_holds_only_sources_and_their_data(names):
     assert any(name.endswith("LICENSE") for name in names)
 
 
-def test_the_only_entry_point_is_the_command(dist_info):
-    points = configparser.ConfigParser()
-    points.read_string(dist_info("entry_points.txt"))
-    assert {section: dict(points[section]) for section in points.sections()} == {
-        "console_scripts": {"wav2edge": "wav2edge.cli:main"}
-    }
-
-
 def test_what_every_user_must_install_is_small(dist_info):
     requirements = [
         line.removeprefix("Requires-Dist: ") for line in dist_info("METADATA").splitlines() if "Requires-Dist" in line
@@ -132,7 +138,7 @@ def lean(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     if installed.returncode:
         index = run(*pip, "install", "--quiet", "--dry-run", "--no-deps", "--ignore-installed", "numpy")
         if index.returncode:
-            pytest.skip("the package index cannot be reached, and a fresh environment needs it")
+            unavailable("the package index cannot be reached, and a fresh environment needs it")
         pytest.fail(f"the wheel cannot be installed alone: {installed.stderr}")
     return folder
 
@@ -167,11 +173,11 @@ def test_the_lean_environment_is_small(site_packages):
     assert sum(sizes_mb.values()) <= SIZE_BAR_MB, largest
 
 
-def test_a_clip_is_answered_there(alone, bundle, clip):
-    answered = alone("run", bundle, clip, "--format", "json")
-    assert (answered.returncode, answered.stderr) == (0, "")
+def test_a_clip_is_recognised_there(alone, bundle, clip):
+    finished = alone("run", bundle, clip, "--format", "json")
+    assert (finished.returncode, finished.stderr) == (0, "")
     expected = wav2edge.load(bundle)(clip)
-    found = json.loads(answered.stdout)
+    found = json.loads(finished.stdout)
     assert (found["text"], found["label"]) == (expected.text, expected.label)
 
 
@@ -183,9 +189,9 @@ def test_a_bundle_is_verified_there(alone, bundle):
 def test_a_certificate_is_repeated_there_without_pytorch(alone, bundle, clip, tmp_path):
     folder = Path(shutil.copytree(bundle, tmp_path / "repeatable"))
     signals = {case.name: case.samples for case in synthetic_signals(tiny_bundle.GEOMETRY, longest_s=1.0)}
-    heard = wav2edge.load(bundle)(clip)
+    found = wav2edge.load(bundle)(clip)
     budget = {"relative_error": 0.25, "changed_results": 1.0}
-    tiny_bundle.record_original(folder, signals, {clip: (heard.text, heard.label)}, budget)
+    tiny_bundle.record_original(folder, signals, {clip: (found.text, found.label)}, budget)
     data = clip.with_name("metadata.csv")
     data.write_text(f"file_name,transcription\n{clip.name},a b\n")
     verified = alone("verify", folder, "--repeat", "--data", data.parent)

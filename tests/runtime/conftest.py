@@ -90,7 +90,7 @@ def python() -> Callable[..., subprocess.Popen[bytes]]:
 
 @pytest.fixture(scope="session")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bundle that nobody may change."""
+    """A bundle that no test may change."""
     return tiny_bundle.write_bundle(tmp_path_factory.mktemp("bundles") / "tiny")
 
 
@@ -139,5 +139,5 @@ def save(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def clip(save: Callable[..., Path], second: np.ndarray) -> Path:
-    """A file that can be answered."""
+    """A clip that can be recognised."""
     return save("good.wav", second)

@@ -1,4 +1,4 @@
-"""Bundles and devices that cannot be used, and wrong usage: one line and an exit code each."""
+"""Unusable bundles and devices, and wrong usage: one line and an exit code each."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_verify_refuses_a_bundle_with_a_flipped_bit(cli, flip):
     assert digest.startswith("manifest.json has the SHA-256 ")
 
 
-def test_verify_says_its_checks_as_json(cli, bundle, flip):
+def test_verify_writes_its_checks_as_json(cli, bundle, flip):
     outcome = cli("verify", bundle, "--json")
     assert outcome.code == 0
     assert all(check["passed"] for check in outcome.json["checks"])
@@ -87,6 +87,15 @@ def test_a_folder_without_a_manifest_is_refused_by_every_verb(cli, clip, tmp_pat
     outcome = cli(verb, tmp_path / "hollow", *further)
     assert (outcome.code, outcome.out) == (3, "")
     assert "not a bundle, it has no manifest.json; make one: wav2edge export" in outcome.complaint
+
+
+def test_a_checkpoint_is_refused_with_the_line_that_exports_it_elsewhere(refused, tmp_path):
+    folder = tmp_path / "checkpoint"
+    folder.mkdir()
+    (folder / "config.json").write_text('{"model_type": "wav2vec2"}')
+    assert refused(folder) == (
+        f"wav2edge: {folder}: a PyTorch checkpoint, not a bundle; export it: wav2edge export {folder} --output BUNDLE"
+    )
 
 
 @pytest.mark.parametrize("verb", READING_VERBS)
@@ -198,7 +207,7 @@ def test_debug_shows_the_traceback_before_the_line(cli, tmp_path, place):
     assert outcome.err.splitlines()[-1].startswith(f"wav2edge: {tmp_path}: not a bundle")
 
 
-def test_what_nobody_foresaw_is_one_line_that_asks_for_a_report(cli, bundle, clip, monkeypatch):
+def test_an_unexpected_error_is_one_line_that_asks_for_a_report(cli, bundle, clip, monkeypatch):
     def fail(*words: object, **options: object) -> None:
         raise ZeroDivisionError("first\nsecond")
 
@@ -217,6 +226,26 @@ def test_a_full_disk_is_one_line(cli, bundle, monkeypatch):
     monkeypatch.setattr("wav2edge.cli.inspect._lines", fail)
     outcome = cli("inspect", bundle)
     assert (outcome.code, outcome.complaint) == (1, "wav2edge: input or output: No space left on device")
+
+
+def test_json_that_is_interrupted_is_a_list_of_what_there_was(cli, bundle, clip, engine, monkeypatch):
+    def interrupted(*words: object, **options: object):
+        yield engine(clip)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("wav2edge.inference.engine.Engine.map", interrupted)
+    outcome = cli("run", bundle, clip, clip, "--format", "json")
+    assert (outcome.code, outcome.complaint) == (130, "wav2edge: interrupted")
+    assert outcome.json == [{"path": str(clip), **engine(clip).to_dict()}]
+
+
+def test_json_that_is_interrupted_before_the_first_result_is_an_empty_list(cli, bundle, clip, monkeypatch):
+    def interrupted(*words: object, **options: object):
+        raise KeyboardInterrupt
+        yield
+
+    monkeypatch.setattr("wav2edge.inference.engine.Engine.map", interrupted)
+    assert cli("run", bundle, clip, clip, "--format", "json").json == []
 
 
 def test_an_interrupt_is_exit_code_130(cli, bundle, clip, monkeypatch):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
 
@@ -31,6 +34,19 @@ def start(python):
     for process in running:
         process.kill()
         process.communicate()
+
+
+@pytest.fixture
+def shell() -> Callable[..., subprocess.CompletedProcess[bytes]]:
+    """Run the command line with a redirection of a POSIX shell."""
+    if sys.platform == "win32":
+        pytest.skip("no POSIX shell")
+
+    def run(*words: object, redirection: str) -> subprocess.CompletedProcess[bytes]:
+        line = shlex.join([sys.executable, "-m", "wav2edge", *map(str, words)])
+        return subprocess.run(f"{line} {redirection}", shell=True, capture_output=True, check=False, timeout=LIMIT_S)
+
+    return run
 
 
 def test_a_clip_is_read_from_a_pipe(start, bundle, clip, engine):
@@ -70,6 +86,45 @@ def test_closed_standard_output_is_no_traceback(start, bundle, clip):
     assert (process.returncode, err) == (1, b"")
 
 
+@pytest.mark.parametrize("words", [("run", "clip"), ("run", "clip", "--format", "json"), ("inspect",)])
+def test_standard_output_that_is_not_open_is_one_line(shell, bundle, clip, words):
+    verb, *further = words
+    finished = shell(verb, bundle, *(clip if word == "clip" else word for word in further), redirection=">&-")
+    assert finished.returncode == 1
+    assert finished.stderr.decode().splitlines() == [
+        "wav2edge: standard output is closed; send it to a file or a pipe, or to the null device"
+    ]
+
+
+def test_messages_never_go_to_standard_output_when_standard_error_is_closed(shell, bundle, clip, tmp_path):
+    finished = shell("run", bundle, clip, tmp_path / "gone.wav", "--format", "json", redirection="2>&-")
+    assert finished.returncode == 1
+    assert ["error" in entry for entry in json.loads(finished.stdout)] == [False, True]
+
+
+@needs_signals
+def test_a_named_pipe_says_what_it_waits_for_and_can_be_interrupted(start, bundle, tmp_path):
+    pipe = tmp_path / "pipe.wav"
+    os.mkfifo(pipe)
+    process = start("run", bundle, pipe)
+    assert process.stderr.readline().decode() == (
+        f"wav2edge: {pipe}: a named pipe, waiting until it is written to and closed\n"
+    )
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=LIMIT_S) == 130
+    assert process.stderr.read() == b"wav2edge: interrupted\n"
+
+
+@needs_signals
+def test_a_named_pipe_is_read_once_it_is_written_to(start, bundle, clip, engine, tmp_path):
+    pipe = tmp_path / "pipe.wav"
+    os.mkfifo(pipe)
+    process = start("run", bundle, pipe, "--format", "json")
+    pipe.write_bytes(clip.read_bytes())
+    out, _ = process.communicate(timeout=LIMIT_S)
+    assert (process.returncode, json.loads(out)) == (0, {"path": str(pipe), **engine(clip).to_dict()})
+
+
 @pytest.mark.parametrize("locale", ["C", "POSIX"])
 def test_a_plain_locale_writes_json_that_can_be_read(start, bundle, save, second, monkeypatch, locale):
     monkeypatch.setenv("LC_ALL", locale)
@@ -80,7 +135,7 @@ def test_a_plain_locale_writes_json_that_can_be_read(start, bundle, save, second
     assert b"\\u03b1.wav" in out
 
 
-def test_the_module_and_the_function_answer_alike(start, bundle, clip, capsys):
+def test_the_module_and_the_function_give_the_same(start, bundle, clip, capsys):
     out, _ = start("run", bundle, clip).communicate(timeout=LIMIT_S)
     assert main(["run", str(bundle), str(clip)]) == 0
     assert out.decode() == capsys.readouterr().out

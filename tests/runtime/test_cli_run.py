@@ -1,8 +1,9 @@
-"""`wav2edge run` on good and bad clips: what is said, where, and with which exit code."""
+"""`wav2edge run` on good and bad clips: output, messages and exit codes."""
 
 from __future__ import annotations
 
 import io
+import json
 import os
 import sys
 from types import SimpleNamespace
@@ -17,7 +18,7 @@ FORMATS = ("text", "json", "jsonl")
 
 @pytest.fixture
 def bad_clip(tmp_path, save, second):
-    """Make a clip that cannot be answered, by the name of its fault."""
+    """Make a clip that cannot be recognised, by the name of its fault."""
 
     def cut(name: str):
         path = save(name, second)
@@ -92,14 +93,14 @@ def test_a_bad_clip_alone_is_one_line_and_exit_code_1(cli, bundle, bad_clip, fau
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_the_clips_around_a_bad_one_are_still_answered(cli, bundle, bad_clip, clip, engine, fault):
-    path, answer = bad_clip(fault), engine(clip)
+def test_the_clips_around_a_bad_one_are_still_recognised(cli, bundle, bad_clip, clip, engine, fault):
+    path, result = bad_clip(fault), engine(clip)
     outcome = cli("run", bundle, clip, path, clip, "--format", "jsonl")
     assert outcome.code == 1
     assert FAULTS[fault] in outcome.complaint_about(path)
     assert outcome.complaints[1:] == ["wav2edge: 1 of 3 inputs failed, the rest are answered"]
     first, failed, last = outcome.jsonl
-    assert first == last == {"path": str(clip), **answer.to_dict()}
+    assert first == last == {"path": str(clip), **result.to_dict()}
     assert failed["path"] == str(path)
     assert FAULTS[fault] in failed["error"]
     assert set(failed) == {"path", "error"}
@@ -125,7 +126,7 @@ def test_all_faults_at_once_leave_one_entry_and_one_line_each(cli, bundle, bad_c
         (48_000, 48_000, {"subtype": "PCM_24"}),
     ],
 )
-def test_odd_but_honest_clips_are_answered(cli, bundle, save, samples, rate_hz, options):
+def test_odd_but_honest_clips_are_recognised(cli, bundle, save, samples, rate_hz, options):
     sound = tiny_bundle.noise(samples)
     stereo = np.stack([sound, sound], axis=1) if options else sound
     outcome = cli("run", bundle, save("odd.wav", stereo, rate_hz=rate_hz, **options), "--format", "json")
@@ -134,22 +135,22 @@ def test_odd_but_honest_clips_are_answered(cli, bundle, save, samples, rate_hz, 
     assert ("silence was added" in outcome.err) == (samples < 400)
 
 
-# How answers are written
+# How results are written
 
 
-def test_one_clip_is_answered_with_its_text_and_its_label(cli, bundle, clip, engine):
+def test_one_clip_is_recognised_with_its_text_and_its_label(cli, bundle, clip, engine):
     result = engine(clip)
     outcome = cli("run", bundle, clip)
     assert (outcome.code, outcome.out, outcome.err) == (0, f"{result.text}\t{result.label}\n", "")
 
 
-def test_many_clips_are_answered_a_line_each_with_their_names(cli, bundle, save, second):
+def test_many_clips_are_recognised_a_line_each_with_their_names(cli, bundle, save, second):
     paths = [save(f"{name}.wav", second * gain) for name, gain in (("b", 1), ("a", 0.5))]
     lines = cli("run", bundle, *paths).out.splitlines()
     assert [line.split("\t")[0] for line in lines] == [*map(str, paths)]
 
 
-def test_a_folder_and_a_pattern_are_answered_clip_by_clip(cli, bundle, save, second, tmp_path):
+def test_a_folder_and_a_pattern_are_recognised_clip_by_clip(cli, bundle, save, second, tmp_path):
     for name in ("in/a.wav", "in/deep/b.flac"):
         save(name, second)
     for given in (tmp_path / "in", tmp_path / "in/**/*.[fw]*"):
@@ -158,7 +159,7 @@ def test_a_folder_and_a_pattern_are_answered_clip_by_clip(cli, bundle, save, sec
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_every_format_answers_and_says_nothing_else(cli, bundle, clip, engine, form):
+def test_every_format_gives_results_and_no_messages(cli, bundle, clip, engine, form):
     outcome = cli("run", bundle, clip, clip, "--format", form)
     assert (outcome.code, outcome.err) == (0, "")
     assert outcome.out.count(str(clip)) == 2
@@ -186,7 +187,7 @@ def test_a_line_break_in_a_name_does_not_break_the_line(cli, bundle, tmp_path):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only here may a file name hold any byte")
-def test_a_name_that_is_no_text_is_written_as_json_nevertheless(cli, bundle, save, second, tmp_path):
+def test_a_name_that_is_not_text_is_written_as_json_nevertheless(cli, bundle, save, second, tmp_path):
     path = os.fsencode(save("clip.wav", second)).replace(b"clip", b"cl\xffp")
     os.rename(tmp_path / "clip.wav", path)
     name = os.fsdecode(path)
@@ -196,9 +197,62 @@ def test_a_name_that_is_no_text_is_written_as_json_nevertheless(cli, bundle, sav
     assert cli("run", bundle, name, "--format", "json").json["path"] == name
 
 
-def test_the_variant_that_is_asked_for_answers(cli, bundle, clip):
+def test_the_variant_that_is_requested_is_run(cli, bundle, clip):
     fp32, int8 = (cli("run", bundle, clip, "--format", "json", "--variant", name).json for name in ("fp32", "int8"))
     assert fp32["scores"] != int8["scores"]
+
+
+@pytest.mark.parametrize("given", ["in", "in/*.wav"], ids=["folder", "pattern"])
+def test_a_folder_or_pattern_has_the_same_shape_with_one_clip_as_with_two(cli, bundle, save, second, tmp_path, given):
+    path = save("in/a.wav", second)
+    (line,) = cli("run", bundle, tmp_path / given).out.splitlines()
+    (entry,) = cli("run", bundle, tmp_path / given, "--format", "json").json
+    assert (line.split("\t")[0], entry["path"]) == (str(path), str(path))
+    assert len(line.split("\t")) == 3
+
+
+def test_tabs_and_line_breaks_in_names_are_escaped_in_text(cli, bundle, save, second, tmp_path):
+    save("in/a\tb\nc.wav", second)
+    (line,) = cli("run", bundle, tmp_path / "in").out.splitlines()
+    assert line.split("\t")[0] == f"{tmp_path}/in/a\\tb\\nc.wav"
+
+
+def test_a_streamed_list_is_laid_out_as_json_is(cli, bundle, clip, engine):
+    entry = {"path": str(clip), **engine(clip).to_dict()}
+    outcome = cli("run", bundle, clip, clip, "--format", "json")
+    assert outcome.out == json.dumps([entry, entry], indent=2, ensure_ascii=False) + "\n"
+
+
+# Folders
+
+
+def test_audio_in_a_folder_that_cannot_be_read_fails_and_says_how_to_convert_it(cli, bundle, save, second, tmp_path):
+    save("in/a.wav", second)
+    (tmp_path / "in/b.m4a").write_bytes(b"\0\0\0\x20ftypM4A ")
+    (tmp_path / "in/notes.txt").touch()
+    outcome = cli("run", bundle, tmp_path / "in", "--format", "jsonl")
+    assert outcome.code == 1
+    assert ["error" in entry for entry in outcome.jsonl] == [False, True]
+    assert outcome.complaints == [
+        f"wav2edge: {tmp_path}/in/b.m4a: .m4a files cannot be read; convert it first:"
+        " ffmpeg -i IN -ar 16000 -ac 1 OUT.wav",
+        "wav2edge: 1 of 2 inputs failed, the rest are answered",
+    ]
+
+
+def test_a_broken_link_in_a_folder_fails_by_its_name(cli, bundle, save, second, tmp_path):
+    save("in/a.wav", second)
+    (tmp_path / "in/b.wav").symlink_to("gone.wav")
+    outcome = cli("run", bundle, tmp_path / "in")
+    assert outcome.code == 1
+    assert "a broken link, gone.wav is not there" in outcome.complaint_about(tmp_path / "in/b.wav")
+
+
+def test_channels_that_cancel_each_other_are_recognised_with_a_warning(cli, bundle, save, second, engine):
+    path = save("inverted.wav", np.stack([second, -second], axis=1), subtype="FLOAT")
+    outcome = cli("run", bundle, path, "--format", "json")
+    assert (outcome.code, outcome.json["text"]) == (0, engine(second, rate_hz=16_000).text)
+    assert "the channels cancel each other out" in outcome.complaint
 
 
 # Standard input

@@ -5,12 +5,15 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 
 import wav2edge
 from tests.runtime import tiny_bundle
-from wav2edge import AudioError, BundleError, DeviceError, Result
+from wav2edge import AudioError, BundleError, DeviceError, Engine, Result, UsageError
+from wav2edge.bundle.heads import ClassificationHead, Heads
+from wav2edge.inference.graph_session import Calls
 
 LENGTHS = (400, 401, 719, 720, 3_000, 16_000, 16_319, 31_999)
 
@@ -39,7 +42,7 @@ def test_a_clip_has_as_many_frames_as_the_geometry_says(engine, samples):
 
 
 @pytest.mark.parametrize("samples", [2, 100, 399])
-def test_a_clip_shorter_than_one_frame_is_answered_as_if_silence_followed(engine, samples):
+def test_a_clip_shorter_than_one_frame_is_recognised_as_if_silence_followed(engine, samples):
     clip = tiny_bundle.noise(samples)
     result = engine(clip, rate_hz=16_000)
     padded = engine.outputs(np.pad(clip, (0, 400 - samples)))
@@ -49,16 +52,16 @@ def test_a_clip_shorter_than_one_frame_is_answered_as_if_silence_followed(engine
 
 
 @pytest.mark.parametrize("samples", [400, 719])
-def test_a_clip_of_one_frame_is_answered_as_it_is(engine, samples):
+def test_a_clip_of_one_frame_is_left_as_it_is(engine, samples):
     assert engine(tiny_bundle.noise(samples), rate_hz=16_000).warnings == ()
 
 
-def test_an_answer_does_not_depend_on_how_loud_the_clip_is(engine, second):
+def test_a_result_does_not_depend_on_how_loud_the_clip_is(engine, second):
     expected = engine.outputs(second)
     np.testing.assert_allclose(engine.outputs(3 * second)["logits"], expected["logits"], atol=1e-3)
 
 
-def test_both_heads_are_answered(engine, second):
+def test_both_heads_are_recognised(engine, second):
     result = engine(second, rate_hz=16_000)
     assert result.text == " ".join(word.text for word in result.words)
     assert len(result.text) > 10
@@ -73,17 +76,17 @@ def test_words_lie_in_order_inside_the_clip(engine, second):
     assert 0 <= times[0] < times[-1] <= result.duration_s
 
 
-def test_a_path_a_file_and_an_array_are_answered_alike(engine, save, second):
+def test_a_path_a_file_and_an_array_are_recognised_alike(engine, save, second):
     path = save("clip.wav", second, subtype="FLOAT")
     with path.open("rb") as file:
         assert engine(str(path)) == engine(path) == engine(file) == engine(second, rate_hz=16_000)
 
 
-def test_the_same_clip_is_answered_the_same_again(engine, second):
+def test_the_same_clip_is_recognised_the_same_again(engine, second):
     assert engine(second, rate_hz=16_000) == engine(second, rate_hz=16_000)
 
 
-def test_warnings_about_the_audio_come_with_the_answer(engine, second):
+def test_warnings_about_the_audio_come_with_the_result(engine, second):
     assert "clipped" in engine(np.clip(30 * second, -1, 1), rate_hz=16_000).warnings[0]
 
 
@@ -98,7 +101,7 @@ def test_loading_prints_nothing(bundle, capfd):
 
 def test_a_variant_is_its_own_graph(bundle, engine, second):
     int8 = wav2edge.load(bundle, variant="int8")
-    assert (engine.precision, int8.variant.precision, int8.device) == ("fp32", "int8", "cpu")
+    assert (engine.precision, int8.precision, int8.device) == ("fp32", "int8", "cpu")
     difference = np.abs(int8.outputs(second)["logits"] - engine.outputs(second)["logits"]).max()
     assert 0 < difference < 5
 
@@ -117,7 +120,7 @@ def test_a_graph_with_one_flipped_bit_is_not_loaded(own_bundle, place):
     content[round(place * len(content)) if place > 0 else place] ^= 1
     path.write_bytes(content)
     assert refusal(lambda: wav2edge.load(own_bundle)).startswith(f"{path}: damaged")
-    assert wav2edge.load(own_bundle, variant="int8").variant.precision == "int8"
+    assert wav2edge.load(own_bundle, variant="int8").precision == "int8"
 
 
 @pytest.mark.parametrize(
@@ -139,7 +142,7 @@ def test_a_graph_without_an_output_of_the_manifest_is_not_loaded(edit_manifest):
     assert "gives logits, class_logits where the manifest says 'scores'" in refusal(lambda: wav2edge.load(folder))
 
 
-def test_a_bundle_of_one_head_answers_with_that_head_only(edit_manifest, second):
+def test_a_bundle_of_one_head_gives_that_head_only(edit_manifest, second):
     labels = ["0", "1", "2", "3"]
     folder = edit_manifest(heads={"classification": {"output": "class_logits", "labels": labels}})
     result = wav2edge.load(folder)(second, rate_hz=16_000)
@@ -147,7 +150,33 @@ def test_a_bundle_of_one_head_answers_with_that_head_only(edit_manifest, second)
     assert result.label in labels
 
 
+# Engines without a bundle
+
+
+def test_an_engine_of_a_graph_gives_what_the_engine_of_its_bundle_gives(engine, bundle, tmp_path, second):
+    graph = tmp_path / "alone.onnx"
+    graph.write_bytes((bundle / "onnx/model.onnx").read_bytes())
+    from_graph = Engine.from_graph(graph, heads=tiny_bundle.HEADS, geometry=tiny_bundle.GEOMETRY, threads=1)
+    assert from_graph(second, rate_hz=16_000) == engine(second, rate_hz=16_000)
+    expected = engine.outputs(second)
+    for name, values in from_graph.outputs(second).items():
+        np.testing.assert_array_equal(values, expected[name])
+    assert (from_graph.precision, from_graph.certified_up_to_s) == (None, None)
+
+
+def test_a_graph_that_does_not_fit_its_heads_is_refused(bundle):
+    heads = Heads(classification=ClassificationHead(output="class_logits", labels=("0", "1")))
+    message = refusal(lambda: Engine.from_graph(bundle / "onnx/model.onnx", heads=heads, geometry=tiny_bundle.GEOMETRY))
+    assert "its output 'class_logits' is 4 wide where the manifest says 2" in message
+
+
+def test_transcribe_is_the_call_by_its_usual_name(engine, second):
+    assert engine.transcribe(second, rate_hz=16_000) == engine(second, rate_hz=16_000)
+
+
 # Long clips
+
+SHRINKAGE = "memory.enable_memory_arena_shrinkage"
 
 
 class Observed:
@@ -163,15 +192,16 @@ class Observed:
 
 def test_only_after_a_long_clip_memory_goes_back_to_the_system(bundle, monkeypatch):
     engine = wav2edge.load(bundle)
-    observed = Observed(engine._session)
-    monkeypatch.setattr(engine, "_session", observed)
+    observed = Observed(engine._session._session)
+    monkeypatch.setattr(engine._session, "_session", observed)
     long = tiny_bundle.noise(16 * 16_000)
-    answer = engine.outputs(long)
+    outputs = engine.outputs(long)
     engine.outputs(long[:16_000])
     shrinking, usual = observed.options
-    assert shrinking.get_run_config_entry("memory.enable_memory_arena_shrinkage") == "cpu:0"
-    assert usual is None
-    np.testing.assert_array_equal(answer["logits"], engine.outputs(long)["logits"])
+    assert shrinking.get_run_config_entry(SHRINKAGE) == "cpu:0"
+    with pytest.raises(RuntimeError, match=SHRINKAGE):  # the entry is not there
+        usual.get_run_config_entry(SHRINKAGE)
+    np.testing.assert_array_equal(outputs["logits"], engine.outputs(long)["logits"])
 
 
 # When the device fails
@@ -189,7 +219,7 @@ class Broken:
 @pytest.fixture
 def broken_engine(bundle, monkeypatch):
     engine = wav2edge.load(bundle)
-    monkeypatch.setattr(engine, "_session", Broken())
+    monkeypatch.setattr(engine._session, "_session", Broken())
     return engine
 
 
@@ -198,9 +228,19 @@ def test_a_device_that_fails_is_a_device_error_in_one_line(broken_engine):
     assert message.startswith("cpu failed on 2.0 s of audio: Failed to allocate memory for requested buffer;")
 
 
-def test_outputs_that_are_not_numbers_are_an_error_and_no_answer(broken_engine, second):
+def test_outputs_that_are_not_finite_are_an_error_and_not_a_result(broken_engine, bundle, second):
     message = refusal(lambda: broken_engine(second, rate_hz=16_000), DeviceError)
-    assert message.startswith("onnx/model.onnx on cpu gave NaN or infinity;")
+    assert message.startswith(f"{bundle / 'onnx/model.onnx'} on cpu gave NaN or infinity;")
+
+
+def test_a_failure_inside_onnx_runtime_is_our_one_line_and_not_its_log(tmp_path, second, capfd):
+    graph = tmp_path / "fixed.onnx"
+    onnx.save(tiny_bundle.graph_for_one_frame(), str(graph))
+    engine = Engine.from_graph(graph, heads=tiny_bundle.HEADS, geometry=tiny_bundle.GEOMETRY)
+    assert "logits" in engine.outputs(second[:400])
+    message = refusal(lambda: engine.outputs(second), DeviceError)
+    assert message.startswith("cpu failed on 1.0 s of audio: ")
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_device_that_fails_on_one_clip_does_not_end_the_others(broken_engine):
@@ -208,17 +248,50 @@ def test_a_device_that_fails_on_one_clip_does_not_end_the_others(broken_engine):
     assert [type(each) for each in found] == [DeviceError] * 3
 
 
+# Interrupts
+
+
+def test_calls_that_were_terminated_end_and_other_calls_do_not(engine, second):
+    calls = Calls("cpu")
+    (expected,) = engine._session.outputs([second], calls)
+    calls.terminate()
+    message = refusal(lambda: engine._session.outputs([second], calls), DeviceError)
+    assert "terminate" in message
+    np.testing.assert_array_equal(engine.outputs(second)["logits"], expected["logits"])
+
+
+def test_map_terminates_its_calls_when_its_caller_is_interrupted(engine, clips, monkeypatch):
+    made = []
+
+    class Observed(Calls):
+        def __init__(self, device):
+            super().__init__(device)
+            made.append(self)
+
+    monkeypatch.setattr("wav2edge.inference.engine.Calls", Observed)
+
+    def pressing_ctrl_c():
+        yield clips[0]
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(engine.map(pressing_ctrl_c(), rate_hz=16_000))
+    (calls,) = made
+    assert calls.options(0).terminate
+    assert calls.options(10**9).terminate
+
+
 # Threads and forks
 
 
-def test_eight_threads_that_share_an_engine_answer_as_one_does(engine, clips):
-    def answer(clip: np.ndarray) -> Result:
+def test_eight_threads_that_share_an_engine_give_the_results_of_one_does(engine, clips):
+    def recognise(clip: np.ndarray) -> Result:
         return engine(clip, rate_hz=16_000)
 
     work = clips * 8
-    serial = [answer(clip) for clip in work]
+    serial = [recognise(clip) for clip in work]
     with ThreadPoolExecutor(8) as pool:
-        assert list(pool.map(answer, work)) == serial
+        assert list(pool.map(recognise, work)) == serial
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
@@ -242,7 +315,7 @@ def test_an_engine_carried_over_a_fork_says_so(engine, second):
 # Many clips
 
 
-def test_map_answers_in_order_as_one_by_one(engine, clips):
+def test_map_gives_results_in_order_as_one_by_one(engine, clips):
     assert list(engine.map(clips, rate_hz=16_000)) == [engine(clip, rate_hz=16_000) for clip in clips]
 
 
@@ -263,7 +336,7 @@ def test_map_takes_only_a_few_clips_ahead(engine, clips):
     assert max(ahead) <= 4
 
 
-def test_map_takes_nothing_before_it_is_asked(engine):
+def test_map_takes_nothing_before_it_is_iterated(engine):
     def untouchable():
         raise AssertionError("taken")
         yield
@@ -271,7 +344,7 @@ def test_map_takes_nothing_before_it_is_asked(engine):
     engine.map(untouchable())
 
 
-def test_map_gives_errors_in_their_place_when_asked_to(engine, clips, tmp_path):
+def test_map_gives_errors_in_their_place_on_request(engine, clips, tmp_path):
     sources = [clips[0], np.zeros(16_000), tmp_path / "gone.wav", clips[1]]
     found = list(engine.map(sources, rate_hz=16_000, errors="return"))
     assert [type(each) for each in found] == [Result, AudioError, AudioError, Result]
@@ -280,12 +353,23 @@ def test_map_gives_errors_in_their_place_when_asked_to(engine, clips, tmp_path):
     assert found[3] == engine(clips[1], rate_hz=16_000)
 
 
+def test_a_file_with_a_rate_of_its_own_is_refused_another(engine, clip):
+    message = refusal(lambda: engine(clip, rate_hz=8_000), UsageError)
+    assert message == f"{clip}: a file has its own sample rate; leave rate_hz out"
+
+
+def test_map_gives_its_rate_to_arrays_and_leaves_files_their_own(engine, save, clips):
+    path = save("slow.wav", clips[5], rate_hz=8_000, subtype="FLOAT")
+    from_file, from_array = engine.map([path, clips[5]], rate_hz=16_000)
+    assert (from_file.duration_s, from_array.duration_s) == (2.0, 1.0)
+
+
 def test_map_ends_at_the_first_error_otherwise(engine, clips):
-    answers = engine.map([clips[0], np.zeros(16_000), clips[1]], rate_hz=16_000)
-    assert next(answers) == engine(clips[0], rate_hz=16_000)
+    results = engine.map([clips[0], np.zeros(16_000), clips[1]], rate_hz=16_000)
+    assert next(results) == engine(clips[0], rate_hz=16_000)
     with pytest.raises(AudioError, match="silent"):
-        next(answers)
-    assert list(answers) == []
+        next(results)
+    assert list(results) == []
 
 
 def test_an_error_of_the_callers_own_generator_comes_through(engine, clips):
@@ -298,7 +382,7 @@ def test_an_error_of_the_callers_own_generator_comes_through(engine, clips):
 
 
 def test_map_may_be_left_early(engine, clips):
-    answers = engine.map(itertools.cycle(clips), rate_hz=16_000)
-    next(answers)
-    answers.close()
+    results = engine.map(itertools.cycle(clips), rate_hz=16_000)
+    next(results)
+    results.close()
     assert engine(clips[0], rate_hz=16_000).duration_s == 0.025

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from wav2edge.audio.inputs import Input, expand_inputs
+from wav2edge.audio.inputs import Input, expand_inputs, gives_many
 
 
 @pytest.fixture
@@ -31,6 +31,60 @@ def complaint(name: object) -> str:
 def test_a_folder_gives_its_audio_in_alphabetical_order(folder):
     inside = [os.path.relpath(name, folder) for name in names(folder)]
     assert inside == ["a.FLAC", "b.wav", "deep/c.mp3", "deep/more/d.opus"]
+
+
+def test_hidden_files_and_folders_are_skipped(folder):
+    for name in ("._b.wav", ".c.wav", ".cache/d.wav", "__MACOSX/._b.wav"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).touch()
+    assert len(names(folder)) == 4
+    assert names(folder / ".cache") == [str(folder / ".cache/d.wav")]
+
+
+@pytest.mark.parametrize("name", ["talk.m4a", "TALK.MP4", "a.webm", "a.aac", "a.wma"])
+def test_audio_and_video_that_cannot_be_read_is_an_error_in_its_place(folder, name):
+    (folder / "deep" / name).touch()
+    (failed,) = (each for each in expand_inputs([str(folder)]) if each.error is not None)
+    assert failed.name == str(folder / "deep" / name)
+    assert str(failed.error) == (
+        f"{failed.name}: {os.path.splitext(name)[1].lower()} files cannot be read; convert it first:"
+        " ffmpeg -i IN -ar 16000 -ac 1 OUT.wav"
+    )
+
+
+@pytest.mark.parametrize("name", ["gone.txt", "gone.json"])
+def test_a_broken_link_to_another_file_is_ignored_like_the_file(folder, name):
+    (folder / name).symlink_to("nowhere")
+    assert len(names(folder)) == 4
+
+
+@pytest.mark.parametrize("name", ["gone.wav", "session"])
+def test_a_broken_link_is_left_for_the_engine_to_refuse(folder, name):
+    (folder / name).symlink_to("nowhere")
+    assert str(folder / name) in names(folder)
+    assert names(f"{folder}/{name[:-1]}?") == [str(folder / name)]
+
+
+def test_a_folder_that_may_not_be_entered_is_an_error_and_its_siblings_are_not(folder, monkeypatch):
+    scandir = os.scandir
+
+    def guarded(path):
+        if str(path).endswith("deep"):
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", guarded)
+    found = {os.path.relpath(each.name, folder): each.error for each in expand_inputs([str(folder)])}
+    assert str(found.pop("deep")) == f"{folder / 'deep'}: Permission denied; check the permissions"
+    assert found == {"a.FLAC": None, "b.wav": None}
+
+
+@pytest.mark.parametrize(
+    ("given", "many"),
+    [((".",), True), (("*.wav",), True), (("a.wav", "b.wav"), True), (("a.wav",), False), (("-",), False)],
+)
+def test_folders_patterns_and_several_names_may_give_many_clips(given, many):
+    assert gives_many(given) is many
 
 
 def test_a_pattern_gives_files_only(folder):

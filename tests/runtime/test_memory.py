@@ -1,4 +1,4 @@
-"""An engine that answers for weeks: its memory stays flat, and it costs nothing while nobody asks."""
+"""An engine that runs for weeks: its memory stays flat, and it is idle between calls."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from benchmarks.records.speed.memory import (
 CLIPS, SETTLED = 200, 80
 DURATIONS_S = drawn_durations_s(CLIPS, 0.1, 2.0)
 MEAN_CLIP_BYTES = 1.05 * 16_000 * 4
-# A clip's samples are the least that an answer could leave behind. What varies between runs is far below a tenth.
+# A clip's samples are the least that a call could leave behind. What varies between runs is far below a tenth.
 ALLOWED_BYTES = MEAN_CLIP_BYTES / 10
 PAUSE_S = 0.5
 
@@ -59,7 +59,7 @@ def test_the_slope_leaves_out_what_is_taken_until_the_process_has_settled():
     assert growth_per_clip_bytes(looks, settled=0) > 100
 
 
-def test_an_engine_that_was_asked_and_waits_takes_no_processor_time(bundle, second):
+def test_an_engine_that_waits_after_a_call_takes_no_processor_time(bundle, second):
     engine = wav2edge.load(bundle, threads=2)
     engine(second, rate_hz=16_000)
     assert idle_cpu_s(PAUSE_S) < 0.05 * PAUSE_S  # one spinning thread would take all of the pause

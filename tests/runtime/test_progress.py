@@ -14,7 +14,7 @@ class Terminal(io.StringIO):
 
 
 class Clock:
-    """Stands in for `time`; it goes on only when told."""
+    """Stands in for `time`; it advances only on request."""
 
     now_s = 100.0
 
@@ -30,7 +30,7 @@ def clock(monkeypatch):
 
 
 def draw(stream: io.StringIO, clock: Clock, *, step_s: float, steps: int = 10) -> str:
-    with Progress("answering", steps, stream=stream) as bar:
+    with Progress("recognising", steps, stream=stream) as bar:
         for _ in range(steps):
             clock.now_s += step_s
             bar.advance()
@@ -39,7 +39,7 @@ def draw(stream: io.StringIO, clock: Clock, *, step_s: float, steps: int = 10) -
 
 def test_a_long_job_on_a_terminal_is_drawn(clock):
     drawn = draw(Terminal(), clock, step_s=1.0)
-    assert "answering" in drawn
+    assert "recognising" in drawn
     assert "10/10" in drawn
 
 
@@ -70,9 +70,9 @@ def test_a_drawn_bar_is_taken_off_the_screen_at_the_end(clock):
     assert stream.getvalue().endswith("\r\x1b[2K")
 
 
-def test_the_time_left_is_told_from_the_pace(clock):
+def test_the_time_left_follows_from_the_pace(clock):
     stream = Terminal()
-    with Progress("answering", 4, stream=stream) as bar:
+    with Progress("recognising", 4, stream=stream) as bar:
         clock.now_s += 61
         bar.advance()
         assert "1/4  1:01 < 3:03" in stream.getvalue()
@@ -80,7 +80,7 @@ def test_the_time_left_is_told_from_the_pace(clock):
 
 def test_a_bar_of_no_steps_does_not_divide_by_them(clock):
     stream = Terminal()
-    with Progress("answering", 0, stream=stream) as bar:
+    with Progress("recognising", 0, stream=stream) as bar:
         clock.now_s += 10
         bar.update(0)
         assert "0/0" in stream.getvalue()

@@ -35,6 +35,6 @@ def test_the_dictionary_of_a_joint_model_is_ready_for_json():
     }
 
 
-def test_an_answer_cannot_be_changed():
+def test_a_result_cannot_be_changed():
     with pytest.raises(dataclasses.FrozenInstanceError):
         Result(duration_s=1.0).text = "x"

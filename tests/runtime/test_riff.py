@@ -52,5 +52,5 @@ def test_rf64_keeps_its_size_in_a_chunk_of_its_own():
 
 
 @pytest.mark.parametrize("content", [b"", b"RIFF", b"fLaC" + bytes(40), b"RIFF\0\0\0\0WAVEdat", b"RIFF\0\0\0\0AVI "])
-def test_other_and_broken_files_are_none_of_its_business(content):
+def test_other_and_broken_files_have_no_missing_bytes(content):
     assert missing_sound_bytes(io.BytesIO(content)) == 0

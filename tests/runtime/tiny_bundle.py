@@ -129,6 +129,17 @@ def batched_graph() -> onnx.ModelProto:
     return model
 
 
+def graph_for_one_frame() -> onnx.ModelProto:
+    """The same with an addition that fails inside ONNX Runtime, but for clips of one frame or three."""
+    model = graph()
+    (product,) = (node for node in model.graph.node if node.output[0] == "logits")
+    product.output[0] = "scores"
+    model.graph.initializer.append(numpy_helper.from_array(np.zeros((1, 3, 1), np.float32), "three"))
+    model.graph.node.append(helper.make_node("Add", ["scores", "three"], ["logits"]))
+    onnx.checker.check_model(model)
+    return model
+
+
 def masked_mean(values: str, weight: str, output: str) -> list[onnx.NodeProto]:
     """The weighted mean along the second axis, which stays."""
     return [

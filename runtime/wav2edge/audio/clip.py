@@ -1,4 +1,4 @@
-"""Clips in, 16 kHz mono float32 out; whatever cannot be answered honestly is refused in one line."""
+"""Clips in, 16 kHz mono float32 out; what cannot be recognised reliably is refused in one line."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import codecs
 import io
 import sys
 from dataclasses import dataclass
+from numbers import Real
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -15,18 +16,22 @@ import numpy.typing as npt
 
 from wav2edge.audio.riff import missing_sound_bytes
 from wav2edge.bundle.geometry import SAMPLE_RATE_HZ
-from wav2edge.errors import AudioError
+from wav2edge.errors import AudioError, UsageError
 
 MIN_RATE_HZ, MAX_RATE_HZ = 4_000, 768_000
 MAX_CHANNELS = 64
 MAX_PEAK = 1e12
 """Louder than unscaled 32-bit integers by far, and as far from where the variance overflows float32."""
 CLIPPED_SHARE = 0.001
-"""More samples than this at full scale, and the clip is said to be clipped."""
+"""With more samples than this at full scale the clip gets the warning that it is clipped."""
+CANCELLED_SHARE = 0.01
+"""Channels cancel each other out if their mean has less of the power (20 dB) than that of unrelated channels has."""
+CONVERT_FIRST = "convert it first: ffmpeg -i IN -ar 16000 -ac 1 OUT.wav"
+STANDARD_INPUT = "standard input"
 BLOCK_FRAMES = 1 << 20
-"""Files are read in pieces of this length, because a header may promise any length."""
+"""Files are read in blocks of this length, because a header may promise any length."""
 UNKNOWN_FRAMES = 1 << 62
-"""From here on libsndfile means "not known": it reads such a FLAC file, written to a pipe, only in part."""
+"""From here on libsndfile means "unknown": such a FLAC file, written to a pipe, it reads only in part."""
 
 AudioSource = str | PathLike[str] | BinaryIO | npt.NDArray[Any]
 """A path, ``-`` for standard input, an open binary file, or samples ``[samples]`` or ``[samples, channels]``."""
@@ -34,7 +39,7 @@ AudioSource = str | PathLike[str] | BinaryIO | npt.NDArray[Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Clip:
-    """``samples: [samples] float32`` at 16 kHz, mono, not normalised, with what was noticed about the recording."""
+    """``samples: [samples] float32`` at 16 kHz, mono, not normalised, with warnings about the recording."""
 
     samples: npt.NDArray[np.float32]
     warnings: tuple[str, ...] = ()
@@ -50,19 +55,22 @@ def load_clip(source: AudioSource, *, rate_hz: int | None = None) -> Clip:
 
     Args:
         source: see ``AudioSource``. Integer samples are scaled by their type's full scale.
-        rate_hz: sample rate of an array; a file brings its own.
+        rate_hz: sample rate of an array; a file has its own.
 
     Raises:
-        AudioError: the clip cannot be answered; the message says what, where and what to do.
+        AudioError: the clip cannot be used; the message says what, where and what to do.
+        UsageError: the sample rate is not a number, or was given for a file.
     """
-    if isinstance(source, np.ndarray):
-        name = "array"
-        if rate_hz is None:
-            raise AudioError("array: no sample rate; pass rate_hz=, such as rate_hz=16_000")
-        samples = _scale(source)
-    else:
-        name, samples, rate_hz = _read(source)
-    return _prepare(name, samples, rate_hz)
+    if not isinstance(source, np.ndarray):
+        name = _name(source)
+        if rate_hz is not None:
+            raise UsageError(f"{name}: a file has its own sample rate; leave rate_hz out")
+        return _prepare(name, *_read(name, source))
+    if rate_hz is None:
+        raise AudioError("array: no sample rate; pass rate_hz=, such as rate_hz=16_000")
+    if not isinstance(rate_hz, Real):
+        raise UsageError(f"array: rate_hz={rate_hz!r} is not a number of Hz; pass one, such as rate_hz=16_000")
+    return _prepare("array", _scale(source), rate_hz)
 
 
 def _prepare(name: str, samples: npt.NDArray[np.floating], rate_hz: int) -> Clip:
@@ -81,11 +89,11 @@ def _prepare(name: str, samples: npt.NDArray[np.floating], rate_hz: int) -> Clip
     _require_finite(name, samples)
     peak = float(np.abs(samples).max())
     if peak > MAX_PEAK:
-        raise AudioError(f"{name}: peak {peak:.3g} is no sound; scale the samples to [-1, 1]")
-    mono = samples.mean(axis=1)
+        raise AudioError(f"{name}: peak {peak:.3g} is not plausible audio; scale the samples to [-1, 1]")
+    mono, warnings = _mix_down(samples)
     if np.ptp(mono.astype(np.float32)) == 0:
         raise AudioError(f"{name}: silent, all {len(mono)} samples are {mono[0]:g}; check the microphone or the file")
-    warnings = _notice(samples, peak)
+    warnings += _level_warnings(samples, peak)
     if rate_hz != SAMPLE_RATE_HZ:
         import soxr  # costs 20 ms, and most clips are at 16 kHz already
 
@@ -106,13 +114,26 @@ def _require_finite(name: str, samples: npt.NDArray[np.floating]) -> None:
     )
 
 
-def _notice(samples: npt.NDArray[np.floating], peak: float) -> tuple[str, ...]:
-    notices = []
+def _mix_down(samples: npt.NDArray[np.floating]) -> tuple[npt.NDArray[np.floating], tuple[str, ...]]:
+    """The mean of the channels, or the loudest one where they cancel each other out; with a warning if so."""
+    mono = samples.mean(axis=1)
+    if samples.shape[1] == 1:
+        return mono, ()
+    powers = samples.var(axis=0)
+    # Channels that have nothing in common add up in power: the variance of their mean is sum(powers) / channels^2.
+    if mono.var() >= CANCELLED_SHARE * powers.sum() / samples.shape[1] ** 2:
+        return mono, ()
+    loudest = int(powers.argmax())
+    warning = f"the channels cancel each other out (is one inverted?): only channel {loudest} is used"
+    return samples[:, loudest], (warning,)
+
+
+def _level_warnings(samples: npt.NDArray[np.floating], peak: float) -> tuple[str, ...]:
     if peak > 4.0:
-        notices.append(f"peak {peak:.3g} is far above full scale 1.0: were integers passed as floats?")
-    elif np.mean(np.abs(samples) >= 0.999 * max(peak, 1.0)) > CLIPPED_SHARE:
-        notices.append("clipped: more than 0.1 % of the samples are at full scale")
-    return tuple(notices)
+        return (f"peak {peak:.3g} is far above full scale 1.0: were integers passed as floats?",)
+    if np.mean(np.abs(samples) >= 0.999 * max(peak, 1.0)) > CLIPPED_SHARE:
+        return ("clipped: more than 0.1 % of the samples are at full scale",)
+    return ()
 
 
 def _scale(samples: npt.NDArray[Any]) -> npt.NDArray[np.floating]:
@@ -127,10 +148,10 @@ def _scale(samples: npt.NDArray[Any]) -> npt.NDArray[np.floating]:
     raise AudioError(f"array: {samples.dtype} samples; pass floats in [-1, 1] or integers")
 
 
-def _read(source: str | PathLike[str] | BinaryIO) -> tuple[str, npt.NDArray[np.float64], int]:
+def _read(name: str, source: str | PathLike[str] | BinaryIO) -> tuple[npt.NDArray[np.float64], int]:
     import soundfile  # here, so that importing wav2edge stays quick
 
-    name, content = _open(source)
+    content = _open(source)
     try:
         with soundfile.SoundFile(content) as file:
             promised, rate_hz = file.frames, file.samplerate
@@ -144,24 +165,26 @@ def _read(source: str | PathLike[str] | BinaryIO) -> tuple[str, npt.NDArray[np.f
         raise AudioError(
             f"{name}: truncated, the file ends after {held_s:.2f} s with audio still promised; copy or record it again"
         )
-    return name, samples, rate_hz
+    return samples, rate_hz
 
 
-class StandardInput(io.BytesIO):
-    """Standard input, read to its end."""
+class PipedFile(io.BytesIO):
+    """A file that came through a pipe, read to its end."""
 
-    name = "standard input"
+    def __init__(self, name: str, content: bytes) -> None:
+        super().__init__(content)
+        self.name = name
 
 
-def read_standard_input() -> StandardInput:
-    """Wait for standard input to end, and keep it.
+def read_standard_input() -> PipedFile:
+    """Read standard input to its end.
 
     Raises:
         AudioError: it is closed.
     """
     if sys.stdin is None:
-        raise AudioError("standard input: closed; pipe a clip into it")
-    return StandardInput(sys.stdin.buffer.read())
+        raise AudioError(f"{STANDARD_INPUT}: closed; pipe a clip into it")
+    return PipedFile(STANDARD_INPUT, sys.stdin.buffer.read())
 
 
 def _read_blocks(file: Any) -> npt.NDArray[np.float64]:
@@ -172,24 +195,33 @@ def _read_blocks(file: Any) -> npt.NDArray[np.float64]:
     return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
 
 
-def _open(source: str | PathLike[str] | BinaryIO) -> tuple[str, BinaryIO]:
-    """A name to say and a seekable file; pipes are read to their end."""
-    if not isinstance(source, (str, PathLike)):
-        if not hasattr(source, "read"):
-            raise AudioError(f"{type(source).__name__}: not a path, an open binary file or a numpy array; pass one")
-        return getattr(source, "name", "stream"), source if source.seekable() else io.BytesIO(source.read())
-    if fspath(source) == "-":
-        return StandardInput.name, read_standard_input()
-    path = Path(source)
+def _name(source: str | PathLike[str] | BinaryIO) -> str:
+    """What messages call a file."""
+    if isinstance(source, (str, PathLike)):
+        return STANDARD_INPUT if fspath(source) == "-" else str(Path(source))
+    if not hasattr(source, "read"):
+        raise AudioError(f"{type(source).__name__}: not a path, an open binary file or a numpy array; pass one")
+    return str(getattr(source, "name", "stream"))
+
+
+def _open(source: str | PathLike[str] | BinaryIO) -> BinaryIO:
+    """A seekable file; pipes are read to their end."""
+    if isinstance(source, (str, PathLike)):
+        return read_standard_input() if fspath(source) == "-" else io.BytesIO(_content_of(Path(source)))
+    return source if source.seekable() else io.BytesIO(source.read())
+
+
+def _content_of(path: Path) -> bytes:
     try:
-        content = path.read_bytes()
+        return path.read_bytes()
     except IsADirectoryError:
         raise AudioError(f"{path}: a folder; give its clips, or the folder to the command line") from None
     except FileNotFoundError:
+        if path.is_symlink():
+            raise AudioError(f"{path}: a broken link, {path.readlink()} is not there; mend or delete it") from None
         raise AudioError(f"{path}: no such file; check the path") from None
     except OSError as error:
         raise AudioError(f"{path}: {error.strerror}; check the path and its permissions") from None
-    return str(path), io.BytesIO(content)
 
 
 def _why_unreadable(content: BinaryIO, error: Exception) -> str:
@@ -200,7 +232,7 @@ def _why_unreadable(content: BinaryIO, error: Exception) -> str:
     if head.startswith(b"version https://git-lfs"):
         return "a Git LFS pointer, not audio; run `git lfs pull`"
     if head[4:8] == b"ftyp" or head.startswith(b"\x1aE\xdf\xa3"):
-        return "an MP4, M4A, MKV or WebM container; convert it first: ffmpeg -i IN -ar 16000 -ac 1 OUT.wav"
+        return f"an MP4, M4A, MKV or WebM container; {CONVERT_FIRST}"
     if _is_text(head):
         return "text, not audio; was a web page or a list saved under this name?"
     reason = cast(str, getattr(error, "error_string", str(error))).rstrip(".")

@@ -1,4 +1,4 @@
-"""The one fact libsndfile keeps to itself: whether a WAV or AIFF file ends before its sound does."""
+"""Whether a WAV or AIFF file ends before its audio does, which libsndfile does not report."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from wav2edge.bundle.folder import Bundle
 from wav2edge.cli.command import Command, tell
-from wav2edge.cli.engine_options import add_engine_options, engine_from, tell_misfits
+from wav2edge.cli.engine_options import add_engine_options, engine_from, tell_int8_saturation
 from wav2edge.errors import UsageError
 from wav2edge.evaluation.benchmark.latency import BenchmarkPlan, benchmark
 from wav2edge.output.documents import strict_json
@@ -34,7 +34,7 @@ def _run(options: Namespace) -> int:
         raise UsageError(f"{options.output}: its folder does not exist; make it first")
     engine = engine_from(options)  # refuses what cannot be used before a process is started
     variant = Bundle.open(options.bundle).variant(engine.precision)
-    tell_misfits([variant], engine.device)
+    tell_int8_saturation([variant], engine.device)
     plan = BenchmarkPlan(
         bundle=options.bundle,
         runs=options.runs,

@@ -1,4 +1,4 @@
-"""What a verb of the command line is, and how it speaks to a person."""
+"""A verb of the command line, and messages to the person who runs it."""
 
 from __future__ import annotations
 
@@ -20,5 +20,6 @@ class Command:
 
 
 def tell(message: str) -> None:
-    """One line on standard error, whatever line breaks a file name brings along."""
-    print(f"wav2edge: {' '.join(message.splitlines())}", file=sys.stderr)
+    """Write one line to standard error, whatever line breaks a file name has."""
+    if sys.stderr is not None:  # closed; print would write to standard output instead
+        print(f"wav2edge: {' '.join(message.splitlines())}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Options that several verbs share, so that they read alike everywhere."""
+"""Options that several verbs share."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from wav2edge.bundle.manifest import Variant
 from wav2edge.cli.command import tell
-from wav2edge.inference.cpu import misfit
+from wav2edge.inference.cpu import int8_saturation_warning
 from wav2edge.inference.device import DEVICES
 from wav2edge.inference.engine import Engine, load
 
@@ -18,16 +18,16 @@ def add_engine_options(parser: ArgumentParser) -> None:
         "--variant", metavar="NAME", help="which graph of the bundle: int8, fp32, ... (default: its own)"
     )
     parser.add_argument("--device", choices=DEVICES, default="cpu", help="where to run (default: cpu)")
-    parser.add_argument("--threads", type=int, metavar="N", help="threads of one answer (default: physical cores)")
+    parser.add_argument("--threads", type=int, metavar="N", help="threads per clip (default: physical cores)")
 
 
 def engine_from(options: Namespace) -> Engine:
-    """The engine that the shared options ask for."""
+    """The engine that the shared options describe."""
     return load(options.bundle, device=options.device, threads=options.threads, variant=options.variant)
 
 
-def tell_misfits(variants: Iterable[Variant], device: str = "cpu") -> None:
-    """One line on standard error for each graph whose 8-bit products this processor gets wrong."""
+def tell_int8_saturation(variants: Iterable[Variant], device: str = "cpu") -> None:
+    """One line on standard error for each graph with int8 MatMuls that saturate on this processor."""
     for variant in variants:
-        if message := misfit(variant, device):
+        if message := int8_saturation_warning(variant, device):
             tell(message)

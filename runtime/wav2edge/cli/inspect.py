@@ -7,7 +7,7 @@ from typing import Any
 
 from wav2edge.bundle.folder import CERTIFICATE, Bundle
 from wav2edge.cli.command import Command
-from wav2edge.cli.engine_options import tell_misfits
+from wav2edge.cli.engine_options import tell_int8_saturation
 from wav2edge.output.documents import strict_json
 
 SPEED_CLASSES = ((0.3e9, "tiny"), (2e9, "small"), (10e9, "medium"))
@@ -97,7 +97,7 @@ def _run(options: Namespace) -> int:
     bundle = Bundle.open(options.bundle)
     facts = _describe(bundle)
     print(strict_json(facts) if options.json else "\n".join(_lines(facts)))
-    tell_misfits(bundle.manifest.variants.values())
+    tell_int8_saturation(bundle.manifest.variants.values())
     return 0
 
 

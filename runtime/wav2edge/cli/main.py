@@ -1,4 +1,4 @@
-"""Finds the verb, runs it, and turns what goes wrong into one line on standard error and an exit code."""
+"""Finds the verb, runs it, and turns errors into one line on standard error and an exit code."""
 
 from __future__ import annotations
 
@@ -24,8 +24,11 @@ INTERRUPTED = 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line; ``sys.argv`` without arguments. Returns the exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if sys.stdout is None:
+        tell("standard output is closed; send it to a file or a pipe, or to the null device")
+        return 1
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a file name may hold bytes that are no text
+        sys.stdout.reconfigure(errors="backslashreplace")  # a file name may hold bytes that are not text
     debug = "--debug" in words
     try:
         command, options = _parse(words)
@@ -37,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt as error:
         return _fail(error, "interrupted", INTERRUPTED, debug)
     except BrokenPipeError:
-        # Whoever read our answers has gone. Python would complain once more when it flushes at exit.
+        # The reader of our results has gone. Python would report it once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
@@ -48,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(command: Command, options: argparse.Namespace) -> int:
-    """Run a verb, which imports what is heavy only now."""
+    """Run a verb, which imports its heavy packages only now."""
     try:
         return command.run(options)
     except ModuleNotFoundError as error:
@@ -65,7 +68,7 @@ def build_parser(commands: Iterable[Command]) -> argparse.ArgumentParser:
     """The parser of ``wav2edge`` with a subparser for each command."""
     parser = argparse.ArgumentParser(
         prog="wav2edge",
-        description="Fine-tune wav2vec2, export it to a certified ONNX bundle, and answer with it on the edge.",
+        description="Fine-tune wav2vec2, export it to a certified ONNX bundle, and run it on the edge.",
         epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -87,7 +90,7 @@ def build_parser(commands: Iterable[Command]) -> argparse.ArgumentParser:
 
 
 def _commands(words: list[str]) -> Iterator[Command]:
-    """The command that is asked for; without one, all whose packages are installed, for the help."""
+    """The requested command; without one, for the help, all commands whose packages are installed."""
     asked = next((word for word in words if not word.startswith("-")), None)
     if asked in VERBS:
         yield load_command(asked)

@@ -1,4 +1,4 @@
-"""The verbs of the command line: where each one is defined, and the extra that installs what it imports.
+"""The verbs of the command line: where each is defined, and which extra installs its dependencies.
 
 Modules are named and not imported: one verb is loaded per run, and PyTorch is never needed for those of the runtime.
 """
@@ -49,7 +49,7 @@ def load_command(name: str) -> Command:
 
 
 def missing_extra(name: str, error: ModuleNotFoundError) -> MissingDependencyError | ModuleNotFoundError:
-    """The error that names the extra to install; the same error where a module of this project is what is missing."""
+    """The error that names the extra to install; the same error if the missing module is one of this project."""
     extra = VERBS[name].extra
     if extra is None or (error.name or "").startswith("wav2edge"):
         return error

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from wav2edge.bundle.folder import Bundle
 from wav2edge.bundle.manifest import MANIFEST
 from wav2edge.cli.command import Command
-from wav2edge.cli.engine_options import tell_misfits
+from wav2edge.cli.engine_options import tell_int8_saturation
 from wav2edge.errors import BundleError, UsageError
 from wav2edge.evaluation.dataset import read_dataset
 from wav2edge.evaluation.evaluator import choose_split
@@ -66,7 +66,7 @@ def _run(options: Namespace) -> int:
         print(strict_json({"manifest_sha256": sha256, "checks": [check.to_dict() for check in checks]}))
     else:
         print(f"{_table(checks)}\n{MANIFEST} has the SHA-256 {sha256}")
-    tell_misfits(manifest.variants.values(), options.device)
+    tell_int8_saturation(manifest.variants.values(), options.device)
     failed = [_failure(check) for check in checks if not check.passed]
     if failed:
         raise BundleError(f"{options.bundle}: {len(failed)} of {len(checks)} checks failed: {', '.join(failed)}")

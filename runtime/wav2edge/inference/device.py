@@ -1,4 +1,4 @@
-"""Devices: which execution provider a name means, how many threads to use, and a session that is what was asked for."""
+"""Devices: execution providers by name, the number of threads, and a session on the requested device."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PROVIDERS = {
 """Device name -> ONNX Runtime execution provider."""
 
 AUTO_ORDER = ("cuda", "coreml", "directml", "cpu")
-"""What ``auto`` tries, best first; it takes the first that works."""
+"""Devices that ``auto`` tries in this order; it takes the first that works."""
 
 DEVICES = (*PROVIDERS, "auto")
 
@@ -38,10 +38,10 @@ INSTALL_HINTS = {
 
 
 def import_onnxruntime() -> Any:
-    """ONNX Runtime, or one sentence on how to get it.
+    """The module ``onnxruntime``.
 
     Raises:
-        MissingDependencyError: it is not installed, or its CPU and GPU builds are there together.
+        MissingDependencyError: it is not installed, or both its CPU and its GPU build are.
     """
     builds = [name for name in ("onnxruntime", "onnxruntime-gpu") if _installed(name)]
     if len(builds) > 1:
@@ -55,7 +55,7 @@ def import_onnxruntime() -> Any:
         if error.name != "onnxruntime":
             reason = " ".join(str(error).split())
             raise MissingDependencyError(
-                f"ONNX Runtime is installed and cannot be imported ({reason});"
+                f"ONNX Runtime is installed but cannot be imported ({reason});"
                 " run: pip install --force-reinstall onnxruntime"
             ) from None
         raise MissingDependencyError(
@@ -102,14 +102,14 @@ def open_session(
     spinning: bool = False,
     profile: Path | None = None,
 ) -> tuple[InferenceSession, str]:
-    """A session on the device that was asked for, and that device's name.
+    """A session on the requested device, and that device's name.
 
     Args:
         graph: an ONNX file.
         device: one of ``DEVICES``. Only ``auto`` may end up on another one.
-        threads: threads of one call; the physical cores without a number.
-        spinning: let idle threads spin between calls: quicker by microseconds, and a busy core meanwhile.
-        profile: how the name of a file begins that every node's time is written to.
+        threads: threads per call; the physical cores where None.
+        spinning: let idle threads spin between calls: faster by microseconds, at the price of a busy core.
+        profile: prefix of the file that the time of every node is written to.
 
     Raises:
         DeviceError: the device is not available here.
@@ -141,24 +141,26 @@ def _session_options(runtime: Any, threads: int, spinning: bool) -> Any:
     # Patterns are kept for each new input shape; clips of ever new lengths would make them grow without end.
     options.enable_mem_pattern = False
     options.add_session_config_entry("session.intra_op.allow_spinning", "1" if spinning else "0")
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # an error is raised as well, and our message says what to do about it
     return options
 
 
-def give_back_memory(device: str) -> RunOptions | None:
-    """Options of a call after which memory that is not in use goes back to the system; None where that is not known.
+def run_options(device: str, *, shrink_arena: bool = False) -> RunOptions:
+    """Options of a call, through which another thread can end it.
 
-    ONNX Runtime otherwise keeps what its longest clip needed: at XLSR-53's shape 400 MB after one of 27 s.
+    Args:
+        device: where the graph runs.
+        shrink_arena: after the call give memory that is not in use back to the system, on a device that can. ONNX
+            Runtime otherwise keeps what its longest clip needed: at XLSR-53's shape 400 MB after one of 27 s.
     """
-    if device != "cpu":
-        return None
     options = import_onnxruntime().RunOptions()
-    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+    if shrink_arena and device == "cpu":
+        options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
     return options
 
 
 def _mapped(graph: Path, options: Any) -> bytes:
-    """The graph whose weights ONNX Runtime maps from its file; the options learn where that is."""
+    """The graph without its weights; ONNX Runtime maps those from the file that the options then name."""
     mapped = map_graph(graph)
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(mapped.folder))
     return mapped.model
@@ -175,7 +177,7 @@ def _open_on(runtime: Any, graph: Path, device: str, options: Any) -> InferenceS
     providers = list(dict.fromkeys([provider, PROVIDERS["cpu"]]))
     try:
         model = _mapped(graph, options) if device == "cpu" else str(graph)
-        # ONNX Runtime's own fallback goes to another device and says so on standard output: it is switched off.
+        # ONNX Runtime's own fallback moves to another device and prints it on standard output: it is switched off.
         session = runtime.InferenceSession(model, options, providers=providers, enable_fallback=0)
     except Exception as error:  # its bindings raise a dozen unrelated types
         reason = " ".join(str(error).split())
@@ -184,7 +186,7 @@ def _open_on(runtime: Any, graph: Path, device: str, options: Any) -> InferenceS
         raise DeviceError(f"{device} cannot be used here: {reason}") from None
     if session.get_providers()[0] != provider:
         raise DeviceError(
-            f"{device} was asked for and ONNX Runtime took {session.get_providers()[0]};"
+            f"{device} was requested and ONNX Runtime took {session.get_providers()[0]};"
             " check the driver and its libraries, or use --device cpu"
         )
     return session

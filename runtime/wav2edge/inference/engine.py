@@ -8,13 +8,15 @@ from os import PathLike
 from pathlib import Path
 from typing import Literal, overload
 
+import numpy as np
+
 from wav2edge.audio.clip import AudioSource, Clip, load_clip
 from wav2edge.bundle.folder import Bundle
 from wav2edge.bundle.geometry import ConvGeometry
 from wav2edge.bundle.heads import Heads
 from wav2edge.errors import DeviceError, Wav2EdgeError
 from wav2edge.inference.batching import in_batches
-from wav2edge.inference.graph_session import GraphSession
+from wav2edge.inference.graph_session import Calls, GraphSession
 from wav2edge.inference.parallel import attempt, ordered, settled
 from wav2edge.inference.recognizer import FloatSamples, Recognizer
 from wav2edge.output.result import Result
@@ -157,7 +159,7 @@ class Engine(Recognizer):
         return found
 
     def batch_outputs(self, clips: Sequence[FloatSamples]) -> list[dict[str, FloatSamples]]:
-        """The outputs for clips padded together: for each clip what ``outputs`` gives for it alone.
+        """The outputs for clips padded together: for each clip what ``outputs`` gives, within float rounding.
 
         Args:
             clips: ``[samples] float32`` at 16 kHz each, of any lengths.
@@ -200,27 +202,37 @@ class Engine(Recognizer):
 
         Args:
             sources: clips, taken one by one as they are needed.
-            rate_hz: sample rate of arrays.
+            rate_hz: sample rate of the arrays among them; files have their own.
             errors: ``raise`` ends at the first clip that cannot be recognised; ``return`` yields its error in its
                 place.
-            batch_size: clips that a batched graph takes at once, padded to the longest of them. Of four such batches,
-                which are then in memory, clips of similar length go together.
+            batch_size: most clips that a batched graph takes at once, padded to the longest of them. Clips of similar
+                length go together, and long ones in smaller batches (see ``wav2edge.inference.batching``).
 
         Raises:
             UsageError: the graph takes no mask, so it cannot take batches.
         """
         self._session.check_batch(batch_size)
+
+        def load(source: AudioSource) -> Clip:
+            return load_clip(source, rate_hz=rate_hz if isinstance(source, np.ndarray) else None)
+
+        calls = Calls(self.device)
+
+        def recognise(source: AudioSource) -> Result:
+            clip = load(source)
+            (outputs,) = self._session.outputs([clip.samples], calls)
+            return self.result(clip, outputs)
+
         if batch_size == 1:
-            return settled(ordered(attempt(partial(self, rate_hz=rate_hz)), sources), errors)
-        clips = ordered(attempt(partial(load_clip, rate_hz=rate_hz)), sources)
-        return settled(in_batches(clips, batch_size, self._batch_results), errors)
+            return settled(ordered(attempt(recognise), sources, interrupt=calls.terminate), errors)
+        return settled(in_batches(ordered(attempt(load), sources), batch_size, self._batch_results), errors)
 
     def _batch_results(self, clips: Sequence[Clip]) -> list[Result | Wav2EdgeError]:
-        """A result or an error for each clip of a batch; if the device fails, that is the error of them all."""
+        """A result or an error for each clip of a batch; if the device fails, each clip is tried by itself."""
         try:
             outputs = self.batch_outputs([clip.samples for clip in clips])
         except DeviceError as error:
-            return [error] * len(clips)
+            return [error] if len(clips) == 1 else [self._batch_results([clip])[0] for clip in clips]
         return [attempt(partial(self.result, clip))(found) for clip, found in zip(clips, outputs, strict=True)]
 
 

@@ -1,10 +1,9 @@
-"""A graph without its weights: they stay in the file and are mapped into memory, so that no second copy is made.
+"""Graphs without their weights, which stay in the file and are mapped into memory, so that no second copy is made.
 
 ONNX Runtime reads a model file whole, copies each weight out of it, and packs each copy once more for its processor.
-Weights that lie in another file it maps instead, and lets go as soon as they are packed. A bundle's graph is one
-self-contained file, so the engine makes the difference itself: it hands over the graph with each large weight named by
-its place in that very file. At XLSR-53's shape (317 MB, int8) the load took a third of the time, and the process at its
-largest 0.66 of the memory.
+Weights in an external file it maps instead, and releases as soon as they are packed. A bundle's graph is one
+self-contained file, so the engine passes the graph with each large weight declared as external data in that same file.
+At XLSR-53's shape (317 MB, int8) the load took a third of the time, and the process at its largest 0.66 of the memory.
 
 The file is Protocol Buffers (https://protobuf.dev/programming-guides/encoding) of the schema ``onnx.proto``
 (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto). Only three levels of it are walked, so ``onnx`` is not needed.
@@ -18,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 LARGE_BYTES = 1 << 16
-"""Smaller tensors are biases and shapes, which ONNX Runtime folds and reads in place: they stay in the graph."""
+"""Smaller tensors are biases and shapes, which ONNX Runtime folds and reads while it loads: they stay in the graph."""
 
 VARINT, FIXED64, LENGTH, FIXED32 = 0, 1, 2, 5
 """Wire types of Protocol Buffers."""
@@ -34,7 +33,7 @@ EXTERNAL = 1
 
 @dataclass(frozen=True, kw_only=True)
 class MappedGraph:
-    """A graph whose large weights are named by their place in its file.
+    """A graph that refers to its large weights by their place in its file.
 
     Attributes:
         model: a serialised ``ModelProto``.
@@ -57,7 +56,7 @@ class _Field:
 
 
 def map_graph(path: Path) -> MappedGraph:
-    """Take the large weights out of a graph, and say where in the file they are.
+    """Replace the large weights of a graph by references to their place in the file.
 
     Args:
         path: an ONNX file. Where it is a link, as in the Hub's cache, the places are in the file it points to.
@@ -155,7 +154,7 @@ def _read_varint(content: mmap.mmap, position: int) -> tuple[int, int]:
         value |= (byte & 0x7F) << 7 * count
         if byte < 0x80:
             return value, position + count + 1
-    raise ValueError(f"no number ends at byte {position}")
+    raise ValueError(f"truncated varint at byte {position}")
 
 
 def _varint(value: int) -> bytes:

@@ -7,18 +7,33 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wav2edge.bundle.geometry import ConvGeometry
+from wav2edge.bundle.geometry import SAMPLE_RATE_HZ, ConvGeometry
 from wav2edge.bundle.heads import Heads
 from wav2edge.errors import BundleError, DeviceError, UsageError
 from wav2edge.inference.batching import INPUT, MASK, pad_together
-from wav2edge.inference.device import give_back_memory, open_session
+from wav2edge.inference.device import open_session, run_options
 from wav2edge.inference.recognizer import FloatSamples
 
 if TYPE_CHECKING:
     from onnxruntime import RunOptions
 
-LONG_S = 15.0
-"""Above this length a call takes seconds, and asking the system for memory again costs next to nothing."""
+LONG_SAMPLES = 15 * SAMPLE_RATE_HZ
+"""Above this length, padding included, a call takes seconds, and allocating memory anew costs next to nothing."""
+
+
+class Calls:
+    """Some calls of a graph, which another thread may terminate."""
+
+    def __init__(self, device: str) -> None:
+        self._usual, self._shrinking = (run_options(device, shrink_arena=shrink) for shrink in (False, True))
+
+    def options(self, samples: int) -> RunOptions:
+        """Options of a call; after one on much audio, memory that only it needed goes back to the system."""
+        return self._shrinking if samples > LONG_SAMPLES else self._usual
+
+    def terminate(self) -> None:
+        """End the running ones after the node that each is at, and those to come: all raise a DeviceError."""
+        self._usual.terminate = self._shrinking.terminate = True
 
 
 class GraphSession:
@@ -51,19 +66,20 @@ class GraphSession:
     ) -> None:
         self.path, self.heads, self.geometry, self.batched = path, heads, geometry, batched
         self._session, self.device = open_session(path, device=device, threads=threads, spinning=spinning)
-        self._give_back = give_back_memory(self.device)
+        self._calls = Calls(self.device)
         self._pid = os.getpid()
         self._check_inputs()
         self._check_outputs()
 
     def __str__(self) -> str:
-        return f"{self.path.name} on {self.device}"
+        return f"{self.path} on {self.device}"
 
-    def outputs(self, clips: Sequence[FloatSamples]) -> list[dict[str, FloatSamples]]:
-        """For each clip the output of each head without its batch axis, as if it were alone.
+    def outputs(self, clips: Sequence[FloatSamples], calls: Calls | None = None) -> list[dict[str, FloatSamples]]:
+        """For each clip the output of each head without its batch axis, as for the clip alone within float rounding.
 
         Args:
             clips: ``[samples] float32`` at 16 kHz each, of any lengths; padded with zeros if they give no frame.
+            calls: what another thread may terminate this call through.
 
         Raises:
             UsageError: there are several, and the graph takes no mask.
@@ -76,7 +92,7 @@ class GraphSession:
         names = list(self.heads.outputs)
         try:
             feeds = pad_together(padded) if self.batched else {INPUT: padded[0][None]}
-            values = self._session.run(names, feeds, self._run_options(sum(map(len, padded))))
+            values = self._session.run(names, feeds, (calls or self._calls).options(feeds[INPUT].size))
         except Exception as error:  # its bindings raise a dozen unrelated types
             raise self._failure(error, padded) from None
         rows = [dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)]
@@ -91,10 +107,6 @@ class GraphSession:
             f"{' a smaller batch,' if many else ''} or another --device"
         )
 
-    def _run_options(self, samples: int) -> RunOptions | None:
-        """After a long clip the memory that only it needed goes back to the system."""
-        return self._give_back if samples > LONG_S * self.geometry.rate_hz else None
-
     def _own_frames(self, outputs: dict[str, FloatSamples], samples: int) -> dict[str, FloatSamples]:
         """Leave out the frames that a clip has only because its neighbours in the batch are longer."""
         if self.heads.ctc is not None:
@@ -107,7 +119,7 @@ class GraphSession:
             raise UsageError(f"{batch_size} clips in a batch; at least 1 is needed")
         if batch_size > 1 and not self.batched:
             raise UsageError(
-                f"{self.path.name} takes one clip at a time, not {batch_size}; export with --batched,"
+                f"{self.path} takes one clip at a time, not {batch_size}; export with --batched,"
                 " or leave the batch size out"
             )
 

@@ -1,4 +1,4 @@
-"""Many clips: a few of them in work at once, and their outcomes in the order of the clips."""
+"""Many clips: a few of them in progress at once, and their outcomes in the order of the clips."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ Given = TypeVar("Given")
 Outcome = TypeVar("Outcome")
 
 WORKERS = 2
-"""Clips in flight: one is decoded from its file while another is in the graph."""
+"""Clips in progress: one is decoded from its file while another is in the graph."""
 
 
 def attempt(work: Callable[[Given], Outcome]) -> Callable[[Given], Outcome | Wav2EdgeError]:
-    """The same work, with its error as an outcome."""
+    """The same work, returning its error instead of raising it."""
 
     def attempted(given: Given) -> Outcome | Wav2EdgeError:
         try:
@@ -34,15 +34,23 @@ def attempt(work: Callable[[Given], Outcome]) -> Callable[[Given], Outcome | Wav
 def settled(
     outcomes: Iterable[Result | Wav2EdgeError], errors: Literal["raise", "return"]
 ) -> Iterator[Result | Wav2EdgeError]:
-    """Pass outcomes on, or end at the first error."""
+    """Pass outcomes on, or raise the first error."""
     for found in outcomes:
         if isinstance(found, Wav2EdgeError) and errors == "raise":
             raise found
         yield found
 
 
-def ordered(work: Callable[[Given], Outcome], given: Iterable[Given]) -> Iterator[Outcome]:
-    """Do the work on a few threads, and give the outcomes in the order of what was given."""
+def ordered(
+    work: Callable[[Given], Outcome], given: Iterable[Given], *, interrupt: Callable[[], None] = lambda: None
+) -> Iterator[Outcome]:
+    """Do the work on a few threads, and yield the outcomes in the order of what was given.
+
+    Args:
+        work: what to do with each item.
+        given: items, taken one by one in the caller's thread.
+        interrupt: ends work that is running. It is called on Ctrl-C, which otherwise waits for a long clip to finish.
+    """
     from concurrent.futures import ThreadPoolExecutor
 
     pending: deque[Future[Outcome]] = deque()
@@ -54,6 +62,9 @@ def ordered(work: Callable[[Given], Outcome], given: Iterable[Given]) -> Iterato
                     yield pending.popleft().result()
             while pending:
                 yield pending.popleft().result()
+        except KeyboardInterrupt:
+            interrupt()
+            raise
         finally:
             for future in pending:
                 future.cancel()

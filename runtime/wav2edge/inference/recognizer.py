@@ -1,4 +1,4 @@
-"""What an engine and the PyTorch original have in common: one clip in, one result out."""
+"""The interface that an engine and the PyTorch original share: one clip in, one result out."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FloatSamples = npt.NDArray[np.float32]
 
 
 class Recognizer(ABC):
-    """Recognises clips one at a time, so that padding never enters."""
+    """Recognises clips one at a time, without padding."""
 
     certified_up_to_s: float | None = None
     """Longest audio that the certificate covers, in seconds; longer clips get a warning. None: there is none."""
@@ -47,10 +47,11 @@ class Recognizer(ABC):
 
         Args:
             source: a path, ``-``, an open binary file, or samples ``[samples]`` or ``[samples, channels]``.
-            rate_hz: sample rate of an array.
+            rate_hz: sample rate of an array; a file has its own.
 
         Raises:
             AudioError: the clip cannot be used.
+            UsageError: the sample rate is not a number, or was given for a file.
             DeviceError: the device failed, or its output is not finite.
         """
         clip = load_clip(source, rate_hz=rate_hz)
@@ -59,7 +60,7 @@ class Recognizer(ABC):
     transcribe = __call__
 
     def result(self, clip: Clip, outputs: Mapping[str, FloatSamples]) -> Result:
-        """Interpret the outputs for a clip, with the warnings that belong to it.
+        """Interpret the outputs for a clip, with the warnings about it.
 
         Args:
             clip: what was recognised.

@@ -1,4 +1,4 @@
-"""A progress bar on standard error: only on a terminal, and only for what takes longer than two seconds."""
+"""A progress bar on standard error: only on a terminal, and only for work of more than two seconds."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Progress:
     def __init__(self, title: str, total: int, *, stream: TextIO | None = None) -> None:
         self._title, self._total = title, total
         self._stream = stream or sys.stderr
-        self._visible = self._stream.isatty()
+        self._visible = self._stream is not None and self._stream.isatty()  # None: standard error is closed
         self._done, self._started_s, self._drawn_s = 0, time.monotonic(), 0.0
 
     def __enter__(self) -> Progress:
@@ -47,7 +47,7 @@ class Progress:
         self.update(self._done + 1)
 
     def clear(self) -> None:
-        """Take the bar off the screen, so that the next line starts clean."""
+        """Erase the bar, so that the next line starts on an empty one."""
         if self._drawn_s:
             self._stream.write("\r\x1b[2K")
             self._stream.flush()
@@ -62,7 +62,7 @@ class Progress:
 
 
 def track(items: Iterable[Item], title: str, total: int) -> Iterator[Item]:
-    """Pass items on, and count them on the bar once they have been dealt with."""
+    """Pass items on, and count each on the bar when the next is asked for."""
     with Progress(title, total) as progress:
         for item in items:
             yield item

@@ -1,4 +1,4 @@
-"""What an engine answers: plain values with derived properties."""
+"""Results of recognition: plain values with derived properties."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class Word:
-    """A word of the transcription, where it was heard, and the geometric mean of its tokens' probabilities."""
+    """A word of the transcript, its times, and the geometric mean of its tokens' probabilities."""
 
     text: str
     start_s: float
@@ -19,9 +19,9 @@ class Word:
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """The answer to one clip. What a model has no head for is None.
+    """The result of one clip. Fields of heads that the model lacks are None.
 
-    ``confidence`` is the geometric mean probability of the transcription's tokens (1.0 for an empty one),
+    ``confidence`` is the geometric mean probability of the transcript's tokens (1.0 for an empty one),
     or, without a CTC head, the probability of the label.
     """
 
@@ -38,12 +38,12 @@ class Result:
         return max(self.scores, key=self.scores.__getitem__) if self.scores else None
 
     def to_dict(self) -> dict[str, Any]:
-        """The answer as JSON-ready values; absent heads are left out."""
-        answer: dict[str, Any] = {"duration_s": round(self.duration_s, 4), "confidence": round(self.confidence, 6)}
+        """The result as JSON-ready values; heads that the model lacks are left out."""
+        document: dict[str, Any] = {"duration_s": round(self.duration_s, 4), "confidence": round(self.confidence, 6)}
         if self.text is not None:
-            answer["text"] = self.text
+            document["text"] = self.text
         if self.words is not None:
-            answer["words"] = [
+            document["words"] = [
                 {
                     "text": word.text,
                     "start_s": round(word.start_s, 4),
@@ -53,7 +53,7 @@ class Result:
                 for word in self.words
             ]
         if self.scores is not None:
-            answer["label"] = self.label
-            answer["scores"] = {label: round(score, 6) for label, score in self.scores.items()}
-        answer["warnings"] = list(self.warnings)
-        return answer
+            document["label"] = self.label
+            document["scores"] = {label: round(score, 6) for label, score in self.scores.items()}
+        document["warnings"] = list(self.warnings)
+        return document

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]], *, numeric: bool = True) -> str:
-    """A table whose columns are as wide as their widest cell.
+    """A table with columns as wide as their widest cell.
 
     Args:
         header: names of the columns.

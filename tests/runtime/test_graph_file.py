@@ -18,7 +18,7 @@ INPUT = np.random.default_rng(1).standard_normal((3, WIDTH)).astype(np.float32)
 
 @pytest.fixture
 def heavy(tmp_path):
-    """A graph of two products: weights of 100 kB as raw bytes and as numbers, and a bias that is small."""
+    """A graph of two MatMuls: weights of 100 kB as raw bytes and as numbers, and a bias that is small."""
     rng = np.random.default_rng(0)
     raw = numpy_helper.from_array(rng.standard_normal((WIDTH, WIDTH)).astype(np.float32), "raw")
     numbers = helper.make_tensor("numbers", TensorProto.FLOAT, [WIDTH, WIDTH], rng.standard_normal(WIDTH * WIDTH))
@@ -65,7 +65,7 @@ def test_a_weight_whose_file_says_where_it_lies_leaves_the_graph_all_the_same(he
     open_session(heavy)
 
 
-def test_a_mapped_graph_answers_bit_for_bit_like_the_file(heavy):
+def test_a_mapped_graph_computes_bit_for_bit_like_the_file(heavy):
     (expected,) = onnxruntime.InferenceSession(str(heavy)).run(None, {"input": INPUT})
     session, _ = open_session(heavy, threads=1)
     np.testing.assert_array_equal(session.run(None, {"input": INPUT})[0], expected)
@@ -92,7 +92,7 @@ def test_the_tiny_bundle_has_nothing_to_map_and_stays_as_it_is(bundle):
     [
         (b"\x3a\xff\x01", "damaged at byte 0"),
         (b"\x08\x08\x3b", "unknown wire type 3 at byte 3"),
-        (b"\x08" + 11 * b"\x80", "no number ends at byte 1"),
+        (b"\x08" + 11 * b"\x80", "truncated varint at byte 1"),
         (b"\x00\x01", "damaged at byte 0"),
         (b"\x0d\x01", "damaged at byte 0"),
     ],

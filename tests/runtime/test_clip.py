@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from wav2edge import AudioError
+from tests.runtime import tiny_bundle
+from wav2edge import AudioError, UsageError
 from wav2edge.audio.clip import load_clip
 
 
@@ -31,7 +32,7 @@ def refusal(source: object, **options: object) -> str:
     return str(caught.value)
 
 
-# What is heard
+# What is read
 
 
 def test_a_file_at_16_khz_is_read_sample_by_sample(save, second):
@@ -59,7 +60,7 @@ def test_a_file_at_16_khz_is_read_sample_by_sample(save, second):
     ],
     ids=lambda value: value if isinstance(value, str) else value.get("subtype", ""),
 )
-def test_lossless_files_are_heard_alike_whatever_they_are_called(save, second, name, options):
+def test_lossless_files_are_read_alike_whatever_they_are_called(save, second, name, options):
     clip = load_clip(save(name, second, **options))
     np.testing.assert_allclose(clip.samples, second, atol=1.1 / 32768)
     assert clip.warnings == ()
@@ -72,14 +73,14 @@ def test_lossy_files_keep_their_length(save, name):
 
 
 @pytest.mark.parametrize(("rate_hz", "bound"), [(8_000, 0.05), (11_025, 0.05), (44_100, 0.01), (48_000, 0.01)])
-def test_other_rates_answer_nearly_like_16_khz(save, engine, rate_hz, bound):
+def test_other_rates_give_nearly_the_outputs_of_16_khz(save, engine, rate_hz, bound):
     expected = engine.outputs(tone(16_000))
     clip = load_clip(save("clip.wav", tone(rate_hz), rate_hz=rate_hz, subtype="FLOAT"))
     assert len(clip.samples) == 16_000
     assert relative_difference(engine.outputs(clip.samples), expected) < bound
 
 
-def test_24_bit_stereo_at_48_khz_answers_nearly_like_16_khz_mono(save, engine):
+def test_24_bit_stereo_at_48_khz_give_nearly_the_outputs_of_16_khz_mono(save, engine):
     both = np.stack([tone(48_000), tone(48_000)], axis=1)
     clip = load_clip(save("clip.wav", both, rate_hz=48_000, subtype="PCM_24"))
     assert relative_difference(engine.outputs(clip.samples), engine.outputs(tone(16_000))) < 0.01
@@ -115,7 +116,7 @@ def test_samples_are_scaled_by_their_type(dtype, scale, offset):
 @pytest.mark.parametrize(
     ("dtype", "steps", "middle"), [(np.int16, 2**15, 0), (np.int32, 2**31, 0), (np.uint8, 128, 128)]
 )
-def test_integers_answer_like_the_floats_they_stand_for(engine, dtype, steps, middle):
+def test_integers_give_the_result_of_the_floats_they_stand_for(engine, dtype, steps, middle):
     integers = np.round(tone(16_000).astype(np.float64) * steps) + middle
     floats = (integers - middle) / steps
     found = engine(integers.astype(dtype), rate_hz=16_000)
@@ -154,15 +155,38 @@ def test_standard_input_is_read_to_its_end(save, monkeypatch, second):
 # What is noticed
 
 
-def test_a_clipped_clip_is_answered_with_a_warning(save, second):
+def test_a_clipped_clip_is_recognised_with_a_warning(save, second):
     assert load_clip(save("loud.wav", np.clip(30 * second, -1, 1))).warnings == (
         "clipped: more than 0.1 % of the samples are at full scale",
     )
 
 
-def test_integers_passed_as_floats_are_answered_with_a_warning(second):
+def test_integers_passed_as_floats_are_recognised_with_a_warning(second):
     (warning,) = load_clip((second * 32768).astype(np.float32), rate_hz=16_000).warnings
     assert "were integers passed as floats?" in warning
+
+
+@pytest.mark.parametrize(("gains", "used"), [((1, -1), 0), ((0.9, -1), 1), ((-1, 1), 0)])
+def test_of_channels_that_cancel_each_other_the_louder_is_used_with_a_warning(second, gains, used):
+    clip = load_clip(np.stack([gain * second for gain in gains], axis=1), rate_hz=16_000)
+    np.testing.assert_allclose(clip.samples, gains[used] * second, rtol=1e-6)
+    assert clip.warnings == (f"the channels cancel each other out (is one inverted?): only channel {used} is used",)
+
+
+def test_channels_that_cancel_each_other_but_for_noise_are_noticed_too(second):
+    inverted = -second + tiny_bundle.noise(len(second), seed=5, amplitude=1e-3)
+    (warning,) = load_clip(np.stack([second, inverted], axis=1), rate_hz=16_000).warnings
+    assert "cancel each other out" in warning
+
+
+@pytest.mark.parametrize("channels", [2, 8, 64])
+def test_unrelated_or_empty_channels_are_averaged_without_a_warning(channels):
+    unrelated = np.stack([tiny_bundle.noise(16_000, seed=seed) for seed in range(channels)], axis=1)
+    one_only = unrelated * (np.arange(channels) == 1)
+    for samples in (unrelated, one_only):
+        clip = load_clip(samples, rate_hz=16_000)
+        np.testing.assert_allclose(clip.samples, samples.mean(axis=1), atol=1e-6)
+        assert clip.warnings == ()
 
 
 @pytest.mark.parametrize("full", [0.9, 1.0])
@@ -188,8 +212,8 @@ def test_a_sound_below_the_smallest_float32_is_refused_as_silent(second):
     assert "silent" in refusal(second.astype(np.float64) * 1e-300, rate_hz=16_000)
 
 
-def test_channels_that_cancel_each_other_are_refused_as_silent(second):
-    assert "silent" in refusal(np.stack([second, -second], axis=1), rate_hz=16_000)
+def test_a_channel_that_cancels_silence_is_still_silence():
+    assert "silent" in refusal(np.zeros((16_000, 2)), rate_hz=16_000)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -239,7 +263,7 @@ def test_what_is_not_audio_is_refused_for_what_it_looks_like(tmp_path, content, 
 
 
 @pytest.mark.parametrize("name", ["clip.wav", "clip.aiff", "clip.rf64", "clip.mp3", "clip.flac", "clip.caf"])
-def test_a_truncated_file_is_refused_rather_than_answered_in_part(save, second, name):
+def test_a_truncated_file_is_refused_rather_than_recognised_in_part(save, second, name):
     path = save(name, np.tile(second, 3), **({"format": "RF64"} if name.endswith("rf64") else {}))
     content = path.read_bytes()
     assert load_clip(path).duration_s == pytest.approx(3.0, abs=0.01)
@@ -275,6 +299,31 @@ def test_a_name_too_long_for_the_system_is_refused(tmp_path):
     assert "check the path" in refusal(tmp_path / ("x" * 300))
 
 
+def test_a_broken_link_is_refused_with_what_it_points_to(tmp_path):
+    link = tmp_path / "clip.wav"
+    link.symlink_to("elsewhere.wav")
+    assert refusal(link) == f"{link}: a broken link, elsewhere.wav is not there; mend or delete it"
+
+
+@pytest.mark.parametrize("rate_hz", ["16000", 16_000j, [16_000]])
+def test_a_rate_that_is_not_a_number_is_wrong_usage(second, rate_hz):
+    with pytest.raises(UsageError, match=r"array: rate_hz=.* is not a number of Hz; pass one, such as rate_hz=16_000"):
+        load_clip(second, rate_hz=rate_hz)
+
+
+@pytest.mark.parametrize("rate_hz", [16_000.0, np.int64(16_000), np.float32(16_000)])
+def test_a_rate_may_be_any_kind_of_number(second, rate_hz):
+    np.testing.assert_array_equal(load_clip(second, rate_hz=rate_hz).samples, second)
+
+
+def test_a_rate_for_a_file_is_wrong_usage(save, second):
+    path = save("clip.wav", second)
+    with path.open("rb") as file:
+        for source in (path, str(path), file):
+            with pytest.raises(UsageError, match=r"clip\.wav: a file has its own sample rate; leave rate_hz out"):
+                load_clip(source, rate_hz=8_000)
+
+
 def test_an_array_without_a_rate_is_refused(second):
     assert "pass rate_hz=" in refusal(second)
 
@@ -291,12 +340,12 @@ def test_arrays_of_other_shapes_are_refused(shape):
 
 
 @pytest.mark.parametrize("rate_hz", [0, 1, 3_999, 768_001, 2**31 - 1])
-def test_rates_nobody_records_at_are_refused(second, rate_hz):
+def test_implausible_rates_are_refused(second, rate_hz):
     assert refusal(second, rate_hz=rate_hz).startswith(f"array: {rate_hz} Hz is outside 4000 to 768000 Hz")
 
 
 @pytest.mark.parametrize("source", [[0.1, 0.2], b"RIFF", None, 3])
-def test_what_is_no_source_at_all_is_refused(source):
+def test_what_is_not_a_source_is_refused(source):
     assert "pass one" in refusal(source, rate_hz=16_000)
 
 
@@ -315,7 +364,7 @@ def test_a_pipe_that_cannot_seek_is_read(save, second):
     np.testing.assert_array_equal(load_clip(Pipe(content)).samples, second)
 
 
-def test_soundfile_hears_what_we_hear(save, second):
+def test_samples_are_those_that_soundfile_reads(save, second):
     path = save("clip.flac", np.stack([second, second[::-1]], axis=1), subtype="PCM_24")
     expected, _ = soundfile.read(path)
     np.testing.assert_allclose(load_clip(path).samples, expected.mean(axis=1), atol=1e-7)

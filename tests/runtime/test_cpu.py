@@ -1,4 +1,4 @@
-"""Which int8 graphs a processor gets right, and how a person is told of the others."""
+"""Which int8 graphs a processor computes exactly, and the warning about the others."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from wav2edge.bundle.manifest import Manifest, Variant
 from wav2edge.inference import cpu
-from wav2edge.inference.cpu import TARGETS, misfit, native_target
+from wav2edge.inference.cpu import TARGETS, int8_saturation_warning, native_target
 
 LARGEST_ACTIVATION = 255
 LARGEST_SUM = 32_767
@@ -26,7 +26,7 @@ def machine(monkeypatch):
     return pretend
 
 
-def test_two_products_fit_sixteen_bits_with_the_weights_made_for_avx2_and_not_with_eight_bits():
+def test_sums_of_two_products_fit_sixteen_bits_with_the_weights_made_for_avx2_and_not_with_eight_bits():
     largest = {name: 2 ** (target.weight_bits - 1) for name, target in TARGETS.items()}
     assert 2 * LARGEST_ACTIVATION * largest["avx2"] <= LARGEST_SUM < 2 * LARGEST_ACTIVATION * (largest["vnni"] - 1)
 
@@ -55,17 +55,25 @@ def variant(target: str | None) -> Variant:
 
 def test_eight_bit_weights_are_reported_only_where_their_products_saturate(machine):
     machine("x86_64", "avx2")
-    assert "--target avx2" in misfit(variant("vnni"))
-    assert misfit(variant("avx2")) is misfit(variant("exact")) is misfit(variant(None)) is None
-    assert misfit(variant("vnni"), "cuda") is None
+    assert "--target avx2" in int8_saturation_warning(variant("vnni"))
+    assert (
+        int8_saturation_warning(variant("avx2"))
+        is int8_saturation_warning(variant("exact"))
+        is int8_saturation_warning(variant(None))
+        is None
+    )
+    assert int8_saturation_warning(variant("vnni"), "cuda") is None
     machine("x86_64", "avx2", "avx_vnni")
-    assert misfit(variant("vnni")) is None
-    machine("x86_64")  # a system that lists no features: nothing is known, so nothing is said
-    assert misfit(variant("vnni")) is None
+    assert int8_saturation_warning(variant("vnni")) is None
+    machine("x86_64")  # a system that lists no features: nothing is known, so there is no warning
+    assert int8_saturation_warning(variant("vnni")) is None
 
 
-@pytest.mark.parametrize("words", [("inspect",), ("verify",), ("bench", "--runs", "1", "--variant", "int8")])
-def test_who_looks_at_a_bundle_is_told_that_it_does_not_fit_and_who_runs_it_is_not(cli, own_bundle, machine, words):
+@pytest.mark.parametrize(
+    "words",
+    [("inspect",), ("verify",), pytest.param(("bench", "--runs", "1", "--variant", "int8"), marks=pytest.mark.slow)],
+)
+def test_verbs_that_examine_a_bundle_warn_of_saturation_once(cli, own_bundle, machine, words):
     path = own_bundle / "manifest.json"
     manifest = Manifest.from_json(path.read_text())
     int8 = dataclasses.replace(manifest.variants["int8"], target="vnni")
@@ -73,7 +81,7 @@ def test_who_looks_at_a_bundle_is_told_that_it_does_not_fit_and_who_runs_it_is_n
     machine("x86_64", "avx2")
     outcome = cli(words[0], own_bundle, *words[1:])
     assert outcome.code == 0
-    assert outcome.err.count("sums saturate and answers drift; export it with --target avx2 or exact") == 1
+    assert outcome.err.count("sums saturate and logits drift; export it with --target avx2 or exact") == 1
 
 
 def test_the_target_survives_in_the_manifest_and_inspect_shows_it(cli, own_bundle):
