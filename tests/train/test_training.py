@@ -50,7 +50,7 @@ def test_each_evaluation_says_both_losses_and_the_full_report(run: tuple[Trainin
         assert "ctc loss" in line
         assert "class loss" in line
     for report in (first_report, second_report):
-        for part in ("precision", "macro avg", "weighted avg", "accuracy", "WER", "true \\ heard", "loss"):
+        for part in ("precision", "macro avg", "weighted avg", "accuracy", "WER", "true \\ predicted", "loss"):
             assert part in report
 
 
