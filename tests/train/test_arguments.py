@@ -29,7 +29,7 @@ def test_the_event_files_hold_the_losses_and_the_figures(
     assert {"train/loss", "train/ctc_loss", "train/class_loss", "train/learning_rate"} <= set(events.Tags()["scalars"])
 
 
-def test_without_tensorboard_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_tensorboard_one_line_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tensorboard", None)
     with pytest.raises(MissingDependencyError, match=r"pip install 'wav2edge\[tensorboard\]'"):
         require_tensorboard()

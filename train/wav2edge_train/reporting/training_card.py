@@ -140,23 +140,23 @@ def rounded(value: Any) -> str:
     return str(value)
 
 
-def card_figures(figures: Mapping[str, Any]) -> dict[str, Any]:
-    """The figures under the reference card's keys: its confusion matrix is ``mtrix``, with the labels inside.
-
-    Args:
-        figures: those of ``Report.metrics()``.
-    """
-    renamed = dict(figures)
-    matrix = renamed.pop("confusion_matrix", None)
-    if matrix is not None:
-        names = [int(label) if label.isdecimal() else label for label in matrix["labels"]]
-        renamed["mtrix"] = [names, *([name, *row] for name, row in zip(names, matrix["counts"], strict=True))]
-    return renamed
-
-
 def figure_lines(report: Report) -> str:
     """The report's figures, one per line."""
     return _bullets({title(key): rounded(value) for key, value in card_figures(report.metrics()).items()})
+
+
+def card_figures(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Figures of ``Report.metrics()`` in the form of the reference card.
+
+    The card writes the confusion matrix as ``mtrix``: a row of labels, then each label with its counts.
+    """
+    figures = dict(metrics)
+    matrix = figures.pop("confusion_matrix", None)
+    if matrix is None:
+        return figures
+    labels = [int(label) if label.isdecimal() else label for label in matrix["labels"]]
+    rows = ([label, *counts] for label, counts in zip(labels, matrix["counts"], strict=True))
+    return figures | {"mtrix": [labels, *rows]}
 
 
 def confusion_table(report: Report) -> str:
