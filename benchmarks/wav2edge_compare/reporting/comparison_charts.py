@@ -15,7 +15,16 @@ from wav2edge_compare.comparison_results import Comparison, Row
 from wav2edge_compare.measuring.statistics import median_s
 
 PEER_COLOURS = (
-    *("#8c6bb1", "#d08a3e", "#b5567a", "#4f8f8b", "#7a8794", "#5b82b5", "#3d5a9e", "#9a8f3c", "#a0705a", "#6f9a52"),
+    "#8c6bb1",
+    "#d08a3e",
+    "#b5567a",
+    "#4f8f8b",
+    "#7a8794",
+    "#5b82b5",
+    "#c8553d",
+    "#9a8f3c",
+    "#a0705a",
+    "#6f9a52",
 )
 """Muted, and distinguished by marker as well; our two variants have fixed bright colours."""
 

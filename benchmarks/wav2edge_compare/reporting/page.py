@@ -32,6 +32,7 @@ table {{ display:block; overflow-x:auto; border-collapse:collapse; font-size:13.
   font-variant-numeric:tabular-nums }}
 th, td {{ padding:7px 10px; border-bottom:1px solid var(--line); text-align:left; vertical-align:top }}
 th {{ color:var(--soft); font-weight:600; vertical-align:bottom; line-height:1.3 }}
+td[style] {{ white-space:nowrap }}
 td strong {{ color:var(--ours) }}
 td:first-child {{ min-width:150px }}
 code {{ font:13px/1.5 ui-monospace,SFMono-Regular,Menlo,monospace }}
