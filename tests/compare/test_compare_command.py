@@ -15,7 +15,10 @@ from wav2edge_compare import compare_command
         (["--shape", "xlsr-53", "--data", "data"], "leave --data out"),
         (["--shape", "enormous"], "unknown shape 'enormous'; choose xlsr-53, base"),
         (["bundle", "--against", "tensorflow", "--checkpoint", "c"], "--against takes all, or unique names of torch"),
-        (["bundle", "--against", "torch", "--checkpoint", "c", "--seconds", "1,x"], "--seconds takes comma-separated numbers"),
+        (
+            ["bundle", "--against", "torch", "--checkpoint", "c", "--seconds", "1,x"],
+            "--seconds takes comma-separated numbers",
+        ),
         (["bundle", "--against", "torch", "--checkpoint", "c", "--rounds", "0"], "0 rounds"),
         ([], "a comparison needs a BUNDLE, or --shape"),
     ],
