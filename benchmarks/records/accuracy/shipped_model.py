@@ -3,11 +3,11 @@
     python -m benchmarks.records.accuracy.shipped_model DATA --words build/words/checkpoint --output build/shipped \
         --result benchmarks/results/shipped-words.json
 
-DATA is the data set of ``benchmarks.records.accuracy.words``: twelve two-syllable Mandarin words whose label is the tone
-of the last syllable (0 to 3 for the first to the fourth), split by speaker. CHECKPOINT is the one that script trains.
-Training continues with the same words spoken by espeak-ng, so that the model also recognises clips that anybody can
-make. With ``--publish models`` the bundle becomes ``models/words``, and one clip of each word, each by a different
-unseen voice, ``models/clips``: clips to try the model on.
+DATA is the data set of ``benchmarks.records.accuracy.words``. Its words are those of ``WORDS`` below; the label is the
+tone of the last syllable, 0 to 3 for the first to the fourth. CHECKPOINT is the one that script trains. Training
+continues with the same words spoken by espeak-ng, so that the model also recognises clips that anybody can make. With
+``--publish models`` the bundle becomes ``models/words``, and one clip of each word, each by a different unseen voice,
+``models/clips``: clips to try the model on.
 """
 
 from __future__ import annotations

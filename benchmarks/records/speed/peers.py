@@ -1,7 +1,7 @@
 """Our bundle compared with every other system, with charts and tables.
 
     python -m benchmarks.records.speed.peers --shape xlsr-53 \
-        --output build/peers-xlsr53 --result benchmarks/results/peers-xlsr53
+        --output build/peers-xlsr53 --result benchmarks/results/peers-xlsr53-avx2
     python -m benchmarks.records.speed.peers --checkpoint build/words/checkpoint --bundle build/words/bundle \
         --data DATA --output build/peers-words --result benchmarks/results/peers-words-small
 
