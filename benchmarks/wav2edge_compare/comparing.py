@@ -17,7 +17,7 @@ from wav2edge.inference.cpu import misfit
 from wav2edge.output.progress import Progress
 from wav2edge_compare.comparison_options import RUNS_PER_TURN, ComparisonOptions
 from wav2edge_compare.comparison_results import Comparison, LeftOut, Row, SampleLog
-from wav2edge_compare.measuring.evaluation_clips import ClipSet, calibration_clips, evaluation_clips
+from wav2edge_compare.measuring.clip_sets import ClipSet, calibration_clips, evaluation_clips
 from wav2edge_compare.measuring.quality_measurement import measure_quality
 from wav2edge_compare.measuring.speed_measurement import measure_speed, steps
 from wav2edge_compare.measuring.system_under_test import SystemUnderTest, mark_failed

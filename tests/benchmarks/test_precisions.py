@@ -16,10 +16,10 @@ CERTIFICATE = {"measured": {"relative_error": 0.02}, "clips": None, "summary": "
 @pytest.fixture
 def made(tmp_path, monkeypatch):
     """`wav2edge export` writes a bundle with its certificate, and refuses int4."""
-    asked = []
+    commands = []
 
     def run(self, *words, accepted=(0,)):
-        asked.append(list(map(str, words)))
+        commands.append(list(map(str, words)))
         folder, precision = words[words.index("--output") + 1], words[words.index("--precision") + 1]
         if precision != "int4":
             write_bundle(folder)
@@ -28,7 +28,7 @@ def made(tmp_path, monkeypatch):
         return ""
 
     monkeypatch.setattr(CommandRecorder, "run", run)
-    return asked
+    return commands
 
 
 def arguments(tmp_path, *more):

@@ -8,7 +8,7 @@ import torch
 from wav2edge.bundle.geometry import ConvGeometry
 from wav2edge.bundle.heads import ClassificationHead, CtcHead, Heads
 from wav2edge.errors import DataError
-from wav2edge_compare.measuring.evaluation_clips import EvaluationClip, synthetic_clips
+from wav2edge_compare.measuring.clip_sets import EvaluationClip, synthetic_clips
 from wav2edge_compare.measuring.output_quality import evaluate
 
 GEOMETRY = ConvGeometry(kernels=(10, 3, 3, 3, 3, 2, 2), strides=(5, 2, 2, 2, 2, 2, 2))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from wav2edge.errors import BenchmarkError
-from wav2edge_compare.measuring.evaluation_clips import synthetic_clips
+from wav2edge_compare.measuring.clip_sets import synthetic_clips
 from wav2edge_compare.measuring.processes import start
 from wav2edge_compare.measuring.system_under_test import PEER_PROCESS
 

@@ -16,7 +16,7 @@ from wav2edge.errors import DataError
 from wav2edge.evaluation.intervals import PairedRate, paired_rate
 from wav2edge.evaluation.wer import edit_distance
 from wav2edge.output.result import Result
-from wav2edge_compare.measuring.evaluation_clips import EvaluationClip
+from wav2edge_compare.measuring.clip_sets import EvaluationClip
 
 LOGITS = "logits"
 """What every system calls its CTC output; for a model that only classifies, the class logits."""

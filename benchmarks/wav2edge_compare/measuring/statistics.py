@@ -50,5 +50,5 @@ def ratio_of_medians(ours: Turns, theirs: Turns, *, seed: int = 0) -> Ratio:
 
 
 def _medians(turns: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """``[resamples, rounds, answers]`` to ``[resamples]``."""
+    """``[resamples, rounds, runs per turn]`` to ``[resamples]``."""
     return np.asarray(np.median(turns.reshape(len(turns), -1), axis=1))

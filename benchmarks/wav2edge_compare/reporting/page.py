@@ -22,6 +22,7 @@ body {{ max-width:1200px; margin:0 auto; padding:24px 20px; background:var(--pap
 h1 {{ font-size:clamp(26px,4.6vw,38px); line-height:1.15; margin:.3em 0 }}
 h2 {{ font-size:20px; margin:2em 0 .4em; padding-top:1em; border-top:1px solid var(--line) }}
 p {{ max-width:85ch; color:var(--soft) }}
+p:has(img) {{ max-width:none }}
 p > strong {{ color:var(--ink) }}
 img {{ display:block; width:100%; height:auto }}
 h1 ~ ul:first-of-type {{ display:grid; grid-template-columns:repeat(auto-fit,minmax(190px,1fr)); gap:14px; padding:0 }}
