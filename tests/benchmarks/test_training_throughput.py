@@ -29,6 +29,7 @@ def test_the_ratio_is_of_medians_and_the_gpu_share_is_of_our_loop():
     assert len(found["rounds"]) == 4
 
 
+@pytest.mark.slow
 def test_both_loops_train_the_same_model_and_are_timed(monkeypatch):
     monkeypatch.setattr(training_throughput, "CLIPS", 16)
     seen = []

@@ -41,6 +41,7 @@ def test_a_missing_package_is_named_with_the_extra(capsys, monkeypatch):
     )
 
 
+@pytest.mark.slow
 def test_an_invalid_bundle_or_checkpoint_is_refused_before_anything_is_built(bundles, checkpoints, capsys, tmp_path):
     for words in (
         [bundles("group-norm ctc").folder, "--checkpoint", tmp_path],
