@@ -1,4 +1,4 @@
-"""Runs the commands that a user would type, one after the other, and remembers them with their times."""
+"""Runs the commands that a user would type, and records them with their times."""
 
 from __future__ import annotations
 
@@ -14,27 +14,29 @@ from typing import Any
 
 from wav2edge.evaluation.benchmark.environment import environment
 from wav2edge.evaluation.intervals import share_interval
+from wav2edge.output.documents import write_json
 
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """A command that was run, and how long it took."""
+    """A command that was run, and its duration."""
 
     command: str
     seconds: float
 
 
-class Road:
-    """Runs ``wav2edge`` commands; ``names`` are paths and what stands for them in the record."""
+class CommandRecorder:
+    """Runs ``wav2edge`` commands; ``names`` maps paths to the names they have in the record."""
 
     def __init__(self, names: Mapping[Path, str] | None = None) -> None:
         self._names = {str(path): name for path, name in (names or {}).items()}
         self.steps: list[Step] = []
 
     def run(self, *words: str | Path, accepted: Sequence[int] = (0,)) -> str:
-        """Run one command; its talk goes to this process's standard error, its answer is returned.
+        """Run one command and return its standard output; its standard error is that of this process.
 
-        Exit codes other than the ``accepted`` ones end the record.
+        Raises:
+            CalledProcessError: its exit code is not one of the ``accepted``.
         """
         shown = self.command(*words)
         print(f"$ {shown}", file=sys.stderr, flush=True)
@@ -45,6 +47,22 @@ class Road:
             finished.check_returncode()
         self.steps.append(Step(command=shown, seconds=round(time.monotonic() - started_s, 1)))
         return finished.stdout
+
+    def train_once(self, *words: str | Path, checkpoint: Path) -> str:
+        """Train a checkpoint unless it is complete; an interrupted training is resumed.
+
+        Args:
+            *words: the command, from its verb on, without ``--output``.
+            checkpoint: where the checkpoint goes; complete is one with a report.
+
+        Returns:
+            The command of a training from the start, as the record shows it.
+        """
+        command = (*words, "--output", checkpoint)
+        if not (checkpoint / "report.json").is_file():
+            resume = ("--resume",) if (checkpoint / "checkpoints").is_dir() else ()
+            self.run(*command, *resume)
+        return self.command(*command)
 
     def command(self, *words: str | Path) -> str:
         """A command as the record shows it, without this machine's paths."""
@@ -57,7 +75,7 @@ class Road:
         return word
 
     def anonymous(self, text: str) -> str:
-        """A text with the names that stand for this machine's paths."""
+        """A text with this machine's paths replaced by their names."""
         for path, name in self._longest_first():
             text = text.replace(path, name)
         return text
@@ -66,7 +84,7 @@ class Road:
         return sorted(self._names.items(), key=lambda item: -len(item[0]))
 
     def report(self, *words: str | Path) -> dict[str, Any]:
-        """Run one command that answers with one JSON object."""
+        """Run one command that prints one JSON object."""
         document: dict[str, Any] = json.loads(self.run(*words))
         return document
 
@@ -74,17 +92,17 @@ class Road:
         """Write a record together with the commands and the machine that made it."""
         document = {**record, "steps": [asdict(step) for step in self.steps], "environment": environment()}
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+        write_json(path, document)
 
 
 def with_interval(report: Mapping[str, Any]) -> dict[str, Any]:
-    """A report with the interval of its accuracy at 95 %."""
-    right = round(report["accuracy"] * report["clips"])
-    return {**report, "accuracy_interval": list(share_interval(right, report["clips"]))}
+    """A report with the 95 % interval of its accuracy."""
+    correct = round(report["accuracy"] * report["clips"])
+    return {**report, "accuracy_interval": list(share_interval(correct, report["clips"]))}
 
 
 def bundle_facts(bundle: Path) -> dict[str, Any]:
-    """Size, weight and certificate of a bundle."""
+    """Parameters, complexity, sizes and certificates of a bundle."""
     manifest = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))
     certificates = json.loads((bundle / "certificate.json").read_text(encoding="utf-8"))["variants"]
     sizes = {name: manifest["files"][each["file"]]["size_bytes"] for name, each in manifest["variants"].items()}

@@ -1,12 +1,12 @@
-"""Everything that wants a GPU, with one command: train at full size, distill, syllables, throughput; keep the records.
+"""Everything that needs a GPU, with one command: full-size training, distillation, syllables, throughput, records.
 
     python -m benchmarks.records.gpu WORDS --syllables SYLLABLES --output build/gpu --result benchmarks/results/gpu
     make gpu WORDS=... SYLLABLES=... BASE=xlsr-53/
 
 WORDS and SYLLABLES are audiofolders with the splits train, validation and test. ``--base`` is a local copy of
-facebook/wav2vec2-large-xlsr-53; without it XLSR-53's shape starts from seeded random weights. A trial whose checkpoint
-is already there is judged again and not trained again; one that broke off is resumed. ``--rehearse`` runs the same
-commands with tiny models and a few updates, on any machine: it proves the script and no figure.
+facebook/wav2vec2-large-xlsr-53; without it XLSR-53's shape starts from seeded random weights. A trial with a complete
+checkpoint is only evaluated again; an interrupted one is resumed. ``--rehearse`` runs the same commands with tiny
+models and a few updates on any machine: it checks the script and gives no figures.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from pathlib import Path
 import torch
 
 from benchmarks.records import training_throughput
-from benchmarks.records.command_recorder import Road, with_interval
+from benchmarks.records.command_recorder import CommandRecorder, with_interval
 from benchmarks.records.gpu_meter import device_name
 from wav2edge.errors import UsageError
 from wav2edge_compare.shapes.random_checkpoint import write_random_checkpoint
 
 KEPT = ("README.md", "report.json", "comparison.json", "loss.png", "accuracy.png", "confusion.png")
-"""What a record keeps of a checkpoint: its card, figures and charts, never its weights."""
+"""Files of a checkpoint that its record keeps: card, figures and charts, never weights."""
 
 FULL_SIZE = ("--augmentation", "full", "--schedule", "cosine", "--accumulation", "1", "--batch-size", "16")
 FROM_RANDOM = ("--no-freeze-feature-encoder", "--learning-rate", "2e-4", "--epochs", "40", "--warmup-steps", "600")
 FINE_TUNED = ("--learning-rate", "1e-4", "--epochs", "24", "--warmup-steps", "200")
-REHEARSED = ("--max-steps", "2", "--eval-steps", "1", "--batch-size", "4", "--warmup-steps", "0")
+REHEARSAL = ("--max-steps", "2", "--eval-steps", "1", "--batch-size", "4", "--warmup-steps", "0")
 RANDOM = "random-xlsr-53"
-"""Folder in the output of what XLSR-53's shape starts from without ``--base``."""
+"""Folder in the output for the random weights that XLSR-53's shape starts from without ``--base``."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """A model that is trained, or taught where it has a teacher: with which options, and the splits it is judged on."""
+    """A model to train, or to distill where it has a teacher: its options, and the splits it is evaluated on."""
 
     name: str
     words: tuple[str | Path, ...]
@@ -48,13 +48,13 @@ class Trial:
 
     @property
     def command(self) -> tuple[str | Path, ...]:
-        """What `wav2edge` is asked, but for where the checkpoint goes."""
+        """The `wav2edge` command without `--output`."""
         verb = ("train",) if self.teacher is None else ("distill", self.teacher)
         return (*verb, self.data, *self.words)
 
 
 def trials(options: argparse.Namespace) -> Iterator[Trial]:
-    """What is trained, in order; a student comes after its teacher."""
+    """The models to train, in order; a student comes after its teacher."""
     medium: tuple[str | Path, ...] = ("--preset", "medium")
     full_size = full_size_words(options)
     students: dict[str, tuple[str, ...]] = {
@@ -62,8 +62,8 @@ def trials(options: argparse.Namespace) -> Iterator[Trial]:
         "words-medium": ("--encoder-layers", "4"),
     }
     if options.rehearse:
-        medium = full_size = ("--preset", "tiny", "--feature-pretrain-steps", "2", *REHEARSED)
-        students = dict.fromkeys(students, ("--encoder-layers", "1", *REHEARSED))
+        medium = full_size = ("--preset", "tiny", "--feature-pretrain-steps", "2", *REHEARSAL)
+        students = dict.fromkeys(students, ("--encoder-layers", "1", *REHEARSAL))
     yield Trial(name="words-xlsr53", words=full_size, data=options.words)
     yield Trial(name="words-medium", words=medium, data=options.words)
     for teacher, words in students.items():
@@ -73,21 +73,18 @@ def trials(options: argparse.Namespace) -> Iterator[Trial]:
 
 
 def full_size_words(options: argparse.Namespace) -> tuple[str | Path, ...]:
-    """How XLSR-53 is fine-tuned, or its shape trained from random weights where there is no copy of it."""
+    """Options to fine-tune XLSR-53, or to train its shape from random weights where there is no copy of it."""
     if options.base:
         return ("--base", options.base, *FULL_SIZE, *FINE_TUNED)
     return ("--base", options.output / RANDOM, *FULL_SIZE, *FROM_RANDOM)
 
 
-def run_trial(road: Road, trial: Trial, output: Path, result: Path) -> None:
-    """Train unless that is done, judge, and keep card, figures and charts."""
+def run_trial(recorder: CommandRecorder, trial: Trial, output: Path, result: Path) -> None:
+    """Train unless the checkpoint is complete, evaluate, and keep card, figures and charts."""
     checkpoint = output / trial.name
-    command = (*trial.command, "--output", checkpoint)
-    if not (checkpoint / "report.json").is_file():
-        resume = ("--resume",) if (checkpoint / "checkpoints").is_dir() else ()
-        road.run(*command, *resume)
+    training = recorder.train_once(*trial.command, checkpoint=checkpoint)
     reports = {
-        split: with_interval(road.report("evaluate", checkpoint, trial.data, "--split", split, "--json"))
+        split: with_interval(recorder.report("evaluate", checkpoint, trial.data, "--split", split, "--json"))
         for split in trial.splits
     }
     folder = result / trial.name
@@ -95,9 +92,9 @@ def run_trial(road: Road, trial: Trial, output: Path, result: Path) -> None:
     for name in KEPT:
         if (checkpoint / name).is_file():
             shutil.copy(checkpoint / name, folder / name)
-    road.write(
+    recorder.write(
         folder / "record.json",
-        {"training": road.command(*command), "device": device_name(), "reports": reports},
+        {"training": training, "device": device_name(), "reports": reports},
     )
 
 
@@ -114,7 +111,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run every trial and the throughput, each with a record of its own."""
+    """Measure the throughput and run every trial, each with a record of its own."""
     options = parse(arguments)
     if not options.rehearse and not torch.cuda.is_available():
         raise SystemExit(str(UsageError("no CUDA GPU here; run it where there is one, or add --rehearse")))
@@ -125,8 +122,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if not options.rehearse and not options.base and not (options.output / RANDOM).is_dir():
         write_random_checkpoint(options.output / RANDOM, "xlsr-53")
     for trial in trials(options):
-        road = Road({path: name for path, name in names.items() if path is not None})
-        run_trial(road, trial, options.output, options.result)
+        recorder = CommandRecorder({path: name for path, name in names.items() if path is not None})
+        run_trial(recorder, trial, options.output, options.result)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""What the training loop costs beside a bare one: clips a second of `wav2edge train` and of PyTorch alone, in turns.
+"""Training throughput: clips per second of `wav2edge train` and of a bare PyTorch loop, in turns.
 
     python -m benchmarks.records.training_throughput --shape xlsr-53 --result benchmarks/results/gpu/throughput.json
 
 Both loops train the same model with seeded random weights on the same clips of 1.5 s in batches of 8, with the feature
-encoder frozen as in fine-tuning, in bfloat16 where there is a GPU for it. Each round starts both anew, one after the
-other, and times them after a few updates to warm up. On CUDA the share of the time in which the GPU was busy is what
-its driver says while the clock runs.
+encoder frozen as in fine-tuning, in bfloat16 where the GPU supports it. Each round starts both from the same weights,
+one after the other, and times them after a few warm-up updates. On CUDA the driver reports the share of time in which
+the GPU was busy.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ import torch
 from torch.utils.data import DataLoader
 from transformers import TrainerCallback, TrainerControl, TrainerState, Wav2Vec2Config
 
-from benchmarks.records.command_recorder import Road
+from benchmarks.records.command_recorder import CommandRecorder
 from benchmarks.records.gpu_meter import GpuMeter, device_name
 from wav2edge.bundle.geometry import SAMPLE_RATE_HZ
 from wav2edge_compare.shapes.random_checkpoint import SHAPES
@@ -43,13 +43,13 @@ from wav2edge_train.training_options import TrainingOptions
 
 CLIP_S, BATCH_SIZE, CLIPS = 1.5, 8, 320
 TARGETS = Targets(vocabulary=Vocabulary(tokens=("|", *"abcdefghij", "[UNK]", "[PAD]")), labels=("0", "1", "2", "3"))
-BARS = {"ratio": 0.9, "gpu_busy": 0.85}
-"""At least so much of the bare loop's speed, and of the time with the GPU busy."""
+TARGET_MINIMA = {"ratio": 0.9, "gpu_busy": 0.85}
+"""Targets: this share of the bare loop's speed, and this share of time with the GPU busy."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Round:
-    """One loop timed once; ``gpu_busy`` is a share of the time, None where no driver tells it."""
+    """One timed loop; ``gpu_busy`` is a share of the time, None without a driver."""
 
     loop: str
     clips_per_s: float
@@ -57,7 +57,7 @@ class Round:
 
 
 class Clock:
-    """Times updates from the end of the ``warm_up``-th to the end of the last, on a device that has come to rest."""
+    """Times updates from the end of the ``warm_up``-th to the end of the last, with the device synchronised."""
 
     def __init__(self, warm_up: int, updates: int) -> None:
         self.warm_up, self.last = warm_up, warm_up + updates
@@ -68,22 +68,22 @@ class Clock:
     def tick(self, update: int) -> None:
         """Called at the end of each update."""
         if update == self.warm_up:
-            _rest()
+            _synchronize()
             self._meter.start()
             self._started_s = time.perf_counter()
         if update == self.last:
-            _rest()
+            _synchronize()
             self.elapsed_s = time.perf_counter() - self._started_s
             self.gpu_busy = self._meter.stop()
 
     def round(self, loop: str) -> Round:
-        """What was found."""
+        """The measurement."""
         clips = (self.last - self.warm_up) * BATCH_SIZE
         return Round(loop=loop, clips_per_s=clips / self.elapsed_s, gpu_busy=self.gpu_busy)
 
 
 class Ticking(TrainerCallback):
-    """Tells a clock of each update of the Trainer."""
+    """Reports each update of the Trainer to a clock."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -101,8 +101,8 @@ def base_of(shape: str) -> BaseModel:
     return BaseModel(name=shape, config=config, extractor=make_feature_extractor(layer_norm=True))
 
 
-def made_up_corpus(base: BaseModel) -> Corpus:
-    """Noise of 1.5 s with answers."""
+def synthetic_corpus(base: BaseModel) -> Corpus:
+    """Noise of 1.5 s with random labels."""
     rng = np.random.default_rng(0)
     samples = int(CLIP_S * SAMPLE_RATE_HZ)
     examples = [
@@ -134,7 +134,7 @@ def our_loop(
 def bare_loop(
     model: Wav2Vec2ForJointCTC, base: BaseModel, corpus: Corpus, options: TrainingOptions, clock: Clock
 ) -> None:
-    """PyTorch and nothing else: the loop anybody would write first."""
+    """PyTorch alone: the loop that anybody would write first."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     dtypes = {"bf16": torch.bfloat16, "fp16": torch.float16}
     dtype = dtypes.get(resolve_precision(options.precision))
@@ -172,15 +172,15 @@ def _batches(corpus: Corpus, base: BaseModel, device: str) -> Iterator[dict[str,
             yield {name: part.to(device, non_blocking=True) for name, part in batch.items() if name != "indices"}
 
 
-def _rest() -> None:
+def _synchronize() -> None:
     if torch.cuda.is_available():
         torch.cuda.synchronize()
 
 
 def compare(shape: str, *, rounds: int, warm_up: int, updates: int) -> dict[str, Any]:
-    """Every round of both loops, and what they come to."""
+    """Every round of both loops, and the summary."""
     base, options = base_of(shape), _options(warm_up + updates)
-    corpus = made_up_corpus(base)
+    corpus = synthetic_corpus(base)
     torch.manual_seed(0)
     source = build_model(base, TARGETS, options, corpus.shortest_frames)
     found = []
@@ -212,7 +212,7 @@ def summary(rounds: Sequence[Round]) -> dict[str, Any]:
         "clips_per_s": speeds,
         "ratio": speeds["wav2edge"] / speeds["pytorch"],
         "gpu_busy": median(busy) if busy else None,
-        "bars": BARS,
+        "targets": TARGET_MINIMA,
         "rounds": [asdict(each) for each in rounds],
     }
 
@@ -227,13 +227,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and write the record."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shape", choices=("xlsr-53", "small"), default="xlsr-53")
-    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="how often each loop runs (default: 3)")
-    parser.add_argument("--warm-up", type=int, default=10, metavar="N", help="updates before the clock (default: 10)")
-    parser.add_argument("--updates", type=int, default=60, metavar="N", help="updates that are timed (default: 60)")
+    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="runs of each loop (default: 3)")
+    parser.add_argument("--warm-up", type=int, default=10, metavar="N", help="updates before the timing (default: 10)")
+    parser.add_argument("--updates", type=int, default=60, metavar="N", help="timed updates (default: 60)")
     parser.add_argument("--result", type=Path, required=True, metavar="FILE", help="the record to write")
     options = parser.parse_args(arguments)
     record = compare(options.shape, rounds=options.rounds, warm_up=options.warm_up, updates=options.updates)
-    Road().write(options.result, {"what": "training throughput, random weights", **record})
+    CommandRecorder().write(options.result, {"what": "training throughput, random weights", **record})
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Every system that can answer with the same checkpoint, side by side: built, alternated, measured, reported.
+"""Other systems that run the same checkpoint, compared with a bundle: built, measured in turns, reported.
 
-Kept free of imports: each measured process passes through here, and must load its own system and nothing else.
+This package imports nothing: each measured process passes through here, and must load its own system only.
 """

@@ -1,4 +1,4 @@
-"""What a comparison is asked for, checked before anything is built."""
+"""Options of a comparison, checked before anything is built."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from pathlib import Path
 from wav2edge.errors import UsageError
 from wav2edge_compare.peers.systems import System, choose_peers
 
-ANSWERS_A_TURN = 3
-"""Timed answers of a system before the next one's turn; one more comes first and is not counted."""
+RUNS_PER_TURN = 3
+"""Timed runs of a system before the next one's turn; one more comes first and is not counted."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ComparisonOptions:
     """Options of one comparison.
 
-    ``bundle`` is compared with what ``against`` names, built from the ``checkpoint`` it was exported from; ``variants``
-    are those of the bundle to measure, its int8 and fp32 where none is named. ``data`` gives clips for accuracy, of its
-    ``split``, ``max_clips`` at most. ``output`` is the folder for the built models, the samples and the report.
-    ``subject`` is what the report calls the model, ``note`` is said in every output, ``command`` is shown as what made
-    it.
+    ``bundle`` is compared with the systems that ``against`` names, built from the ``checkpoint`` it was exported from;
+    ``variants`` are those of the bundle to measure, by default int8 and fp32. ``data`` is the data set for WER and
+    accuracy: its ``split``, at most ``max_clips`` clips. ``output`` is the folder for the built models, the samples and
+    the report. ``subject`` is the report's name for the model, ``note`` appears in every output, ``command`` is shown
+    as the command that was run.
     """
 
     bundle: Path
@@ -41,7 +41,7 @@ class ComparisonOptions:
     def __post_init__(self) -> None:
         choose_peers(self.against)
         if not self.durations_s or min(self.durations_s) <= 0 or len(set(self.durations_s)) != len(self.durations_s):
-            raise UsageError("clip lengths are positive seconds, one or more, each once")
+            raise UsageError("clip lengths must be positive and unique, and at least one is needed")
         if self.rounds < 1:
             raise UsageError(f"{self.rounds} rounds; at least 1 is needed")
         if self.threads < 1:
@@ -49,7 +49,7 @@ class ComparisonOptions:
         if self.max_clips is not None and self.max_clips < 1:
             raise UsageError("at least one clip is needed for accuracy; leave --max-clips out to use all")
         if self.output.exists() and not self.output.is_dir():
-            raise UsageError(f"{self.output}: a file; with --against or --shape, --output is a folder")
+            raise UsageError(f"{self.output}: a file; --output is a folder")
 
     @property
     def peers(self) -> tuple[System, ...]:

@@ -1,4 +1,4 @@
-"""The corpus of the shipped model: real rows keep their splits, no synthetic voice is both learnt from and judged."""
+"""The corpus of the shipped model: real rows keep their splits, no synthetic voice is in training and evaluation."""
 
 import json
 
@@ -19,7 +19,7 @@ def few_voices(monkeypatch):
     monkeypatch.setattr(shipped_model, "WORDS", words)
 
 
-def test_real_rows_keep_split_speaker_and_answers(tmp_path):
+def test_real_rows_keep_split_speaker_and_labels(tmp_path):
     (tmp_path / "metadata.csv").write_text(
         "file_name,transcription,label,speaker,split\na.flac,bei jing,0,s1,train\nb.flac,shu zi,3,s2,test\n"
     )
@@ -28,7 +28,7 @@ def test_real_rows_keep_split_speaker_and_answers(tmp_path):
     assert (second.audio_filepath, second.split) == (str(tmp_path / "b.flac"), "test")
 
 
-def test_a_voice_is_learnt_from_or_judged_and_says_every_word(few_voices, tmp_path):
+def test_a_voice_is_in_training_or_evaluation_and_speaks_every_word(few_voices, tmp_path):
     rows = list(spoken_rows(tmp_path))
     splits = {row.speaker: {other.split for other in rows if other.speaker == row.speaker} for row in rows}
     assert sorted(len(each) for each in splits.values()) == [1, 1, 1, 1]
@@ -38,7 +38,7 @@ def test_a_voice_is_learnt_from_or_judged_and_says_every_word(few_voices, tmp_pa
     assert 0.4 < clip.duration_s < 2.5
 
 
-def test_the_same_seed_speaks_the_same_clips(few_voices, tmp_path):
+def test_the_same_seed_gives_the_same_clips(few_voices, tmp_path):
     for name in "ab":
         list(spoken_rows(tmp_path / name))
     assert (tmp_path / "a/m3-01.flac").read_bytes() == (tmp_path / "b/m3-01.flac").read_bytes()
@@ -49,7 +49,7 @@ def test_a_row_is_a_line_of_a_manifest():
     assert json.loads(row.line())["text"] == "shu zi"
 
 
-def test_what_is_published_is_the_bundle_and_a_clip_of_each_word_by_unseen_voices(few_voices, tmp_path):
+def test_the_bundle_and_a_clip_of_each_word_by_unseen_voices_are_published(few_voices, tmp_path):
     rows = list(spoken_rows(tmp_path / "spoken"))
     bundle = tmp_path / "words"
     bundle.mkdir()

@@ -1,11 +1,11 @@
-"""The record of what was tried on syllables: each trial with its command and its intervals."""
+"""The record of the trials on syllables: each with its command and its intervals."""
 
 import json
 
 import pytest
 
 from benchmarks.records.accuracy import syllables
-from benchmarks.records.command_recorder import Road
+from benchmarks.records.command_recorder import CommandRecorder
 
 REPORT = {"accuracy": 0.9, "clips": 100, "wer": 0.95, "confusion_matrix": {"labels": ["0"], "counts": [[0]]}}
 
@@ -18,7 +18,7 @@ def commands(monkeypatch):
         seen.append(list(map(str, words)))
         return json.dumps(REPORT)
 
-    monkeypatch.setattr(Road, "run", run)
+    monkeypatch.setattr(CommandRecorder, "run", run)
     return seen
 
 
@@ -26,7 +26,7 @@ def trained(commands):
     return [words for words in commands if words[0] == "train"]
 
 
-def test_a_trial_is_trained_once_and_judged_on_both_speakers(commands, tmp_path):
+def test_a_trial_is_trained_once_and_evaluated_on_both_speakers(commands, tmp_path):
     done = tmp_path / "out/small"
     done.mkdir(parents=True)
     (done / "report.json").write_text("{}")
@@ -41,16 +41,16 @@ def test_a_trial_is_trained_once_and_judged_on_both_speakers(commands, tmp_path)
     assert str(tmp_path) not in (tmp_path / "record.json").read_text()
 
 
-def test_accuracy_comes_with_its_interval_and_with_whom_it_was_judged_on(commands, tmp_path):
+def test_accuracy_has_its_interval_and_names_its_speakers(commands, tmp_path):
     arguments = [str(tmp_path), "--output", str(tmp_path / "out"), "--result", str(tmp_path / "record.json")]
     syllables.main(arguments)
     row = json.loads((tmp_path / "record.json").read_text())["trials"]["small"]["test"]
     low, high = row["accuracy_interval"]
     assert low == pytest.approx(0.8256, abs=1e-3)
     assert high == pytest.approx(0.9448, abs=1e-3)
-    assert row["on"] == "speaker never heard"
+    assert row["on"] == "unseen speaker"
 
 
-def test_with_a_model_of_words_there_is_a_trial_that_starts_from_it(tmp_path):
+def test_a_checkpoint_of_words_adds_a_trial_that_starts_from_it(tmp_path):
     assert list(syllables.trials(tmp_path)) == ["small", "small-tones-only", "medium-after-words"]
     assert syllables.trials(tmp_path)["medium-after-words"][:2] == ("--base", tmp_path)

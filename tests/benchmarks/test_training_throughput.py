@@ -1,4 +1,4 @@
-"""Throughput beside a bare loop, and everything that wants a GPU, rehearsed on the CPU."""
+"""Throughput compared with a bare loop, and the GPU script rehearsed on the CPU."""
 
 import json
 import subprocess
@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from benchmarks.records import gpu, training_throughput
-from benchmarks.records.command_recorder import Road
+from benchmarks.records.command_recorder import CommandRecorder
 from benchmarks.records.gpu_meter import GpuMeter, busy_share
 from benchmarks.records.training_throughput import Round, compare, summary
 from tests.train.conftest import WORDS, write_corpus
 
 
-def test_the_ratio_is_of_medians_and_the_gpu_s_share_is_of_our_loop():
+def test_the_ratio_is_of_medians_and_the_gpu_share_is_of_our_loop():
     rounds = [
         Round(loop=loop, clips_per_s=speed, gpu_busy=busy)
         for loop, speed, busy in (
@@ -29,6 +29,7 @@ def test_the_ratio_is_of_medians_and_the_gpu_s_share_is_of_our_loop():
     assert len(found["rounds"]) == 4
 
 
+@pytest.mark.slow
 def test_both_loops_train_the_same_model_and_are_timed(monkeypatch):
     monkeypatch.setattr(training_throughput, "CLIPS", 16)
     seen = []
@@ -47,7 +48,7 @@ def test_both_loops_train_the_same_model_and_are_timed(monkeypatch):
     assert record["parameters"] > 400_000
 
 
-def test_the_meter_reads_the_driver_s_lines_and_is_silent_without_one(monkeypatch):
+def test_the_meter_reads_the_output_of_the_driver_and_gives_none_without_one(monkeypatch):
     assert busy_share("90\n 100\n80\n4") == pytest.approx((0.9 + 1.0 + 0.8 + 0.04) / 4)
     assert busy_share("[N/A]\n") is None
     monkeypatch.setattr("shutil.which", lambda name: None)
@@ -58,7 +59,7 @@ def test_the_meter_reads_the_driver_s_lines_and_is_silent_without_one(monkeypatc
 
 @pytest.fixture
 def commands(monkeypatch):
-    """`wav2edge` writes the report and the card of whatever it is asked to train."""
+    """`wav2edge` writes the report and a chart of every training."""
     seen = []
 
     def run(self, *words, accepted=(0,)):
@@ -70,14 +71,12 @@ def commands(monkeypatch):
             (folder / "loss.png").write_bytes(b"png")
         return json.dumps({"accuracy": 0.9, "clips": 100, "wer": 0.1})
 
-    monkeypatch.setattr(Road, "run", run)
+    monkeypatch.setattr(CommandRecorder, "run", run)
     monkeypatch.setattr(training_throughput, "main", lambda words: seen.append(["throughput", *words]))
     return seen
 
 
-def test_on_a_gpu_each_model_is_trained_judged_and_kept_and_done_ones_are_not_trained_again(
-    commands, tmp_path, monkeypatch
-):
+def test_on_a_gpu_each_model_is_trained_once_evaluated_and_its_record_kept(commands, tmp_path, monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     monkeypatch.setattr("torch.cuda.get_device_name", lambda: "a GPU")
     arguments = [str(tmp_path / "w"), "--syllables", str(tmp_path / "s"), "--base", str(tmp_path / "xlsr")]
@@ -105,27 +104,28 @@ def test_on_a_gpu_each_model_is_trained_judged_and_kept_and_done_ones_are_not_tr
     assert {words[0] for words in commands} == {"evaluate", "throughput"}
 
 
-def test_without_a_gpu_it_says_so(tmp_path, monkeypatch):
+def test_without_a_gpu_the_script_ends_with_the_reason(tmp_path, monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     with pytest.raises(SystemExit, match="no CUDA GPU here; run it where there is one, or add --rehearse"):
         gpu.main([str(tmp_path), "--output", str(tmp_path), "--result", str(tmp_path)])
 
 
-def test_make_gpu_is_this_script(tmp_path):
+def test_make_gpu_runs_this_script(tmp_path):
     words = ["make", "--dry-run", "gpu", "WORDS=w", "SYLLABLES=s", "BASE=b"]
     shown = subprocess.run(words, capture_output=True, text=True, check=True).stdout
     command = "-m benchmarks.records.gpu w --syllables s --base b --output build/gpu --result benchmarks/results/gpu"
     assert command in " ".join(shown.replace("\\\n", " ").split())
 
 
-def test_every_word_of_the_rehearsal_is_understood_by_the_command_line(tmp_path):
+def test_the_command_line_accepts_every_option_of_the_trials(tmp_path):
     from argparse import ArgumentParser
 
-    from wav2edge_train import cli, distill_cli
+    from wav2edge_train import train_command
+    from wav2edge_train.distillation import distill_command
 
     parsers = {"train": ArgumentParser(), "distill": ArgumentParser()}
-    cli.COMMAND.add_arguments(parsers["train"])
-    distill_cli.COMMAND.add_arguments(parsers["distill"])
+    train_command.COMMAND.add_arguments(parsers["train"])
+    distill_command.COMMAND.add_arguments(parsers["distill"])
     corpus = write_corpus(tmp_path, [("train", word, "0") for word in WORDS])
     common = [str(corpus), "--syllables", str(corpus), "--output", "o", "--result", "r"]
     for more in ([], ["--rehearse"], ["--base", "b"]):

@@ -1,3 +1,3 @@
-"""Comparisons run on what the export's tests export."""
+"""Comparisons use the checkpoints and bundles of the export's tests."""
 
 from tests.export.conftest import *  # noqa: F403

@@ -1,4 +1,4 @@
-"""Random checkpoints have the size of what they stand for, and are the same each time."""
+"""Random checkpoints have the size of the published models, and are reproducible."""
 
 import subprocess
 
@@ -18,7 +18,7 @@ TINY |= {"num_attention_heads": 4, "num_conv_pos_embeddings": 16, "num_conv_pos_
 
 
 @pytest.mark.parametrize(("shape", "millions"), [("xlsr-53", 315.4), ("base", 94.4)])
-def test_a_shape_has_as_many_parameters_as_its_model_card_says(shape, millions):
+def test_a_shape_has_the_parameter_count_of_its_model_card(shape, millions):
     with torch.device("meta"):
         model = Wav2Vec2Model(Wav2Vec2Config(**SHAPES[shape]))
     assert sum(each.numel() for each in model.parameters()) / 1e6 == pytest.approx(millions, abs=0.1)
@@ -30,18 +30,18 @@ def test_an_unknown_shape_is_refused_with_the_names(tmp_path):
     assert not (tmp_path / "checkpoint").exists()
 
 
-def test_a_shape_becomes_a_checkpoint_once_and_is_exported_each_time(tmp_path, monkeypatch):
+def test_a_shape_is_written_once_and_exported_each_time(tmp_path, monkeypatch):
     monkeypatch.setitem(SHAPES, "tiny", TINY)
-    checkpoint, bundle, said, commands = tmp_path / "checkpoint", tmp_path / "bundle", [], []
+    checkpoint, bundle, lines, commands = tmp_path / "checkpoint", tmp_path / "bundle", [], []
 
     def run(command, **options):
         commands.append(command[1:])
-        return subprocess.CompletedProcess(command, returncode=1)  # a variant was refused; the bundle is there
+        return subprocess.CompletedProcess(command, returncode=1)  # a variant was refused; the bundle was written
 
     monkeypatch.setattr("wav2edge_compare.shapes.random_bundle.subprocess.run", run)
     for _ in range(2):
-        prepare_shape("tiny", checkpoint=checkpoint, bundle=bundle, say=said.append)
-    assert said == [f"writing {checkpoint}: tiny with random weights"]
+        prepare_shape("tiny", checkpoint=checkpoint, bundle=bundle, log=lines.append)
+    assert lines == [f"writing {checkpoint}: tiny with random weights"]
     words = ["export", str(checkpoint), "--output", str(bundle), "--precision", "int8,fp32"]
     assert commands == [["-m", "wav2edge", *words]] * 2
     assert load_checkpoint(checkpoint).heads.names == ("ctc", "classification")
@@ -52,10 +52,10 @@ def test_an_export_that_leaves_no_bundle_ends_the_comparison(tmp_path, monkeypat
     failed = subprocess.CompletedProcess([], returncode=3)
     monkeypatch.setattr("wav2edge_compare.shapes.random_bundle.subprocess.run", lambda command, **options: failed)
     with pytest.raises(Wav2EdgeError, match="cannot be exported"):
-        prepare_shape("tiny", checkpoint=tmp_path / "checkpoint", bundle=tmp_path / "bundle", say=lambda line: None)
+        prepare_shape("tiny", checkpoint=tmp_path / "checkpoint", bundle=tmp_path / "bundle", log=lambda line: None)
 
 
-def test_random_weights_are_the_same_each_time(tmp_path, monkeypatch):
+def test_random_weights_are_reproducible(tmp_path, monkeypatch):
     monkeypatch.setitem(SHAPES, "tiny", TINY)
     for name in ("one", "other"):
         write_random_checkpoint(tmp_path / name, "tiny")

@@ -9,7 +9,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.records.command_recorder import Road, bundle_facts
+from benchmarks.records.command_recorder import CommandRecorder, bundle_facts
 
 VARIANTS = ("fp32", "int8")
 
@@ -22,10 +22,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
 
     corpus, bundle = options.output / "corpus", options.output / "bundle"
-    road = Road()
-    road.run("demo", "--output", options.output)
+    recorder = CommandRecorder()
+    recorder.run("demo", "--output", options.output)
     reports = {
-        variant: road.report("evaluate", bundle, corpus, "--split", "validation", "--variant", variant, "--json")
+        variant: recorder.report("evaluate", bundle, corpus, "--split", "validation", "--variant", variant, "--json")
         for variant in VARIANTS
     }
     record = {
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "reports": reports,
         **bundle_facts(bundle),
     }
-    road.write(options.result, record)
+    recorder.write(options.result, record)
 
 
 if __name__ == "__main__":

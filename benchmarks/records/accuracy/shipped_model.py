@@ -1,13 +1,13 @@
-"""The model under ``models/words``: trained on real speakers and on made-up voices, and judged on unseen ones of both.
+"""The model under ``models/words``: trained on real speakers and synthetic voices, evaluated on unseen ones of both.
 
     python -m benchmarks.records.accuracy.shipped_model DATA --words build/words/checkpoint --output build/shipped \
         --result benchmarks/results/shipped-words.json
 
-DATA is the set of ``words record``: twelve two-syllable Mandarin words whose label is the tone of the last syllable
-(0 to 3 for the first to the fourth), the splits by speaker. CHECKPOINT is what ``words record`` trained on it. The
-training goes on with the same words spoken by espeak-ng, so that the model answers clips that anybody can make, too.
-With ``--publish models`` the bundle becomes ``models/words``, and one clip of each word, each by another voice that the
-model never heard, ``models/clips``: the repository carries clips that its own model can be tried on.
+DATA is the data set of ``benchmarks.records.accuracy.words``. Its words are those of ``WORDS`` below; the label is the
+tone of the last syllable, 0 to 3 for the first to the fourth. CHECKPOINT is the one that script trains. Training
+continues with the same words spoken by espeak-ng, so that the model also recognises clips that anybody can make. With
+``--publish models`` the bundle becomes ``models/words``, and one clip of each word, each by a different unseen voice,
+``models/clips``: clips to try the model on.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import numpy as np
 import soundfile
 import soxr
 
-from benchmarks.records.command_recorder import Road
+from benchmarks.records.command_recorder import CommandRecorder
 from wav2edge.evaluation.dataset import read_dataset
 from wav2edge.output.progress import track
 from wav2edge_export.demo.acoustics import Samples
@@ -47,23 +47,23 @@ WORDS = {
     "中国": ("zhong guo", "1"),
     "总公": ("zong gong", "0"),
 }
-"""What is said, and its transcription and label."""
+"""Word -> its transcription and label."""
 LANGUAGE = "cmn"
 RATE_WPM_LIMITS, PITCH_LIMITS, PITCH_RANGE_LIMITS = (100, 180), (35, 70), (35, 70)
 NAME = "wav2edge-words"
-"""What the model is called, by its checkpoint's folder; one that is there already is not trained again."""
+"""Name of the model, and of its checkpoint's folder."""
 UNSEEN_SHARE = 0.2
-"""Voices that only the split ``spoken`` has."""
+"""Share of the voices that occur only in the split ``spoken``."""
 SPOKEN = "spoken"
-JUDGED_ON = ("test", SPOKEN)
+EVALUATED_ON = ("test", SPOKEN)
 TRAINING = (
     *("--no-freeze-feature-encoder", "--accumulation", "1", "--batch-size", "8", "--epochs", "16"),
     *("--learning-rate", "5e-4", "--warmup-steps", "200", "--schedule", "cosine", "--weight-decay", "0.05"),
     *("--augmentation", "full", "--eval-steps", "1020"),
 )
-"""As the preset ``small`` is trained, for fewer epochs: the model has heard the words already."""
+"""As the preset ``small`` is trained, for fewer epochs: the model has been trained on the words before."""
 TARGET = "avx2"
-"""7-bit weights are exact on every processor, and as fast as 8-bit ones where those are exact."""
+"""7-bit weights are exact on every processor, and as fast as 8-bit weights where those are exact."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +82,7 @@ class Row:
 
 
 def real_rows(data: Path) -> Iterator[Row]:
-    """The clips of real speakers, their splits as they are."""
+    """The clips of real speakers, with their splits."""
     for row in read_dataset(data):
         yield Row(
             audio_filepath=str(row.path.resolve()),
@@ -103,24 +103,24 @@ def spoken_rows(folder: Path, *, seed: int = 0) -> Iterator[Row]:
         for voice in track(voices, "speaking", len(voices)):
             for number, (word, (text, label)) in enumerate(WORDS.items()):
                 path = folder / f"{voice.replace(' ', '-')}-{number:02d}.flac"
-                soundfile.write(path, say(word, voice, synthesizer, rng), RATE_HZ, subtype="PCM_16")
+                soundfile.write(path, synthesize(word, voice, synthesizer, rng), RATE_HZ, subtype="PCM_16")
                 split = SPOKEN if voice in unseen else "train"
                 yield Row(audio_filepath=str(path.resolve()), text=text, label=label, speaker=voice, split=split)
 
 
-def say(word: str, voice: str, synthesizer: Synthesizer, rng: np.random.Generator) -> Samples:
-    """One word at a drawn pace and pitch, between margins and under noise: ``[samples] float32`` at 16 kHz."""
-    pace, pitch, liveliness = (
+def synthesize(word: str, voice: str, synthesizer: Synthesizer, rng: np.random.Generator) -> Samples:
+    """One word at a random rate and pitch, with silence around it and noise: ``[samples] float32`` at 16 kHz."""
+    rate_wpm, pitch, pitch_range = (
         int(rng.integers(*limits)) for limits in (RATE_WPM_LIMITS, PITCH_LIMITS, PITCH_RANGE_LIMITS)
     )
     samples, rate_hz = synthesizer.speak_text(
-        word, language=LANGUAGE, voice=voice, rate_wpm=pace, pitch=pitch, pitch_range=liveliness
+        word, language=LANGUAGE, voice=voice, rate_wpm=rate_wpm, pitch=pitch, pitch_range=pitch_range
     )
     return add_background(soxr.resample(samples, rate_hz, RATE_HZ), rng).astype(np.float32)
 
 
 def publish(bundle: Path, rows: Sequence[Row], folder: Path) -> None:
-    """Copy the bundle, and one clip of each word by voices that the model never heard."""
+    """Copy the bundle, and one clip of each word by unseen voices."""
     shutil.rmtree(folder / bundle.name, ignore_errors=True)
     shutil.copytree(bundle, folder / bundle.name)
     clips = folder / "clips"
@@ -131,44 +131,52 @@ def publish(bundle: Path, rows: Sequence[Row], folder: Path) -> None:
     with (clips / "metadata.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(("file_name", "transcription", "label", "speaker", "split"))
-        for said, voice in zip(WORDS.values(), voices, strict=False):
-            row = next(each for each in unseen if (each.text, each.label) == said and each.speaker == voice)
+        for spoken, voice in zip(WORDS.values(), voices, strict=False):
+            row = next(each for each in unseen if (each.text, each.label) == spoken and each.speaker == voice)
             name = f"{row.text.replace(' ', '-')}-{row.label}.flac"
             shutil.copyfile(row.audio_filepath, clips / name)
             table.writerow((name, row.text, row.label, row.speaker, "test"))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Speak, train, export, judge, and write the record."""
+    """Synthesise, train, export, evaluate, and write the record."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, metavar="DATA")
-    parser.add_argument("--words", type=Path, required=True, metavar="CHECKPOINT", help="trained by words record")
-    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="where clips, checkpoint, bundle go")
+    parser.add_argument(
+        "--words", type=Path, required=True, metavar="CHECKPOINT", help="checkpoint of records.accuracy.words"
+    )
+    parser.add_argument(
+        "--output", type=Path, required=True, metavar="DIR", help="folder for clips, checkpoint and bundle"
+    )
     parser.add_argument("--result", type=Path, required=True, metavar="FILE", help="the record to write")
-    parser.add_argument("--publish", type=Path, metavar="DIR", help="copy bundle and a few clips there")
+    parser.add_argument("--publish", type=Path, metavar="DIR", help="folder to copy bundle and clips to")
     options = parser.parse_args(arguments)
 
     checkpoint, bundle, manifest = (options.output / name for name in (NAME, "words", "manifest.jsonl"))
     rows = [*real_rows(options.data), *spoken_rows(options.output / "spoken")]
     manifest.write_text("".join(f"{row.line()}\n" for row in rows), encoding="utf-8")
-    road = Road({options.data: "DATA", options.words: "CHECKPOINT", options.output: "OUTPUT", manifest: "MANIFEST"})
-    if not (checkpoint / "report.json").is_file():
-        road.run("train", manifest, "--base", options.words, *TRAINING, "--output", checkpoint)
-    road.run(
+    recorder = CommandRecorder(
+        {options.data: "DATA", options.words: "CHECKPOINT", options.output: "OUTPUT", manifest: "MANIFEST"}
+    )
+    recorder.train_once("train", manifest, "--base", options.words, *TRAINING, checkpoint=checkpoint)
+    recorder.run(
         "export", checkpoint, "--output", bundle, "--precision", "int8", "--target", TARGET,
         "--data", manifest, "--split", "test",
     )  # fmt: skip
     record = {
-        "what": "the shipped model on speakers (test) and on synthetic voices (spoken) it never heard",
+        "what": "the shipped model on unseen speakers (test) and unseen synthetic voices (spoken)",
         "clips": dict(Counter(row.split for row in rows)),
         "reports": {
-            name: {split: road.report("evaluate", model, manifest, "--split", split, "--json") for split in JUDGED_ON}
+            name: {
+                split: recorder.report("evaluate", model, manifest, "--split", split, "--json")
+                for split in EVALUATED_ON
+            }
             for name, model in (("pytorch", checkpoint), ("int8", bundle))
         },
         "bundle_bytes": sum(path.stat().st_size for path in bundle.rglob("*") if path.is_file()),
         "certificate": json.loads((bundle / "certificate.json").read_text(encoding="utf-8"))["variants"]["int8"],
     }
-    road.write(options.result, record)
+    recorder.write(options.result, record)
     if options.publish is not None:
         publish(bundle, rows, options.publish)
 

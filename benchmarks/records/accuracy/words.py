@@ -1,4 +1,4 @@
-"""The road on real speech: train from scratch, export, and evaluate every form of the model on unseen speakers.
+"""Real speech: train from scratch, export, and evaluate checkpoint and bundle on unseen speakers.
 
     python -m benchmarks.records.accuracy.words DATA --output build/words --result benchmarks/results/words-small.json
 
@@ -12,7 +12,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.records.command_recorder import Road, bundle_facts
+from benchmarks.records.command_recorder import CommandRecorder, bundle_facts
 
 VARIANTS = ("fp32", "int8")
 
@@ -21,27 +21,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and write the record."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, metavar="DATA")
-    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="where checkpoint and bundle go")
+    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder for checkpoint and bundle")
     parser.add_argument("--result", type=Path, required=True, metavar="FILE", help="the record to write")
     parser.add_argument("--preset", default="small")
     options = parser.parse_args(arguments)
 
     data, checkpoint, bundle = options.data, options.output / "checkpoint", options.output / "bundle"
-    road = Road({data: "DATA"})
+    recorder = CommandRecorder({data: "DATA"})
     on_test = (data, "--split", "test")
-    road.run("train", data, "--preset", options.preset, "--output", checkpoint)
-    road.run("export", checkpoint, "--output", bundle, "--precision", "int8,fp32", "--data", *on_test)
-    reports = {"pytorch": road.report("evaluate", checkpoint, *on_test, "--json")}
+    recorder.run("train", data, "--preset", options.preset, "--output", checkpoint)
+    recorder.run("export", checkpoint, "--output", bundle, "--precision", "int8,fp32", "--data", *on_test)
+    reports = {"pytorch": recorder.report("evaluate", checkpoint, *on_test, "--json")}
     for variant in VARIANTS:
-        reports[variant] = road.report("evaluate", bundle, *on_test, "--variant", variant, "--json")
-    latency = road.report("bench", bundle, "--json")
+        reports[variant] = recorder.report("evaluate", bundle, *on_test, "--variant", variant, "--json")
+    latency = recorder.report("bench", bundle, "--json")
     record = {
-        "what": f"preset {options.preset} from scratch; reports on the test split, speakers never heard in training",
+        "what": f"preset {options.preset} from scratch; reports on the test split, whose speakers are unseen",
         "reports": reports,
         **bundle_facts(bundle),
         "bench": latency,
     }
-    road.write(options.result, record)
+    recorder.write(options.result, record)
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""Measurements, one process for each system, in turns."""
+"""Measurements: one process per system, in turns."""

@@ -1,4 +1,4 @@
-"""The parent's end: a process for each system, asked in JSON lines, and stopped while others are measured."""
+"""The parent's end of the pipes: one process per system, driven by JSON lines and stopped while others are measured."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from typing import Any
 from wav2edge.errors import BenchmarkError
 
 CAN_PAUSE = hasattr(signal, "SIGSTOP")
-"""Windows has no such signal: there, threads that spin between two answers disturb the others."""
+"""Windows has no such signal: there, threads that spin between two runs disturb the others."""
 
 ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",
     "TOKENIZERS_PARALLELISM": "false",
-    # libgomp's own default (libgomp manual, GOMP_SPINCOUNT): `wav2edge_train` shortens it, which is not for a rival.
+    # libgomp's default (its manual, GOMP_SPINCOUNT): `wav2edge_train` shortens it, and peers must not inherit that.
     "GOMP_SPINCOUNT": "300000",
-    "NNCF_CI": "1",  # NNCF then reports nothing to its makers
+    "NNCF_CI": "1",  # switches NNCF's telemetry off
 }
-LEAVE_S = 10.0
+EXIT_TIMEOUT_S = 10.0
 
 
 class Process:
-    """A module of this package in a process of its own, from its request to its last answer.
+    """A module of this package in a process of its own, from its request to its last reply.
 
     Args:
         module: what ``python -m`` runs.
-        request: the JSON object it is started with.
+        request: the JSON object on its command line.
         log: where its standard error goes.
     """
 
@@ -57,34 +57,34 @@ class Process:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close(patient=kind is None)
+        self.close(kill=kind is not None)
 
     @property
     def pid(self) -> int:
-        """What the system calls it."""
+        """Process id."""
         return self._process.pid
 
     def read(self) -> dict[str, Any]:
-        """Wait for the next answer.
+        """Wait for the next reply.
 
         Raises:
-            BenchmarkError: it reported an error, or ended without an answer.
+            BenchmarkError: it reported an error, or ended without a reply.
         """
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
-        answer: dict[str, Any] = json.loads(line) if line else {"error": self._last_words()}
-        if "error" in answer:
-            raise BenchmarkError(answer["error"])
-        return answer
+        reply: dict[str, Any] = json.loads(line) if line else {"error": self._end_of_log()}
+        if "error" in reply:
+            raise BenchmarkError(reply["error"])
+        return reply
 
-    def ask(self, **question: Any) -> dict[str, Any]:
-        """Wake it, ask it, and wait for its answer."""
+    def request(self, **message: Any) -> dict[str, Any]:
+        """Wake it, send a request, and wait for the reply."""
         assert self._process.stdin is not None
         self.resume()
         try:
-            print(json.dumps(question), file=self._process.stdin, flush=True)
+            print(json.dumps(message), file=self._process.stdin, flush=True)
         except BrokenPipeError:
-            raise BenchmarkError(self._last_words()) from None
+            raise BenchmarkError(self._end_of_log()) from None
         return self.read()
 
     def pause(self) -> None:
@@ -94,14 +94,14 @@ class Process:
             self._paused = True
 
     def resume(self) -> None:
-        """Let it go on."""
+        """Continue it."""
         if self._paused:
             self._process.send_signal(signal.SIGCONT)
             self._paused = False
 
-    def close(self, *, patient: bool = True) -> None:
-        """Let it end by itself, or end it."""
-        if not patient:
+    def close(self, *, kill: bool = False) -> None:
+        """Wait for it to exit, and kill it at once or after a timeout."""
+        if kill:
             self._process.kill()
         self.resume()
         for pipe in (self._process.stdin, self._process.stdout):
@@ -109,24 +109,24 @@ class Process:
                 with suppress(BrokenPipeError):  # it ended before it read everything
                     pipe.close()
         try:
-            self._process.wait(LEAVE_S)
+            self._process.wait(EXIT_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
 
-    def _last_words(self) -> str:
+    def _end_of_log(self) -> str:
         code = self._process.wait()
         lines = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         if code < 0:
-            return f"its process was ended by {signal.Signals(-code).name}; is there enough memory?"
-        return lines[-1].strip() if lines else f"its process ended with code {code} and said nothing"
+            return f"its process was killed by {signal.Signals(-code).name}; is there enough memory?"
+        return lines[-1].strip() if lines else f"its process ended with code {code} and an empty log"
 
 
 def start(module: str, request: dict[str, Any], *, log: Path) -> tuple[Process, dict[str, Any], float]:
     """Start a process and wait until it is ready.
 
     Returns:
-        The process, its first answer, and the seconds from its start to that.
+        The process, its first reply, and the seconds from its start to that reply.
 
     Raises:
         BenchmarkError: it did not become ready.
@@ -136,6 +136,6 @@ def start(module: str, request: dict[str, Any], *, log: Path) -> tuple[Process, 
     try:
         ready = process.read()
     except BaseException:
-        process.close(patient=False)
+        process.close(kill=True)
         raise
     return process, ready, time.perf_counter() - started_s

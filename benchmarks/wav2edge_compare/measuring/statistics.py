@@ -10,12 +10,12 @@ import numpy.typing as npt
 
 RESAMPLES = 2_000
 Turns = Sequence[Sequence[float]]
-"""Latencies in seconds, ``[rounds][answers a turn]``."""
+"""Latencies in seconds, ``[rounds][runs per turn]``."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ratio:
-    """A ratio of medians; ``low`` to ``high`` is the central 95 % when the rounds are drawn anew."""
+    """A ratio of medians; ``low`` to ``high`` is the central 95 % of a bootstrap over rounds."""
 
     value: float
     low: float
@@ -23,25 +23,25 @@ class Ratio:
 
 
 def median_s(turns: Turns) -> float:
-    """Median of all answers."""
+    """Median of all runs."""
     return float(np.median(np.asarray(turns)))
 
 
 def p95_s(turns: Turns) -> float:
-    """95th percentile of all answers."""
+    """95th percentile of all runs."""
     return float(np.percentile(np.asarray(turns), 95))
 
 
 def ratio_of_medians(ours: Turns, theirs: Turns, *, seed: int = 0) -> Ratio:
     """Our median over theirs, with the percentile interval of a bootstrap over rounds.
 
-    Rounds are drawn, not answers, and the same ones for both: what disturbs the machine disturbs a whole round
+    Rounds are drawn, not runs, and the same rounds for both: what disturbs the machine disturbs a whole round
     (Efron, "Bootstrap Methods", Annals of Statistics 7(1), 1979).
 
     Args:
-        ours: ``[rounds][answers]`` seconds.
+        ours: ``[rounds][runs per turn]`` seconds.
         theirs: the same rounds of another system.
-        seed: of the drawing.
+        seed: of the bootstrap.
     """
     first, second = np.asarray(ours), np.asarray(theirs)
     drawn = np.random.default_rng(seed).integers(0, len(first), (RESAMPLES, len(first)))
@@ -50,5 +50,5 @@ def ratio_of_medians(ours: Turns, theirs: Turns, *, seed: int = 0) -> Ratio:
 
 
 def _medians(turns: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """``[resamples, rounds, answers]`` to ``[resamples]``."""
+    """``[resamples, rounds, runs per turn]`` to ``[resamples]``."""
     return np.asarray(np.median(turns.reshape(len(turns), -1), axis=1))

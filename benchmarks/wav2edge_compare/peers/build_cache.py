@@ -1,4 +1,4 @@
-"""Makes the peers' models once: each build in its own process, its result kept under the checkpoint's digest."""
+"""Builds the peers' models once: each build in its own process, its result kept under the checkpoint's digest."""
 
 from __future__ import annotations
 
@@ -16,36 +16,36 @@ from wav2edge_compare.peers.checkpoint_facts import CheckpointFacts
 from wav2edge_compare.peers.peer_builds import BUILDS, CHECKPOINT
 
 BUILDER = "wav2edge_compare.peers.peer_builds"
-MARK = "built.json"
-"""Lies in the folder of a finished build, with what it was made from."""
+KEY_FILE = "built.json"
+"""In the folder of a finished build: the versions and the calibration clips it was made with."""
 
 
-class Workshop:
-    """Where builds are made and kept.
+class BuildCache:
+    """Makes builds and keeps them.
 
     Args:
         facts: the checkpoint that everything is made from.
         folder: where results are kept, under the checkpoint's digest.
         clips: calibration clips as ``.npy`` files.
-        say: told each build as it begins.
+        log: receives a line as each build begins.
     """
 
     def __init__(
-        self, facts: CheckpointFacts, folder: Path, clips: Sequence[Path], *, say: Callable[[str], None]
+        self, facts: CheckpointFacts, folder: Path, clips: Sequence[Path], *, log: Callable[[str], None]
     ) -> None:
-        self._facts, self._clips, self._say = facts, clips, say
+        self._facts, self._clips, self._log = facts, clips, log
         self._folder = folder / facts.digest[:12]
         self._failures: dict[str, BenchmarkError] = {}
 
     def path(self, name: str) -> Path:
-        """Where the result of a build is, or the checkpoint itself."""
+        """Folder of a build's result, or the checkpoint itself."""
         return self._facts.folder if name == CHECKPOINT else self._folder / name
 
     def build(self, name: str) -> Path:
-        """The result of a build, made with all it needs unless it is there.
+        """The folder of a build, made after the builds it needs unless it is already there.
 
         Raises:
-            BenchmarkError: it, or what it needs, cannot be built; the reason is remembered, and told again when asked.
+            BenchmarkError: it, or a build it needs, fails; a later call fails with the same reason and builds nothing.
         """
         if name in self._failures:
             raise self._failures[name]
@@ -54,8 +54,8 @@ class Workshop:
             return target
         source = self.build(BUILDS[name].source)
         key = self._key(name)
-        if _read_mark(target) != key:
-            self._say(f"building {name}")
+        if _read_key(target) != key:
+            self._log(f"building {name}")
             try:
                 self._make(name, source, target, key)
             except BenchmarkError as failure:
@@ -71,12 +71,12 @@ class Workshop:
         request = {"build": name, "source": str(source), "target": str(stage), "clips": clips}
         process, _, _ = start(BUILDER, request, log=self._folder / f"{name}.log")
         process.close()
-        (stage / MARK).write_text(json.dumps(key), encoding="utf-8")
+        (stage / KEY_FILE).write_text(json.dumps(key), encoding="utf-8")
         shutil.rmtree(target, ignore_errors=True)
         stage.rename(target)
 
     def _key(self, name: str) -> dict[str, Any]:
-        """What a result depends on: if it differs, it is made anew."""
+        """Everything a result depends on: if it differs, the build is repeated."""
         build = BUILDS[name]
         key: dict[str, Any] = {package: metadata.version(package) for package in build.packages}
         if build.calibrated:
@@ -86,8 +86,8 @@ class Workshop:
         return key
 
 
-def _read_mark(folder: Path) -> Any:
+def _read_key(folder: Path) -> Any:
     try:
-        return json.loads((folder / MARK).read_text(encoding="utf-8"))
+        return json.loads((folder / KEY_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None

@@ -1,4 +1,4 @@
-"""What must be known of a checkpoint before anything heavy is loaded: its heads, its kind, its digest."""
+"""Facts about a checkpoint that are read without loading it: its heads, its architecture, its digest."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from wav2edge.bundle.folder import sha256_of
 from wav2edge.errors import CheckpointError
 
 NEW_WEIGHTS, OLD_WEIGHTS = ("*.safetensors",), ("pytorch_model*.bin",)
-"""Files of a checkpoint's weights; one that has both loads the new ones."""
+"""Weight files of a checkpoint; where it has both, transformers loads the new ones."""
 SETTINGS = ("config.json", "preprocessor_config.json", "vocab.json", "tokenizer_config.json")
 
 
 @dataclass(frozen=True, kw_only=True)
 class CheckpointFacts:
-    """A local checkpoint; ``digest`` is over its weights and settings, so that what was built from it is known."""
+    """A local checkpoint; ``digest`` covers its weights and settings, and identifies what was built from it."""
 
     folder: Path
     config: dict[str, Any]
@@ -33,7 +33,7 @@ class CheckpointFacts:
 
     @property
     def layer_norm(self) -> bool:
-        """Every convolution has its layer norm and its bias, and the transformer norms first, as in XLSR."""
+        """Every convolution has a layer norm and a bias, and the transformer is pre-norm, as in XLSR-53."""
         return (
             self.config.get("feat_extract_norm") == "layer"
             and bool(self.config.get("conv_bias"))
@@ -50,17 +50,17 @@ def read_facts(folder: Path) -> CheckpointFacts:
     """Read a checkpoint's config and digest.
 
     Raises:
-        CheckpointError: the folder is none.
+        CheckpointError: the folder is not a checkpoint.
     """
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         raise CheckpointError(
-            f"{folder}: no config.json that can be read; give the checkpoint that the bundle was exported from"
+            f"{folder}: no readable config.json; give the checkpoint that the bundle was exported from"
         ) from None
     weights = [path for pattern in (*NEW_WEIGHTS, *OLD_WEIGHTS) for path in sorted(folder.glob(pattern))]
     if not weights:
-        raise CheckpointError(f"{folder}: holds no weights; give the folder that save_pretrained wrote")
+        raise CheckpointError(f"{folder}: no weights; give the folder that save_pretrained wrote")
     digest = hashlib.sha256()
     for path in (*weights, *(folder / name for name in SETTINGS)):
         if path.is_file():
@@ -69,5 +69,5 @@ def read_facts(folder: Path) -> CheckpointFacts:
 
 
 def weight_bytes(folder: Path, patterns: tuple[str, ...]) -> int:
-    """Size of the files of a model that hold its weights and its graph."""
+    """Size of the files that hold a model's weights and graph."""
     return sum(path.stat().st_size for pattern in patterns for path in folder.glob(pattern))

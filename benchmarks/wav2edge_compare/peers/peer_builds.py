@@ -1,6 +1,6 @@
 """How each peer's model is made from the checkpoint: a table of builds, each from the result of an earlier one.
 
-Run as a module, it makes one of them in a process of its own, so that no library's memory or crash reaches another.
+Run as a module, it makes one build in a process of its own, so that a library's memory or crash stays there.
 """
 
 from __future__ import annotations
@@ -10,13 +10,18 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from wav2edge.inference.cpu import int8_features
-from wav2edge_compare.measuring.channel import converse
+from wav2edge_compare.measuring.channel import serve
 from wav2edge_compare.peers.runners import normalize
+
+if TYPE_CHECKING:  # PyTorch stays out of the process that only reads the table of builds
+    from torch import nn
+
+    from wav2edge_train.checkpoint.loading import Checkpoint
 
 PREPROCESSOR = "preprocessor_config.json"
 OPSET = 18
@@ -36,7 +41,7 @@ class Build:
     """One step: ``make(source, target, clips)`` writes a folder from the folder that the build ``source`` wrote.
 
     ``clips`` are calibration clips as ``.npy`` files; only steps with ``calibrated`` get any. ``packages`` are the
-    distributions whose versions decide whether an earlier result still counts.
+    distributions whose versions decide whether an earlier result is still valid.
     """
 
     source: str
@@ -46,7 +51,7 @@ class Build:
 
 
 def make_ctc(source: Path, target: Path, clips: Sequence[Path]) -> None:
-    """The CTC part of a checkpoint as transformers' own class, which every peer reads; its weights are the same."""
+    """The CTC part of a checkpoint, with the same weights, as the transformers class that every peer reads."""
     from transformers import HubertForCTC, Wav2Vec2ForCTC
 
     from wav2edge_train.checkpoint.loading import load_checkpoint
@@ -72,7 +77,7 @@ def make_onnx(source: Path, target: Path, clips: Sequence[Path]) -> None:
 def make_optimum_int8(source: Path, target: Path, clips: Sequence[Path]) -> None:
     """Optimum's dynamic recipe for this processor.
 
-    Its list of operators without ``Conv``: ONNX Runtime has no kernel on CPUs for what the recipe makes of them.
+    ``Conv`` is taken off its list of operators: ONNX Runtime has no CPU kernel for the quantised form.
     """
     from optimum.onnxruntime import AutoQuantizationConfig, ORTQuantizer
     from optimum.onnxruntime.configuration import ORT_DEFAULT_OPS_DYNAMIC_QUANTIZATION
@@ -85,13 +90,13 @@ def make_optimum_int8(source: Path, target: Path, clips: Sequence[Path]) -> None
 
 
 def optimum_recipe() -> str:
-    """The name of Optimum's recipe for the processor this runs on."""
+    """The name of Optimum's recipe for this processor."""
     features = int8_features()
     return next((recipe for feature, recipe in OPTIMUM_RECIPES.items() if feature in features), "avx2")
 
 
 def make_openvino_w8(source: Path, target: Path, clips: Sequence[Path]) -> None:
-    """NNCF's weight compression to symmetric 8 bits; activations stay in floating point."""
+    """NNCF's weight compression to symmetric int8; OpenVINO may quantise activations when it runs."""
     import nncf
     import openvino
 
@@ -129,13 +134,12 @@ def make_ctranslate2(source: Path, target: Path, clips: Sequence[Path]) -> None:
 
 
 def make_onnx_asr(source: Path, target: Path, clips: Sequence[Path]) -> None:
-    """The export that onnx-asr asks for: lengths beside the waveform, log-probabilities instead of logits.
+    """The export that onnx-asr expects: waveforms and their lengths in, log-probabilities out.
 
-    See https://istupakov.github.io/onnx-asr/conversion/ for the form of the folder.
+    The folder is laid out as in https://istupakov.github.io/onnx-asr/conversion/.
     """
     import torch
 
-    from wav2edge_compare.peers.onnx_asr_export import AsrGraph, vocabulary_lines
     from wav2edge_train.checkpoint.loading import load_checkpoint
 
     checkpoint = load_checkpoint(source)
@@ -146,7 +150,7 @@ def make_onnx_asr(source: Path, target: Path, clips: Sequence[Path]) -> None:
         "logprobs": {0: "batch", 1: "frames"},
     }
     torch.onnx.export(
-        AsrGraph(checkpoint).eval(),
+        _asr_graph(checkpoint),
         inputs,
         str(target / "model.onnx"),
         input_names=["input_values", "input_lengths"],
@@ -155,9 +159,40 @@ def make_onnx_asr(source: Path, target: Path, clips: Sequence[Path]) -> None:
         opset_version=OPSET,
         dynamo=False,
     )
-    (target / "vocab.txt").write_text(vocabulary_lines(checkpoint), encoding="utf-8")
+    (target / "vocab.txt").write_text(_vocabulary_lines(checkpoint), encoding="utf-8")
     config = {"model_type": "wav2vec2-ctc", "subsampling_factor": checkpoint.geometry.hop}
     (target / "config.json").write_text(json.dumps(config), encoding="utf-8")
+
+
+def _asr_graph(checkpoint: Checkpoint) -> nn.Module:
+    """The CTC head behind onnx-asr's inputs, with the waveform's normalisation inside the graph."""
+    import torch
+    from torch import nn
+
+    from wav2edge_export.rewrite.waveform_normalization import ZeroMeanUnitVariance
+
+    class AsrGraph(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = checkpoint.model
+            self.normalize = ZeroMeanUnitVariance() if checkpoint.normalize else None
+
+        def forward(self, input_values: torch.Tensor, input_lengths: torch.Tensor) -> torch.Tensor:
+            """Log-probabilities ``[batch, frames, vocabulary]`` of zero-padded waveforms ``[batch, samples]``."""
+            mask = torch.arange(input_values.shape[1]) < input_lengths[:, None]
+            waveform = input_values * mask if self.normalize is None else self.normalize(input_values, mask)
+            logits: torch.Tensor = self.model(waveform).logits
+            return logits.log_softmax(dim=-1)
+
+    return AsrGraph().eval()
+
+
+def _vocabulary_lines(checkpoint: Checkpoint) -> str:
+    """One token per line with its id; blank and word delimiter under the names that onnx-asr reads."""
+    head = checkpoint.heads.ctc
+    assert head is not None
+    renamed = {head.vocabulary[head.blank_id]: "<blk>", head.word_delimiter: "▁"}
+    return "".join(f"{renamed.get(token, token)} {i}\n" for i, token in enumerate(head.vocabulary))
 
 
 def _copy_preprocessor(source: Path, target: Path) -> None:
@@ -165,7 +200,7 @@ def _copy_preprocessor(source: Path, target: Path) -> None:
 
 
 CHECKPOINT = "checkpoint"
-"""What no build makes: it is given."""
+"""The source of every build, made by none."""
 
 BUILDS = {
     "ctc": Build(source=CHECKPOINT, make=make_ctc, packages=("transformers", "torch")),
@@ -179,15 +214,15 @@ BUILDS = {
 """Build name -> how it is made."""
 
 
-def _begin(request: dict[str, Any]) -> tuple[dict[str, Any], Any]:
+def _prepare(request: dict[str, Any]) -> tuple[dict[str, Any], Any]:
     from wav2edge_export.quantization.exporter_logging import quiet_exporters
 
     with quiet_exporters():
         BUILDS[request["build"]].make(
             Path(request["source"]), Path(request["target"]), [Path(clip) for clip in request["clips"]]
         )
-    return {"built": request["build"]}, lambda question: question
+    return {"built": request["build"]}, lambda message: message
 
 
 if __name__ == "__main__":
-    converse(_begin)
+    serve(_prepare)

@@ -1,6 +1,6 @@
-"""How each system is asked: a table from a name to a function that loads a model and answers waveforms.
+"""How each system is run: a table from a name to a function that loads a model and returns its runner.
 
-Every library is imported when its system is loaded: a process must hold one system and nothing of another.
+Every library is imported when its system is loaded: a process must hold one system and no part of another.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 FloatSamples = npt.NDArray[np.float32]
 Run = Callable[[FloatSamples], dict[str, FloatSamples]]
-"""Samples ``[samples] float32`` at 16 kHz in, outputs without their batch axis out, ``logits`` among them."""
+"""From samples ``[samples] float32`` at 16 kHz to outputs by name without their batch axis, with ``logits``."""
 
 EPSILON = 1e-7
 """Added to the variance, as transformers' ``Wav2Vec2FeatureExtractor`` does."""
@@ -25,7 +25,7 @@ LATENCY = "LATENCY"
 
 
 def load_wav2edge(*, model: str, threads: int, variant: str) -> Run:
-    """A variant of our bundle, its threads spinning between calls as those of every other system do."""
+    """A variant of our bundle, its threads spinning between runs as those of every other system do."""
     import wav2edge
 
     engine = wav2edge.load(model, threads=threads, variant=variant, spinning=True)
@@ -33,18 +33,18 @@ def load_wav2edge(*, model: str, threads: int, variant: str) -> Run:
 
 
 def load_torch(*, model: str, threads: int) -> Run:
-    """PyTorch as it is, fp32 and eager."""
-    return _reference(model, threads).outputs
+    """PyTorch eager, fp32."""
+    return _original(model, threads).outputs
 
 
 def load_torch_compile(*, model: str, threads: int) -> Run:
-    """PyTorch after ``torch.compile`` with its defaults; the compilation is part of the first answer."""
-    reference = _reference(model, threads)
-    reference.checkpoint.model.compile()
-    return reference.outputs
+    """PyTorch after ``torch.compile`` with its defaults; the first run includes the compilation."""
+    original = _original(model, threads)
+    original.checkpoint.model.compile()
+    return original.outputs
 
 
-def _reference(model: str, threads: int) -> Any:
+def _original(model: str, threads: int) -> Any:
     import torch
 
     from wav2edge_train.checkpoint.original import load_original
@@ -54,7 +54,7 @@ def _reference(model: str, threads: int) -> Any:
 
 
 def load_pipeline(*, model: str, threads: int) -> Run:
-    """The pipeline of transformers, from waveform to text; it shows no logits, so they are taken from its model."""
+    """The transformers pipeline, from waveform to text; it returns no logits, so a hook takes them from its model."""
     import torch
     from transformers import pipeline
 
@@ -88,12 +88,18 @@ def load_optimum(*, model: str, threads: int) -> Run:
     return run
 
 
-def load_openvino(*, model: str, threads: int) -> Run:
-    """OpenVINO on the one intermediate representation of a folder."""
+def load_openvino(*, model: str, threads: int, group_size: int | None = None) -> Run:
+    """OpenVINO on the one intermediate representation of a folder.
+
+    ``group_size`` is how many activations share one scale where only the weights are stored as int8; None keeps the
+    default of OpenVINO's property ``DYNAMIC_QUANTIZATION_GROUP_SIZE``.
+    """
     import openvino
 
     (graph,) = Path(model).glob("*.xml")
     settings = {"PERFORMANCE_HINT": LATENCY, "INFERENCE_NUM_THREADS": threads}
+    if group_size is not None:
+        settings["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = group_size
     request = openvino.Core().compile_model(graph, "CPU", settings).create_infer_request()
     prepare = _preparation(model)
 
@@ -118,7 +124,7 @@ def load_ctranslate2(*, model: str, threads: int) -> Run:
 
 
 def load_onnx_asr(*, model: str, threads: int) -> Run:
-    """The recognizer of onnx-asr; it shows no scores, so the step before its decoding is asked directly."""
+    """The recognizer of onnx-asr; it returns no scores, so the step before its decoding is called directly."""
     import onnx_asr
     from onnxruntime import SessionOptions
 
@@ -136,7 +142,7 @@ def load_onnx_asr(*, model: str, threads: int) -> Run:
 
 
 def _preparation(model: str) -> Callable[[FloatSamples], FloatSamples]:
-    """What a system without a preprocessor of its own is fed: the normalised waveform ``[1, samples]``."""
+    """The input of a system without a preprocessor of its own: the normalised waveform ``[1, samples]``."""
     settings = json.loads((Path(model) / "preprocessor_config.json").read_text(encoding="utf-8"))
     if not settings["do_normalize"]:
         return lambda samples: samples[None]
@@ -144,7 +150,11 @@ def _preparation(model: str) -> Callable[[FloatSamples], FloatSamples]:
 
 
 def normalize(samples: FloatSamples) -> FloatSamples:
-    """Zero mean and unit variance, as transformers' ``Wav2Vec2FeatureExtractor`` gives it."""
+    """Zero mean and unit variance, as transformers' ``Wav2Vec2FeatureExtractor`` computes it.
+
+    A copy of ``wav2edge.audio.normalization``, which must not be imported here: a peer would be charged with the cold
+    start and the memory of wav2edge. A test holds the two equal.
+    """
     return ((samples - samples.mean()) / np.sqrt(samples.var() + EPSILON)).astype(np.float32)
 
 
@@ -158,4 +168,4 @@ RUNNERS: dict[str, Callable[..., Run]] = {
     "ctranslate2": load_ctranslate2,
     "onnx-asr": load_onnx_asr,
 }
-"""Runner name -> how its model is loaded; a system of the comparison names one."""
+"""Runner name -> how its model is loaded; each system names one."""

@@ -1,8 +1,8 @@
-"""The systems that are compared: a table from a name to what it is, how it is asked, and what it cannot take."""
+"""The systems that are compared: a table from a name to its build, its runner, and the checkpoints it refuses."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata, util
 
@@ -12,16 +12,17 @@ from wav2edge_compare.peers.checkpoint_facts import NEW_WEIGHTS, CheckpointFacts
 ALL = "all"
 OURS = "wav2edge"
 ORIGINAL = "torch"
-"""What all others are held against."""
+"""The system whose outputs the others are compared with."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class System:
     """One system.
 
-    ``model`` names the build that it answers with, or ``checkpoint``; ``runner`` how it is loaded. ``modules`` must be
-    importable, and the versions of ``packages`` stand in the report. ``files`` are what counts as the model's size.
-    ``settings`` say in words how it was asked. ``refuses`` gives a reason where it cannot take a checkpoint.
+    ``model`` names its build, or ``checkpoint``; ``runner`` names the function that loads it, called with
+    ``arguments``. ``modules`` must be importable, and the report shows the versions of ``packages``. The size of the
+    model is that of ``files``. ``settings`` describes how it is run. ``refuses`` gives the reason where it cannot load
+    a checkpoint. ``log_probabilities``: it returns them instead of logits.
     """
 
     name: str
@@ -32,12 +33,13 @@ class System:
     modules: tuple[str, ...]
     files: tuple[str, ...]
     settings: str
+    arguments: Mapping[str, int] = field(default_factory=dict)
     refuses: Callable[[CheckpointFacts], str | None] = field(default=lambda facts: None)
     log_probabilities: bool = False
 
     @property
     def missing(self) -> str | None:
-        """The sentence for what is not installed here."""
+        """Why it cannot run here: the first module that is not installed; None if all are."""
         for module in self.modules:
             if not _importable(module):
                 return MISSING.get(module, f"{module} is not installed; run: pip install 'wav2edge[compare]'")
@@ -52,7 +54,7 @@ class System:
 def _importable(module: str) -> bool:
     try:
         return util.find_spec(module) is not None
-    except ModuleNotFoundError:  # a parent package is not there
+    except ModuleNotFoundError:  # a parent package is not installed
         return False
 
 
@@ -61,22 +63,22 @@ MISSING = {
         "the installed onnx-asr has no wav2vec2 model: releases up to 0.12.0 lack it, its development version has it"
     ),
 }
-"""Module -> why it may be missing although its package is there."""
+"""Module -> why it may be missing although its package is installed."""
 
 
 def _needs_ctc(facts: CheckpointFacts) -> str | None:
-    return None if facts.transcribes else "it reads CTC logits, and the checkpoint only classifies"
+    return None if facts.transcribes else "it runs CTC models, and the checkpoint only classifies"
 
 
 CTRANSLATE2_POSITIONS = (128, 16)
-"""Kernel and groups of the positional convolution, which CTranslate2 has as constants."""
+"""Kernel and groups of the positional convolution, constants in CTranslate2."""
 
 
 def _needs_xlsr_kind(facts: CheckpointFacts) -> str | None:
     if facts.config.get("model_type") != "wav2vec2":
         return f"it converts wav2vec2 models, and the checkpoint is of type {facts.config.get('model_type')}"
     if not facts.layer_norm:
-        return "its converter wants a layer norm and a bias in each convolution, and the checkpoint has a group norm"
+        return "its converter expects a layer norm and a bias in each convolution, and the checkpoint has a group norm"
     if facts.positional_convolution != CTRANSLATE2_POSITIONS:
         return "its positional convolution has a fixed kernel of {} in {} groups".format(*CTRANSLATE2_POSITIONS)
     return _needs_ctc(facts)
@@ -117,7 +119,7 @@ PEERS = {
             packages=TORCH,
             modules=TORCH,
             files=NEW_WEIGHTS,
-            settings="timed from the waveform to the text, since it shows no logits",
+            settings="timed from the waveform to the text, since it returns no logits",
             refuses=_needs_ctc,
         ),
         System(
@@ -150,7 +152,19 @@ PEERS = {
             packages=("openvino", "nncf"),
             modules=("openvino", "nncf"),
             files=("*.xml", "*.bin"),
-            settings="compress_weights INT8_SYM, performance hint LATENCY",
+            settings="compress_weights INT8_SYM, default activation groups; performance hint LATENCY",
+            refuses=_needs_ctc,
+        ),
+        System(
+            name="openvino-w8-g1024",
+            title="OpenVINO, NNCF int8 weights, groups of 1024",
+            model="openvino-w8",
+            runner="openvino",
+            arguments={"group_size": 1024},
+            packages=("openvino", "nncf"),
+            modules=("openvino", "nncf"),
+            files=("*.xml", "*.bin"),
+            settings="compress_weights INT8_SYM, DYNAMIC_QUANTIZATION_GROUP_SIZE 1024; performance hint LATENCY",
             refuses=_needs_ctc,
         ),
         System(
@@ -183,7 +197,7 @@ PEERS = {
             packages=("onnx-asr", "onnxruntime"),
             modules=("onnx_asr", "onnx_asr.models.wav2vec2", "onnxruntime"),
             files=ONNX_FILES,
-            settings="its own export form, threads spinning; asked for log-probabilities, its decoding left out",
+            settings="its own export form, threads spinning; log-probabilities, without its decoding",
             refuses=_needs_ctc,
             log_probabilities=True,
         ),
@@ -210,10 +224,10 @@ def choose_peers(names: str) -> tuple[System, ...]:
     """The systems that ``--against`` names.
 
     Raises:
-        UsageError: a name is unknown or there twice.
+        UsageError: a name is unknown or repeated.
     """
-    asked = list(PEERS) if names == ALL else names.split(",")
-    unknown = [name for name in asked if name not in PEERS]
-    if unknown or len(set(asked)) != len(asked):
-        raise UsageError(f"--against takes {ALL}, or of {', '.join(PEERS)} each once; not {names!r}")
-    return tuple(PEERS[name] for name in asked)
+    chosen = list(PEERS) if names == ALL else names.split(",")
+    unknown = [name for name in chosen if name not in PEERS]
+    if unknown or len(set(chosen)) != len(chosen):
+        raise UsageError(f"--against takes {ALL}, or unique names of {', '.join(PEERS)}; got {names!r}")
+    return tuple(PEERS[name] for name in chosen)

@@ -2,45 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from wav2edge.evaluation.intervals import PairedRate
+from wav2edge.output.tables import markdown_table
+from wav2edge_compare.comparison_results import Comparison, Row
 from wav2edge_compare.measuring.statistics import Ratio, median_s, p95_s
-from wav2edge_compare.reporting.results import Comparison, Row
 
 NOTHING = "-"
-ESCAPED = r"\|"
-"""A bar that does not end a cell."""
-
-
-def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]], *, figures: bool = True) -> str:
-    """A pipe table: the first column to the left, and figures to the right."""
-    rule = "---:" if figures else "---"
-    lines = [list(header), ["---", *[rule] * (len(header) - 1)], *map(list, rows)]
-    return "\n".join(f"| {' | '.join(cell.replace('|', ESCAPED) for cell in cells)} |" for cells in lines)
 
 
 def main_table(comparison: Comparison) -> str:
-    """Speed, memory, size and answers, one row a system."""
+    """Speed, quality, load, memory and size, one row per system."""
     lengths = comparison.durations_s
-    judged = [row.quality for row in comparison.rows if row.quality is not None]
-    transcribed, labelled = any(each.wer for each in judged), any(each.accuracy for each in judged)
+    qualities = [row.quality for row in comparison.rows if row.quality is not None]
+    has_wer, has_accuracy = any(each.wer for each in qualities), any(each.accuracy for each in qualities)
     header = [
         "system",
         *(f"{duration_s:g} s, ms" for duration_s in lengths),
-        "logit error, largest",
-        "logit error, RMS",
-        *["WER"] * transcribed,
-        *["accuracy"] * labelled,
-        "load s",
-        "cold start s",
-        f"peak MB at {_slashed(f'{duration_s:g}' for duration_s in lengths)} s",
-        "size MB",
+        "largest logit error",
+        "RMS logit error",
+        *["WER"] * has_wer,
+        *["accuracy"] * has_accuracy,
+        "load, s",
+        "cold start, s",
+        f"peak memory at {_slashed(f'{duration_s:g}' for duration_s in lengths)} s, MB",
+        "size, MB",
     ]
-    return markdown_table(header, (_cells(comparison, row, transcribed, labelled) for row in comparison.rows))
+    return markdown_table(header, (_cells(comparison, row, has_wer, has_accuracy) for row in comparison.rows))
 
 
-def _cells(comparison: Comparison, row: Row, transcribed: bool, labelled: bool) -> list[str]:
+def _cells(comparison: Comparison, row: Row, has_wer: bool, has_accuracy: bool) -> list[str]:
     lengths, quality = comparison.durations_s, row.quality
     peaks = [row.peaks_bytes.get(duration_s) for duration_s in lengths]
     wer, accuracy = (None, None) if quality is None else (quality.wer, quality.accuracy)
@@ -49,8 +41,8 @@ def _cells(comparison: Comparison, row: Row, transcribed: bool, labelled: bool) 
         *(_latency(row, duration_s) for duration_s in lengths),
         NOTHING if quality is None else f"{quality.largest_error:.2g}",
         NOTHING if quality is None else f"{quality.rms_error:.2g}",
-        *[_rate(wer)] * transcribed,
-        *[_rate(accuracy)] * labelled,
+        *[_rate(wer)] * has_wer,
+        *[_rate(accuracy)] * has_accuracy,
         NOTHING if row.load_s is None else f"{row.load_s:.2f}",
         NOTHING if row.cold_start_s is None else f"{row.cold_start_s:.2f}",
         _slashed(NOTHING if peak is None else f"{peak / 1e6:.0f}" for peak in peaks),
@@ -59,7 +51,7 @@ def _cells(comparison: Comparison, row: Row, transcribed: bool, labelled: bool) 
 
 
 def ratio_table(comparison: Comparison) -> str:
-    """How much of each system's time ours takes, with intervals."""
+    """Our median latency over that of each other system, with intervals."""
     header = ["ours over", *(f"{duration_s:g} s" for duration_s in comparison.durations_s)]
     others = [row for row in comparison.rows if row is not comparison.ours and row.turns]
     return markdown_table(
@@ -72,21 +64,21 @@ def ratio_table(comparison: Comparison) -> str:
 
 
 def settings_table(comparison: Comparison) -> str:
-    """How each system was asked, and its versions."""
+    """Versions and settings of each system."""
     return markdown_table(
-        ["system", "name", "versions", "asked with"],
+        ["system", "name", "versions", "settings"],
         ([row.title, f"`{row.name}`", _listed(row.versions), row.settings] for row in comparison.rows),
-        figures=False,
+        numeric=False,
     )
 
 
 def absent_table(comparison: Comparison) -> str | None:
-    """What was asked for and has no figures, and why; None where nothing is missing."""
+    """Requested systems without results, and the reasons; None if there are none."""
     reasons = [(row.title, row.failure) for row in comparison.rows if row.failure is not None]
     reasons += [(each.title, each.reason) for each in comparison.left_out]
     if not reasons:
         return None
-    return markdown_table(["system", "why"], reasons, figures=False)
+    return markdown_table(["system", "reason"], reasons, numeric=False)
 
 
 def _listed(versions: Mapping[str, str]) -> str:

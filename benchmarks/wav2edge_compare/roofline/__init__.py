@@ -1,4 +1,4 @@
-"""Where the time of a graph goes, and how near each class of operators comes to what this machine can do."""
+"""Where a graph spends its time, and how near each operator class comes to the peak of this machine."""
 
 from wav2edge_compare.roofline.attribution import ClassTime, Roofline, RooflineSample
 from wav2edge_compare.roofline.roofline_measurement import roofline

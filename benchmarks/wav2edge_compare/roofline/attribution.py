@@ -1,30 +1,31 @@
-"""The nodes of one run, summed up by operator class, beside the roof that each class stands under."""
+"""The nodes of one run summed up by operator class, each class with its roof."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from wav2edge.evaluation.benchmark.environment import environment
-from wav2edge_compare.roofline.operators import ATTENTION, FP32, INT4, INT8, OPERATORS, OTHER, PRODUCTS, Node
+from wav2edge.output.tables import markdown_table
+from wav2edge_compare.roofline.operators import ATTENTION, FP32, INT4, INT8, MATMUL_CLASSES, OPERATORS, OTHER, Node
 from wav2edge_compare.roofline.profiling import ProfiledRun
 from wav2edge_compare.roofline.roofs import Roofs
 
 BETWEEN = "between operators"
-"""What a run takes beyond its nodes: ONNX Runtime's own, and that of profiling."""
+"""Time of a run outside its nodes: the overhead of ONNX Runtime and of profiling."""
 ROOFS = {
     INT8: "int8_macs_per_s",
-    INT4: "int8_macs_per_s",  # 4-bit weights are widened and multiplied in eight bits
+    INT4: "int8_macs_per_s",  # 4-bit weights are widened and multiplied in int8
     FP32: "fp32_macs_per_s",
     ATTENTION: "fp32_macs_per_s",
 }
-"""Class -> its roof; classes that do not multiply stand under that of memory."""
+"""Class -> its roof; for classes that only move bytes it is memory."""
 MEMORY = "memory_bytes_per_s"
-MOST_PRODUCTS = 6
+TABLE_MATMULS = 6
 """Shapes that a table shows; the record holds all."""
 NOTE = (
-    "a class that only moves bytes stands under the copy of memory, and may be over it where its bytes stay in a cache"
+    "a class that only moves bytes is compared with the memory copy, and can exceed it where its bytes stay in a cache"
 )
 
 
@@ -42,17 +43,17 @@ class ClassTime:
 
     @property
     def rate_per_s(self) -> float | None:
-        """Work a second; None where nothing was counted."""
+        """Work per second; None where nothing was counted."""
         return self.work / self.duration_s if self.work and self.duration_s else None
 
     @property
     def roof_share(self) -> float | None:
-        """The rate in units of the roof."""
+        """The rate as a share of the roof."""
         return self.rate_per_s / self.roof_per_s if self.rate_per_s and self.roof_per_s else None
 
     @property
     def bound_s(self) -> float:
-        """How long the work takes at the roof."""
+        """Duration of the work at the roof."""
         return self.work / self.roof_per_s if self.roof_per_s else 0.0
 
     def to_dict(self) -> dict[str, Any]:
@@ -62,19 +63,19 @@ class ClassTime:
 
 @dataclass(frozen=True, kw_only=True)
 class RooflineSample:
-    """The median run of one clip length, by operator class, the longest first; the shares sum to one.
+    """The median run of one clip length by operator class, the longest first; the shares sum to one.
 
-    ``products`` are the classes of products once more, by their shapes.
+    ``matmuls`` are the MatMuls of these classes by shape.
     """
 
     clip_s: float
     duration_s: float
     classes: tuple[ClassTime, ...]
-    products: tuple[ClassTime, ...]
+    matmuls: tuple[ClassTime, ...]
 
     @property
     def bound_s(self) -> float:
-        """How long the run would take with every class at its roof."""
+        """Duration of the run with every class at its roof."""
         return sum(each.bound_s for each in self.classes)
 
     def to_dict(self) -> dict[str, Any]:
@@ -84,13 +85,13 @@ class RooflineSample:
             "duration_s": self.duration_s,
             "bound_s": self.bound_s,
             "classes": [each.to_dict() for each in self.classes],
-            "products": [each.to_dict() for each in self.products],
+            "matmuls": [each.to_dict() for each in self.matmuls],
         }
 
 
 @dataclass(frozen=True, kw_only=True)
 class Roofline:
-    """A graph's samples, and the roofs measured among them in the same process."""
+    """A graph's samples, and the roofs measured in the same process."""
 
     graph: str
     threads: int
@@ -99,7 +100,7 @@ class Roofline:
     environment: dict[str, object] = field(default_factory=environment)
 
     def to_dict(self) -> dict[str, Any]:
-        """Every figure, and where it was measured, as JSON-ready values."""
+        """Every figure and the environment as JSON-ready values."""
         return {
             "graph": self.graph,
             "threads": self.threads,
@@ -110,36 +111,39 @@ class Roofline:
         }
 
     def table(self) -> str:
-        """One Markdown table a clip length, which a terminal reads as well."""
+        """Markdown tables for each clip length, aligned for a terminal."""
         roofs = self.roofs
-        lines = [
-            f"{self.graph}, {self.threads} threads, {self.environment['processor']}",
-            f"roofs: 8-bit {roofs.int8_macs_per_s / 1e9:.1f} GMAC/s, fp32 {roofs.fp32_macs_per_s / 1e9:.1f} GMAC/s,"
-            f" memory {roofs.memory_bytes_per_s / 1e9:.1f} GB/s; {NOTE}",
+        parts = [
+            f"{self.graph}, {self.threads} threads, {self.environment['processor']}. Roofs: int8"
+            f" {roofs.int8_macs_per_s / 1e9:.1f} GMAC/s, fp32 {roofs.fp32_macs_per_s / 1e9:.1f} GMAC/s, memory"
+            f" {roofs.memory_bytes_per_s / 1e9:.1f} GB/s; {NOTE}."
         ]
         for sample in self.samples:
-            lines += [
-                "",
-                f"{sample.clip_s:g} s clip: {sample.duration_s * 1e3:.1f} ms,"
-                f" {sample.bound_s * 1e3:.1f} ms if every class were at its roof",
-                "",
-                *_rows("class", sample.classes),
-                "",
-                *_rows("rows x terms x columns", sample.products[:MOST_PRODUCTS]),
+            parts += [
+                f"**{sample.clip_s:g} s clip**: {sample.duration_s * 1e3:.1f} ms, {sample.bound_s * 1e3:.1f} ms if"
+                " every class were at its roof",
+                _table("class", sample.classes),
+                _table("rows x terms x columns", sample.matmuls[:TABLE_MATMULS]),
             ]
-        return "\n".join(lines)
+        return "\n\n".join(parts)
 
 
-def _rows(title: str, times: Sequence[ClassTime]) -> Iterator[str]:
-    yield f"| {title:32} | nodes |       ms |  share |         work |      achieved |          roof | of roof |"
-    yield f"|{'-' * 34}|------:|---------:|-------:|-------------:|--------------:|--------------:|--------:|"
-    for each in times:
-        of_roof = "-" if each.roof_share is None else f"{each.roof_share:.1%}"
-        yield (
-            f"| {each.name:32} | {each.nodes:5d} | {each.duration_s * 1e3:8.3f} | {each.share:6.1%}"
-            f" | {_shown(each.work, each.unit):>12} | {_shown(each.rate_per_s, f'{each.unit}/s'):>13}"
-            f" | {_shown(each.roof_per_s, f'{each.unit}/s'):>13} | {of_roof:>7} |"
-        )
+def _table(title: str, times: Sequence[ClassTime]) -> str:
+    header = [title, "nodes", "ms", "share", "work", "achieved", "roof", "share of roof"]
+    return markdown_table(header, (_cells(each) for each in times))
+
+
+def _cells(each: ClassTime) -> list[str]:
+    return [
+        each.name,
+        str(each.nodes),
+        f"{each.duration_s * 1e3:.3f}",
+        f"{each.share:.1%}",
+        _shown(each.work, each.unit),
+        _shown(each.rate_per_s, f"{each.unit}/s"),
+        _shown(each.roof_per_s, f"{each.unit}/s"),
+        "-" if each.roof_share is None else f"{each.roof_share:.1%}",
+    ]
 
 
 def _shown(value: float | None, unit: str) -> str:
@@ -147,7 +151,7 @@ def _shown(value: float | None, unit: str) -> str:
 
 
 def attribute(clip_s: float, runs: Sequence[ProfiledRun], roofs: Roofs) -> RooflineSample:
-    """Sum up the median run: a run that happened, so that its parts belong together."""
+    """Sum up the median run, one actual run, so that its parts belong together."""
     run = sorted(runs, key=lambda run: run.duration_s)[len(runs) // 2]
     found = [_class_time(name, name, run.of_class(name), run, roofs) for name in (*OPERATORS, OTHER)]
     between_s = run.duration_s - sum(each.duration_s for each in found)
@@ -165,7 +169,7 @@ def attribute(clip_s: float, runs: Sequence[ProfiledRun], roofs: Roofs) -> Roofl
         clip_s=clip_s,
         duration_s=run.duration_s,
         classes=_longest_first([*used, between]),
-        products=_longest_first(_by_shape(run, roofs)),
+        matmuls=_longest_first(_by_shape(run, roofs)),
     )
 
 
@@ -186,7 +190,7 @@ def _by_shape(run: ProfiledRun, roofs: Roofs) -> list[ClassTime]:
 
 def _class_time(title: str, name: str, nodes: Sequence[Node], run: ProfiledRun, roofs: Roofs) -> ClassTime:
     duration_s = sum(node.duration_s for node in nodes)
-    multiplies = name in PRODUCTS
+    multiplies = name in MATMUL_CLASSES
     return ClassTime(
         name=title,
         nodes=len(nodes),

@@ -1,7 +1,7 @@
-"""What an operator of ONNX Runtime is for, and how much it has to do: from the shapes in a profile, never from weights.
+"""The class of an ONNX Runtime operator and its amount of work, both from the shapes in a profile.
 
-A profile names no weight that was packed for the processor, so that a product with weights shows one tensor, and a
-product of two activations, which is attention's, shows two and no parameters.
+A profile does not list weights that were packed for the processor: a weight MatMul shows one tensor, and a MatMul of
+two activations, which belongs to attention, shows two and no parameters.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import Any
 
 Shape = Sequence[int]
 
-INT8, INT4, FP32 = "8-bit products", "4-bit products", "fp32 products"
+INT8, INT4, FP32 = "int8 MatMuls", "int4 MatMuls", "fp32 MatMuls, Convs"
 ATTENTION, NORMALISATION, ACTIVATION = "attention", "normalisation", "activation"
-MOVEMENT, ELEMENT_WISE, QUANTISING, OTHER = "data movement", "element-wise", "quantising", "other"
+MOVEMENT, ELEMENT_WISE, QUANTISATION, OTHER = "data movement", "element-wise", "quantisation", "other"
 
 OPERATORS = {
     INT8: ("DynamicQuantizeMatMul", "MatMulIntegerToFloat", "MatMulInteger", "QLinearMatMul", "QGemm", "ConvInteger"),
@@ -52,24 +52,24 @@ OPERATORS = {
         "Unsqueeze",
     ),
     ELEMENT_WISE: ("Add", "Div", "Max", "Min", "Mod", "Mul", "Neg", "Pow", "Reciprocal", "Sqrt", "Sub", "Where"),
-    QUANTISING: ("Cast", "DequantizeLinear", "DynamicQuantizeLinear", "QuantizeLinear"),
+    QUANTISATION: ("Cast", "DequantizeLinear", "DynamicQuantizeLinear", "QuantizeLinear"),
 }
-"""Class -> operators; one that is not here is ``other``."""
+"""Class -> operators; those not listed are ``other``."""
 
 CLASSES = {operator: name for name, operators in OPERATORS.items() for operator in operators}
-PRODUCTS = (INT8, INT4, FP32, ATTENTION)
-"""Classes whose work is multiplying; that of the others is moving bytes."""
+MATMUL_CLASSES = (INT8, INT4, FP32, ATTENTION)
+"""Classes whose work is counted in multiply-accumulates; the others are counted in bytes moved."""
 PARENTS = ("If", "Loop", "Scan")
-"""Their time is that of the nodes within, which a profile names as well."""
+"""Their time is that of the nodes inside, which a profile lists as well."""
 VIEWS = ("Flatten", "Identity", "Reshape", "Shape", "Squeeze", "Unsqueeze")
-"""They hand on the bytes they are given, and move none."""
+"""They pass their input on and move no bytes."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Node:
     """One execution of a node: its time, and its work in multiply-accumulates and in bytes read and written.
 
-    ``shape`` is that of a matrix product: rows, terms and columns.
+    ``shape`` is that of a MatMul: rows, terms and columns.
     """
 
     name: str
@@ -82,7 +82,7 @@ class Node:
 
     @classmethod
     def of(cls, event: Mapping[str, Any]) -> Node:
-        """Read an event of the category ``Node`` from a profile of ONNX Runtime."""
+        """Read an event of category ``Node`` from an ONNX Runtime profile."""
         facts = event["args"]
         operator: str = facts["op_name"]
         inputs, outputs = (_shapes(facts[f"{side}_type_shape"]) for side in ("input", "output"))
@@ -97,7 +97,7 @@ class Node:
             duration_s=event["dur"] / 1e6,
             macs=MACS[operator](inputs, outputs) if operator in MACS else 0,
             bytes_moved=0 if operator in VIEWS else sum(int(facts[size]) for size in sizes),
-            shape=_product_shape(inputs, outputs) if MACS.get(operator) is _matrix_product else None,
+            shape=_matmul_shape(inputs, outputs) if MACS.get(operator) is _matmul_macs else None,
         )
 
 
@@ -106,35 +106,35 @@ def _shapes(tensors: Sequence[Mapping[str, Shape]]) -> list[Shape]:
     return [shape for tensor in tensors for shape in tensor.values()]
 
 
-def _product_shape(inputs: Sequence[Shape], outputs: Sequence[Shape]) -> tuple[int, int, int]:
-    """Rows, terms and columns of ``[..., rows, terms]`` by ``[terms, columns]``, those of a batch counted as rows.
+def _matmul_shape(inputs: Sequence[Shape], outputs: Sequence[Shape]) -> tuple[int, int, int]:
+    """Rows, terms and columns of ``[..., rows, terms]`` by ``[terms, columns]``, a batch counted as rows.
 
-    ``FusedMatMul`` may read its left side transposed, which only the rows of the product tell.
+    ``FusedMatMul`` may read its left side transposed, which only the rows of its output reveal.
     """
-    left, product = inputs[0], outputs[0]
-    terms = left[-1] if min(len(left), len(product)) < 2 else math.prod(left[-2:]) // product[-2]
-    return math.prod(product[:-1]), terms, product[-1]
+    left, output = inputs[0], outputs[0]
+    terms = left[-1] if min(len(left), len(output)) < 2 else math.prod(left[-2:]) // output[-2]
+    return math.prod(output[:-1]), terms, output[-1]
 
 
-def _matrix_product(inputs: Sequence[Shape], outputs: Sequence[Shape]) -> int:
-    return math.prod(_product_shape(inputs, outputs))
+def _matmul_macs(inputs: Sequence[Shape], outputs: Sequence[Shape]) -> int:
+    return math.prod(_matmul_shape(inputs, outputs))
 
 
 def _convolution(inputs: Sequence[Shape], outputs: Sequence[Shape]) -> int:
-    """Weights are ``[channels out, channels in of a group, *kernel]``; 0 where they were packed and do not show."""
+    """Weights are ``[output channels, input channels per group, *kernel]``; 0 where packed weights are not listed."""
     weights = inputs[1] if len(inputs) > 1 and len(inputs[1]) == len(inputs[0]) else None
     return 0 if weights is None else math.prod(outputs[0]) * math.prod(weights[1:])
 
 
 def _attention(inputs: Sequence[Shape], outputs: Sequence[Shape]) -> int:
-    """Scores and their sum over the values: keys ``[batch, frames, hidden]``, or packed with the queries."""
+    """Scores and the weighted sum of the values: keys ``[batch, frames, hidden]``, or packed with the queries."""
     keys = inputs[1] if len(inputs) > 1 and len(inputs[1]) > 1 else inputs[0]
     return 2 * math.prod(outputs[0]) * keys[1]
 
 
 MACS: Mapping[str, Callable[[Sequence[Shape], Sequence[Shape]], int]] = {
-    **dict.fromkeys((*OPERATORS[INT8], *OPERATORS[INT4], *OPERATORS[FP32]), _matrix_product),
+    **dict.fromkeys((*OPERATORS[INT8], *OPERATORS[INT4], *OPERATORS[FP32]), _matmul_macs),
     **dict.fromkeys(("Conv", "FusedConv", "ConvInteger"), _convolution),
     "MultiHeadAttention": _attention,
 }
-"""How the multiply-accumulates of an operator follow from the shapes of its inputs and outputs."""
+"""Operator -> its multiply-accumulates, from the shapes of its inputs and outputs."""

@@ -1,4 +1,4 @@
-"""One session, profiled: every run of every clip length as the nodes that ONNX Runtime timed in it."""
+"""A profiled session: every run of every clip length as the nodes that ONNX Runtime timed."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from wav2edge.inference.device import open_session
 from wav2edge_compare.roofline.operators import PARENTS, Node
 
 RUN, NODE = "model_run", "Node"
-"""The event that ends a run, and the category of those that belong to it."""
+"""The event that ends a run, and the category of its nodes."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ProfiledRun:
-    """One answer: how long it took as a whole, and its nodes."""
+    """One run: its duration as a whole, and its nodes."""
 
     duration_s: float
     nodes: tuple[Node, ...]
 
     def of_class(self, name: str) -> list[Node]:
-        """The nodes of one operator class."""
+        """Nodes of one operator class."""
         return [node for node in self.nodes if node.operator_class == name]
 
 
@@ -40,10 +40,10 @@ def profile_runs(
     runs: int,
     between: Callable[[], None] = lambda: None,
 ) -> dict[float, list[ProfiledRun]]:
-    """Answer clips of each length with the engine's session settings, threads spinning as in ``wav2edge bench``.
+    """Run clips of each length with the engine's session settings, threads spinning as in ``wav2edge bench``.
 
     Returns:
-        For each clip length its runs after the warm-up. ``between`` is called after each length.
+        For each clip length the runs after the warm-up. ``between`` is called after each length.
     """
     with tempfile.TemporaryDirectory() as folder:
         session, _ = open_session(graph, threads=threads, spinning=True, profile=Path(folder) / "profile")
@@ -62,13 +62,13 @@ def profile_runs(
 
 
 def _feeds(session: Any, duration_s: float) -> dict[str, Any]:
-    """One clip, with its mask where the graph is batched."""
+    """One clip, with a mask where the graph is batched."""
     feeds = pad_together([voiced(round(duration_s * SAMPLE_RATE_HZ))])
     return {each.name: feeds[each.name] for each in session.get_inputs()}
 
 
 def _runs(events: Sequence[Mapping[str, Any]]) -> Iterator[ProfiledRun]:
-    """Events are written as they end, so a run stands behind its nodes."""
+    """Events are written as they end, so a run follows its nodes."""
     nodes: list[Node] = []
     for event in events:
         if event.get("cat") == NODE and event["args"]["op_name"] not in PARENTS:

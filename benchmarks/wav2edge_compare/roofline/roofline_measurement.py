@@ -23,32 +23,32 @@ def roofline(
     runs: int = RUNS,
     advance: Callable[[], None] = lambda: None,
 ) -> Roofline:
-    """Say where the time of a graph goes and how near each operator class comes to its roof.
+    """Measure where a graph spends its time and how near each operator class comes to its roof.
 
     Williams, Waterman and Patterson, "Roofline", Communications of the ACM 52(4), 2009. The roofs are measured before
-    the runs and after those of each clip length, and the highest count.
+    the runs and after each clip length, and the highest is taken.
 
     Args:
         graph: an ONNX file of a bundle, any variant.
         durations_s: clip lengths.
-        threads: threads of one answer; the physical cores without a number.
-        runs: of each clip length after the warm-up; the median one is reported.
-        advance: called after each measurement of the roofs, of which there is one more than clip lengths.
+        threads: threads per run; None for the physical cores.
+        runs: per clip length after the warm-up; the median one is reported.
+        advance: called after each measurement of the roofs, one more than there are clip lengths.
 
     Raises:
-        UsageError: there is nothing to measure.
+        UsageError: no clip length or no run, or a length that is not positive.
         BundleError: the graph cannot be loaded.
     """
     if not durations_s or min(durations_s) <= 0 or runs < 1:
-        raise UsageError("clip lengths are positive seconds, one or more, and runs at least 1")
-    seen: list[Roofs] = []
+        raise UsageError("clip lengths must be positive, and at least one length and one run are needed")
+    measured: list[Roofs] = []
 
-    def look_up() -> None:
-        seen.append(measure_roofs(threads=threads))
+    def measure() -> None:
+        measured.append(measure_roofs(threads=threads))
         advance()
 
-    look_up()
-    profiled = profile_runs(graph, durations_s, threads=threads, runs=runs, between=look_up)
-    roofs = reduce(Roofs.best, seen)
+    measure()
+    profiled = profile_runs(graph, durations_s, threads=threads, runs=runs, between=measure)
+    roofs = reduce(Roofs.best, measured)
     samples = tuple(attribute(duration_s, profiled[duration_s], roofs) for duration_s in durations_s)
     return Roofline(graph=graph.name, threads=threads or physical_cores(), roofs=roofs, samples=samples)

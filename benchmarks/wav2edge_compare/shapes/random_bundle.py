@@ -1,4 +1,4 @@
-"""A bundle to compare where no checkpoint is at hand: a well-known shape with seeded random weights."""
+"""A bundle to compare without a checkpoint: a well-known shape with seeded random weights."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from wav2edge_compare.shapes.random_checkpoint import check_shape, write_random_
 PRECISIONS = "int8,fp32"
 
 
-def prepare_shape(shape: str, *, checkpoint: Path, bundle: Path, say: Callable[[str], None]) -> None:
-    """Write the checkpoint of a shape, unless it is there, and export it anew.
+def prepare_shape(shape: str, *, checkpoint: Path, bundle: Path, log: Callable[[str], None]) -> None:
+    """Write the checkpoint of a shape unless it exists, and export it.
 
-    The export runs in a process of its own, which takes its memory along; its talk goes to standard error.
+    The export runs in a process of its own, whose memory ends with it; its log goes to standard error.
 
     Raises:
-        UsageError: there is no such shape.
+        UsageError: the shape is unknown.
         Wav2EdgeError: the export failed.
     """
     check_shape(shape)
     if not checkpoint.exists():
-        say(f"writing {checkpoint}: {shape} with random weights")
+        log(f"writing {checkpoint}: {shape} with random weights")
         stage = checkpoint.with_name(f"{checkpoint.name}.tmp")
         shutil.rmtree(stage, ignore_errors=True)
         write_random_checkpoint(stage, shape)
         stage.rename(checkpoint)
     words = ["export", str(checkpoint), "--output", str(bundle), "--precision", PRECISIONS]
     finished = subprocess.run([sys.executable, "-m", "wav2edge", *words], stdout=subprocess.DEVNULL, check=False)
-    if finished.returncode > 1:  # 1: a variant was refused, and said so; the other is there
-        raise Wav2EdgeError(f"{checkpoint}: cannot be exported; see the line above")
+    if finished.returncode > 1:  # 1: a variant was refused, with its reason; the other was written
+        raise Wav2EdgeError(f"{checkpoint}: cannot be exported; see the message above")

@@ -1,4 +1,4 @@
-"""Checkpoints of well-known shapes with seeded random weights: they prove size, speed and logit error, no accuracy."""
+"""Checkpoints of well-known shapes with seeded random weights: for size, speed and logit error, never accuracy."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SHAPES: dict[str, dict[str, Any]] = {
     },
     "base": {},
 }
-"""Where a published model differs from the defaults of ``Wav2Vec2Config``: facebook/wav2vec2-large-xlsr-53 with 315
+"""How a published model differs from the defaults of ``Wav2Vec2Config``: facebook/wav2vec2-large-xlsr-53 with 315
 million parameters, and facebook/wav2vec2-base with 94."""
 
 LABELS = ("0", "1", "2", "3")
@@ -32,16 +32,16 @@ SEED = 0
 
 
 def check_shape(shape: str) -> None:
-    """Raise a UsageError if there is no such shape."""
+    """Raise a ``UsageError`` for an unknown shape."""
     if shape not in SHAPES:
-        raise UsageError(f"no shape {shape!r}; choose {', '.join(SHAPES)}")
+        raise UsageError(f"unknown shape {shape!r}; choose {', '.join(SHAPES)}")
 
 
 def write_random_checkpoint(folder: Path, shape: str) -> None:
     """Write a joint checkpoint of a shape; the same weights each time.
 
     Raises:
-        UsageError: there is no such shape.
+        UsageError: the shape is unknown.
     """
     check_shape(shape)
     vocabulary = Vocabulary(tokens=("|", *"abcdefghijklmnopqrstuvwxyz", "[UNK]", "[PAD]"))

@@ -1,8 +1,7 @@
-"""What a comparison found, as values, and as the lines of its record."""
+"""Results of a comparison as values, and the log of its samples."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,15 +10,17 @@ from typing import Any
 
 import numpy as np
 
-from wav2edge_compare.measuring.answer_quality import Quality
+from wav2edge.output.documents import strict_json
+from wav2edge_compare.measuring.output_quality import Quality
 from wav2edge_compare.measuring.statistics import Ratio, median_s, p95_s, ratio_of_medians
 
 
 @dataclass(kw_only=True)
 class Row:
-    """One system: what it is, and what was measured so far.
+    """One system and what has been measured so far.
 
-    ``turns`` and ``peaks_bytes`` are by clip length in seconds. ``failure`` says why it dropped out.
+    ``turns`` (``[rounds][runs per turn]`` seconds) and ``peaks_bytes`` are by clip length in seconds. ``failure`` is
+    the reason why the system dropped out.
     """
 
     name: str
@@ -37,12 +38,12 @@ class Row:
 
     @property
     def load_s(self) -> float | None:
-        """Median time from the start of its imports to a loaded model."""
+        """Median time from the first import to a loaded model."""
         return float(np.median(self.loads_s)) if self.loads_s else None
 
     @property
     def cold_start_s(self) -> float | None:
-        """Median time from the start of its process to its first answer."""
+        """Median time from process start to the first output."""
         return float(np.median(self.cold_starts_s)) if self.cold_starts_s else None
 
     def to_dict(self) -> dict[str, Any]:
@@ -58,7 +59,7 @@ class Row:
             "latency": [
                 {
                     "duration_s": duration_s,
-                    "answers": sum(map(len, turns)),
+                    "runs": sum(map(len, turns)),
                     "median_s": median_s(turns),
                     "p95_s": p95_s(turns),
                     "peak_memory_bytes": self.peaks_bytes.get(duration_s),
@@ -72,7 +73,7 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class LeftOut:
-    """A system that was asked for and not measured, and why."""
+    """A requested system that was not measured, and the reason."""
 
     name: str
     title: str
@@ -81,10 +82,10 @@ class LeftOut:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Everything a report says.
+    """All results of one comparison.
 
-    ``judged_on`` describes the clips behind accuracy and logit error; ``paces_macs_per_s`` is the pace of the machine
-    before each turn, by clip length.
+    ``evaluated_on`` describes the clips behind accuracy and logit error; ``machine_macs_per_s`` is the throughput of
+    the machine before each turn, by clip length.
     """
 
     subject: str
@@ -94,23 +95,23 @@ class Comparison:
     made_on: str
     threads: int
     rounds: int
-    answers_a_turn: int
+    runs_per_turn: int
     durations_s: tuple[float, ...]
-    judged_on: str
+    evaluated_on: str
     rows: tuple[Row, ...]
     left_out: tuple[LeftOut, ...]
-    paces_macs_per_s: Mapping[float, Sequence[float]]
+    machine_macs_per_s: Mapping[float, Sequence[float]]
     environment: Mapping[str, Any]
 
     @property
     def ours(self) -> Row:
-        """The row that every other one is held against: the first variant of the bundle that was measured."""
+        """The row all others are compared with: the first measured variant of the bundle."""
         ours = [row for row in self.rows if row.ours]
         return next((row for row in ours if row.failure is None), ours[0])
 
     @property
     def measured(self) -> tuple[Row, ...]:
-        """The rows that went through to the end."""
+        """Rows without a failure."""
         return tuple(row for row in self.rows if row.failure is None)
 
     def ratio(self, row: Row, duration_s: float) -> Ratio | None:
@@ -121,27 +122,27 @@ class Comparison:
     def to_dict(self) -> dict[str, Any]:
         """Every figure of the report as JSON-ready values, without the samples."""
         return {
-            "what": f"{self.subject} against other systems",
+            "what": f"{self.subject} compared with other systems",
             "note": self.note,
             "command": self.command,
             "made_on": self.made_on,
             "parameters": self.parameters,
             "threads": self.threads,
             "rounds": self.rounds,
-            "answers_a_turn": self.answers_a_turn,
-            "judged_on": self.judged_on,
+            "runs_per_turn": self.runs_per_turn,
+            "evaluated_on": self.evaluated_on,
             "ours": self.ours.name,
             "systems": [{**row.to_dict(), "ours_over_this": self._ratios(row)} for row in self.rows],
             "left_out": [vars(each) for each in self.left_out],
-            "pace": [
+            "machine_throughput": [
                 {
                     "duration_s": duration_s,
-                    "slowest_macs_per_s": min(paces),
-                    "median_macs_per_s": float(np.median(paces)),
-                    "fastest_macs_per_s": max(paces),
+                    "slowest_macs_per_s": min(rates),
+                    "median_macs_per_s": float(np.median(rates)),
+                    "fastest_macs_per_s": max(rates),
                 }
-                for duration_s, paces in self.paces_macs_per_s.items()
-                if paces
+                for duration_s, rates in self.machine_macs_per_s.items()
+                if rates
             ],
             "environment": dict(self.environment),
         }
@@ -151,13 +152,13 @@ class Comparison:
         return [{"duration_s": duration_s, **vars(ratio)} for duration_s, ratio in found.items() if ratio]
 
 
-class Recorder:
+class SampleLog:
     """Writes each measurement as one line of strict JSON the moment it is made; use it as a context manager."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("w", encoding="utf-8")
 
-    def __enter__(self) -> Recorder:
+    def __enter__(self) -> SampleLog:
         return self
 
     def __exit__(
@@ -167,4 +168,4 @@ class Recorder:
 
     def write(self, kind: str, **fields: Any) -> None:
         """Write one measurement."""
-        print(json.dumps({"kind": kind, **fields}, ensure_ascii=False, allow_nan=False), file=self._file, flush=True)
+        print(strict_json({"kind": kind, **fields}, indent=None), file=self._file, flush=True)

@@ -1,4 +1,4 @@
-"""The roofline's record of a bundle, over products and copies that take no time."""
+"""The roofline record of a bundle, over MatMuls and copies that take no time."""
 
 import json
 
@@ -23,10 +23,10 @@ def test_the_record_of_a_bundle_holds_each_variant_and_no_path_of_this_machine(t
     assert list(record["variants"]) == ["fp32", "int8"]
     assert record["variants"]["fp32"]["samples"][0]["clip_s"] == 0.1
     assert str(tmp_path) not in text
-    assert "| fp32 products" in capsys.readouterr().out
+    assert "| fp32 MatMuls" in capsys.readouterr().out
 
 
-def test_a_named_variant_is_measured_alone(tmp_path):
+def test_only_a_named_variant_is_measured(tmp_path):
     bundle, record = write_bundle(tmp_path / "tiny"), tmp_path / "record.json"
     main([str(bundle), "--variant", "int8", "--durations", "0.1,0.2", "--result", str(record)])
     document = json.loads(record.read_text())
