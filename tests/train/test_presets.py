@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 from transformers.utils import hub
 
 from wav2edge.errors import CheckpointError, UsageError
@@ -34,6 +35,16 @@ def test_presets_have_the_frames_of_wav2vec2_and_train_every_weight(name: str, t
     model = build_model(base, targets, options, shortest_frames=20)
     assert all(weights.requires_grad for weights in model.parameters())
     assert base.extractor.return_attention_mask
+
+
+def test_the_blocks_of_tiny_start_with_weights_that_keep_the_variance(targets: Targets) -> None:
+    torch.manual_seed(0)
+    options = TrainingOptions.of(PRESETS["tiny"].training)
+    model = build_model(preset_base("tiny"), targets, options, shortest_frames=20)
+    normalised = torch.randn(1_000, model.config.hidden_size)  # as after a layer norm
+    for layer in model.wav2vec2.encoder.layers:
+        for product in (layer.attention.q_proj, layer.attention.v_proj, layer.feed_forward.intermediate_dense):
+            assert float(product(normalised).detach().var()) == pytest.approx(1.0, abs=0.25)
 
 
 def test_an_unknown_preset_is_refused_with_the_known_ones() -> None:

@@ -100,7 +100,7 @@ def facts(bundle: Bundle, precision: str) -> dict[str, Any]:
         "measured": certificate["measured"],
         "clips": certificate["clips"],
         "summary": certificate["summary"],
-        "in_float": certificate["in_float"],
+        "kept_in_float": certificate["kept_in_float"],
     }
 
 
