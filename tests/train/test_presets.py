@@ -40,7 +40,7 @@ def test_presets_have_the_frames_of_wav2vec2_and_train_every_weight(name: str, t
 def test_the_blocks_of_tiny_start_with_weights_that_keep_the_variance(targets: Targets) -> None:
     torch.manual_seed(0)
     options = TrainingOptions.of(PRESETS["tiny"].training)
-    model = build_model(preset_base("tiny"), targets, options, shortest_frames=20)
+    model = build_model(preset_base_model("tiny"), targets, options, shortest_frames=20)
     normalised = torch.randn(1_000, model.config.hidden_size)  # as after a layer norm
     for layer in model.wav2vec2.encoder.layers:
         for product in (layer.attention.q_proj, layer.attention.v_proj, layer.feed_forward.intermediate_dense):
