@@ -1,6 +1,6 @@
 """Writes the two reference pages: the command line from its parsers, the Python API from its docstrings.
 
-    python docs/generate_reference.py
+``make docs`` runs it: ``python docs/generate_reference.py``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The fenced blocks of the pages: which language, whether they are marked as not run, and what they are said to print."""
+"""The fenced blocks of the pages: their language, why they are not run, and what they are said to print."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-FENCE = re.compile(r"^(?P<indent> *)```(?P<language>\w*)[^\n]*\n(?P<body>.*?)^(?P=indent)```$", re.DOTALL | re.MULTILINE)
+FENCE = re.compile(
+    r"^(?P<indent> *)```(?P<language>\w*)[^\n]*\n(?P<body>.*?)^(?P=indent)```$", re.DOTALL | re.MULTILINE
+)
 MARK = re.compile(r"<!-- not run: (?P<reason>[^\n]+) -->\s*\Z")
 
 
@@ -25,7 +27,12 @@ class Block:
 
 def pages() -> list[Path]:
     """Every page that holds commands for a reader."""
-    return [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "models/README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    return [
+        ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
+        ROOT / "models/README.md",
+        *sorted((ROOT / "docs").rglob("*.md")),
+    ]
 
 
 def blocks(page: Path) -> Iterator[Block]:
