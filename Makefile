@@ -37,11 +37,11 @@ check: $(VENV)/.dev ## lint, types, import contracts and the pages: exactly what
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 docs: $(VENV)/.dev ## write the two references anew, and build the pages into build/site; a dead link fails
 	$(BIN)/python docs/generate_reference.py
-	$(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 gpu: $(VENV)/.dev ## what needs a CUDA GPU: train at full size, distill, throughput; WORDS=folder, SYLLABLES=, BASE=
 	$(BIN)/python -m benchmarks.records.gpu $(WORDS) $(if $(SYLLABLES),--syllables $(SYLLABLES)) $(if $(BASE),--base $(BASE)) \

@@ -48,9 +48,7 @@ def cli_page() -> str:
         "Results go to standard output; progress, warnings and errors to standard error. `--debug` shows the traceback "
         "of an error.",
         "",
-        "```text",
-        *EXIT_CODES.splitlines(),
-        "```",
+        f"{' '.join(EXIT_CODES.split()).capitalize()}.",
     ]
     for command in commands:
         lines += ["", *_verb(command, verbs.choices[command.name])]
@@ -145,11 +143,12 @@ def _class(each: type) -> Iterator[str]:
             yield f"| `{field.name}` | `{_type(field.type)}` | {_default(field)} |".replace(" | None`", " \\| None`")
     for name, member in _public_members(each):
         title = f"{each.__name__}.{name}"
+        heading = f"### `{title}` {{ #{re.sub('[^a-z]+', '-', title.lower()).strip('-')} }}"
         if isinstance(member, property):
-            yield from ("", f"### `{title}` {{ #{title.lower()} }}", "", "*Property*", "", *_docstring(member))
+            yield from ("", heading, "", "*Property*", "", *_docstring(member))
         else:
             function = member.__func__ if isinstance(member, classmethod) else member
-            yield from ("", f"### `{title}` {{ #{title.lower()} }}", "", *_callable(function, _called_as(each, name)))
+            yield from ("", heading, "", *_callable(function, _called_as(each, name)))
 
 
 def _called_as(each: type, name: str) -> str:

@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-from tests.docs.pages import Block, blocks_in
+from tests.docs.pages import Block, blocks, blocks_in, pages
 from wav2edge.cli.main import build_parser
 from wav2edge.cli.verbs import VERBS, load_command
 
@@ -19,6 +19,8 @@ LIMIT_S = 120
 SHELL = shutil.which("bash")
 COMMANDS = [block for block in blocks_in("bash") if block.reason is None]
 SNIPPETS = [block for block in blocks_in("python") if block.reason is None and "reference/" not in block.where]
+OUTPUTS_AND_FILES = {"text", "json", "csv"}
+"""Languages of blocks that show what is printed, or what stands in a file."""
 MODULE = re.compile(r"(?:python|torchrun\b.*?) -m wav2edge ")
 
 
@@ -48,6 +50,11 @@ def test_every_verb_option_and_choice_on_a_page_exists(block, parser, capsys):
         assert exit_code(parser, words) == 0, f"wav2edge {shlex.join(words)}: {capsys.readouterr().err}"
 
 
+def test_a_block_is_run_or_says_why_not_or_is_no_command():
+    others = [block for page in pages() for block in blocks(page) if block.language not in ("bash", "python")]
+    assert [block.where for block in others if block.reason is None and block.language not in OUTPUTS_AND_FILES] == []
+
+
 def exit_code(parser, words):
     """What the parser ends with; 0 where it takes the words."""
     try:
@@ -57,6 +64,7 @@ def exit_code(parser, words):
     return 0
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(SHELL is None, reason="there is no bash to run them in")
 @pytest.mark.parametrize("block", COMMANDS, ids=where)
 def test_every_command_on_a_page_runs_as_printed(block, clone, environment):
@@ -68,6 +76,7 @@ def test_every_command_on_a_page_runs_as_printed(block, clone, environment):
         assert approximate(json.loads(done.stdout)) == approximate(json.loads(block.printed.body))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", SNIPPETS, ids=where)
 def test_every_snippet_on_a_page_runs_as_printed(block, clone, environment):
     done = run(sys.executable, "-c", block.body, folder=clone, environment=environment)

@@ -7,10 +7,6 @@ import pytest
 from tests.runtime import tiny_bundle
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "slow: takes most of a minute and needs the package index")
-
-
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The folder of pyproject.toml."""
