@@ -1,4 +1,4 @@
-"""The first page: short, its links lead somewhere, and its figures are those of the records."""
+"""The pages at the top: short, their links lead somewhere, and their figures are those of the records."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+import wav2edge
 from tests.docs.pages import ROOT
 
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -14,6 +15,11 @@ RESULTS = ROOT / "benchmarks/results"
 LONGEST = 100
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
 CELLS = re.compile(r"^\| ([^|]+?) \|((?: [^|]+ \|){6})$", re.MULTILINE)
+
+
+def test_the_changelog_begins_with_this_version():
+    sections = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert sections[0] == wav2edge.__version__
 
 
 def test_it_is_short():
