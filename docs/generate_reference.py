@@ -41,7 +41,7 @@ def cli_page() -> str:
         "",
         "<!-- Written by docs/generate_reference.py from the parsers; do not edit. -->",
         "",
-        "| verb | |",
+        "| verb | what it does |",
         "| --- | --- |",
         *(f"| [`{command.name}`](#{command.name}) | {_escaped(command.summary)} |" for command in commands),
         "",
@@ -237,7 +237,7 @@ def _section_line(line: str) -> Iterable[str]:
 
 
 def _error_table(errors: list[type]) -> Iterator[str]:
-    yield from ("| error | `exit_code` | |", "| --- | --- | --- |")
+    yield from ("| error | `exit_code` | when |", "| --- | --- | --- |")
     for each in sorted(errors, key=lambda error: (error is not wav2edge.Wav2EdgeError, error.__name__)):
         builtin = [base.__name__ for base in each.__bases__ if base.__module__ == "builtins"]
         summary = CODE.sub(r"`\1`", (inspect.getdoc(each) or "").splitlines()[0])
