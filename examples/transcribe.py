@@ -21,7 +21,7 @@ def describe(result: wav2edge.Result) -> str:
     return f"{'  '.join(parts)}  ({result.confidence:.2f})"
 
 
-def record() -> wav2edge.Result:
+def record(engine: wav2edge.Engine) -> wav2edge.Result:
     """Record from the default microphone and recognise it."""
     import sounddevice
 
@@ -33,7 +33,7 @@ def record() -> wav2edge.Result:
 if __name__ == "__main__":
     bundle, *files = sys.argv[1:]
     engine = wav2edge.load(bundle)
-    for result in map(engine, files) if files else [record()]:
+    for result in map(engine, files) if files else [record(engine)]:
         print(describe(result))
         for warning in result.warnings:
             print(f"warning: {warning}", file=sys.stderr)

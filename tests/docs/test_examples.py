@@ -50,12 +50,14 @@ def test_an_example_is_short_and_says_how_it_is_run(path):
     assert f"python examples/{path.name}" in says or f"--app-dir examples {path.stem}:app" in says
 
 
+@pytest.mark.slow
 def test_a_file_is_transcribed():
     done = example("transcribe.py", MODELS / "words", MODELS / "clips/fu-dan-3.flac", MODELS / "clips/yu-yan-1.flac")
     assert (done.returncode, done.stderr) == (0, "")
     assert [line.split("  ")[:2] for line in done.stdout.splitlines()] == [["fu dan", "3"], ["yu yan", "1"]]
 
 
+@pytest.mark.slow
 def test_a_folder_becomes_a_table_and_what_fails_has_its_error_there(tmp_path):
     for clip in CLIPS[:3]:
         (tmp_path / clip.name).write_bytes(clip.read_bytes())
@@ -117,6 +119,7 @@ def test_what_has_no_rate_is_refused(onsets):
         syllable_rate(words(*onsets))
 
 
+@pytest.mark.slow
 def test_the_rate_of_a_clip_is_printed():
     done = example("syllable_rate.py", MODELS / "words", MODELS / "clips/zhong-guo-1.flac")
     assert (done.returncode, done.stderr) == (0, "")
@@ -131,6 +134,7 @@ def test_bare_onnxruntime_gives_what_the_engine_gives(engine, clip):
     assert recognize(MODELS / "words", load_clip(clip).samples) == (result.text, result.label)
 
 
+@pytest.mark.slow
 def test_bare_onnxruntime_reads_a_file_without_this_project():
     text = (ROOT / "examples/bare_onnxruntime.py").read_text(encoding="utf-8")
     assert "import wav2edge" not in text
@@ -138,6 +142,7 @@ def test_bare_onnxruntime_reads_a_file_without_this_project():
     assert done.stdout == "fu dan\t3\n"
 
 
+@pytest.mark.slow
 def test_two_variants_are_compared_clip_by_clip(tmp_path):
     bundle = tiny_bundle.write_bundle(tmp_path / "tiny")
     done = example("compare_variants.py", bundle, "fp32", "int8", *CLIPS[:2])
