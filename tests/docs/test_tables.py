@@ -33,6 +33,11 @@ def test_the_page_on_the_bundle_has_every_field_of_the_manifest():
     assert table_after("docs/bundle.md", "## manifest.json") == list(manifest)
 
 
+def test_the_page_on_the_bundle_has_every_field_of_the_schema():
+    schema = json.loads((ROOT / "docs/bundle.schema.json").read_text(encoding="utf-8"))
+    assert table_after("docs/bundle.md", "## manifest.json") == list(schema["properties"])
+
+
 @pytest.mark.parametrize(
     ("heading", "kind"),
     [
