@@ -1,7 +1,13 @@
 # Everything a newcomer, a developer and CI run. Each target makes its own virtual environment.
-PYTHON ?= python3
 VENV ?= .venv
+ifeq ($(OS),Windows_NT) # from Git Bash
+SHELL := bash.exe
+PYTHON ?= python
+BIN := $(VENV)/Scripts
+else
+PYTHON ?= python3
 BIN := $(VENV)/bin
+endif
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 DEMO ?= build/demo
 JOBS ?= 2
@@ -15,7 +21,7 @@ ifeq ($(shell command -v nvidia-smi),)
 INSTALL_TORCH := $(PIP) install --quiet $(CPU_INDEX) $(TORCH) 2>/dev/null || $(INSTALL_TORCH)
 endif
 
-.PHONY: demo test check gpu format install clean
+.PHONY: demo test test-fast check docs gpu format install clean
 
 demo: $(VENV)/.runs ## the whole pipeline on a corpus made on the spot, in minutes
 	$(BIN)/wav2edge demo --output $(DEMO)
@@ -23,17 +29,25 @@ demo: $(VENV)/.runs ## the whole pipeline on a corpus made on the spot, in minut
 test: $(VENV)/.dev ## every test, offline
 	HF_HUB_OFFLINE=1 $(BIN)/pytest -n $(JOBS) --dist loadfile -q
 
-check: $(VENV)/.dev ## lint, types and import contracts: exactly what CI runs before the tests
+test-fast: $(VENV)/.dev ## the tests that take no more than a minute together
+	HF_HUB_OFFLINE=1 $(BIN)/pytest -n $(JOBS) --dist loadfile -q -m "not slow"
+
+check: $(VENV)/.dev ## lint, types, import contracts and the pages: exactly what CI runs before the tests
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
-gpu: $(VENV)/.dev ## what wants a CUDA GPU: train at full size, distill, throughput; WORDS=folder, SYLLABLES=, BASE=
+docs: $(VENV)/.dev ## write the two references anew, and build the pages into build/site; a dead link fails
+	$(BIN)/python docs/generate_reference.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+gpu: $(VENV)/.dev ## what needs a CUDA GPU: train at full size, distill, throughput; WORDS=folder, SYLLABLES=, BASE=
 	$(BIN)/python -m benchmarks.records.gpu $(WORDS) $(if $(SYLLABLES),--syllables $(SYLLABLES)) $(if $(BASE),--base $(BASE)) \
 		--output build/gpu --result benchmarks/results/gpu $(GPU_OPTIONS)
 
-format: $(VENV)/.dev ## let ruff write the layout
+format: $(VENV)/.dev ## let ruff format and fix
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 

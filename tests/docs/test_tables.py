@@ -1,0 +1,106 @@
+"""The tables of the pages list what the code has, no more and no less."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+
+import pytest
+
+from tests.docs.pages import ROOT
+from wav2edge.bundle.heads import ClassificationHead, CtcHead
+from wav2edge.bundle.manifest import FileRecord, Manifest, Variant
+from wav2edge.inference.cpu import NATIVE, TARGETS
+from wav2edge.inference.device import DEVICES
+
+WORDS = ROOT / "models/words"
+
+
+def table_after(page: str, heading: str) -> list[str]:
+    """The names in the first column of the first table after a heading; several may share a cell."""
+    text = (ROOT / page).read_text(encoding="utf-8").split(f"{heading}\n", 1)[1]
+    (rows,) = re.findall(r"\A.*?^\|[^\n]*\n\|[ :|-]*\n(.*?)^(?!\|)", text, re.DOTALL | re.MULTILINE)
+    return [name for row in rows.splitlines() for name in re.findall(r"`([^`]+)`", row.split(" | ")[0])]
+
+
+def names(kind: type) -> list[str]:
+    return [field.name for field in dataclasses.fields(kind)]
+
+
+def test_the_page_on_the_bundle_has_every_field_of_the_manifest():
+    manifest = json.loads(Manifest.from_json((WORDS / "manifest.json").read_bytes()).to_json())
+    assert table_after("docs/bundle.md", "## manifest.json") == list(manifest)
+
+
+def test_the_page_on_the_bundle_has_every_field_of_the_schema():
+    schema = json.loads((ROOT / "docs/bundle.schema.json").read_text(encoding="utf-8"))
+    assert table_after("docs/bundle.md", "## manifest.json") == list(schema["properties"])
+
+
+@pytest.mark.parametrize(
+    ("heading", "kind"),
+    [
+        ("### heads.ctc", CtcHead),
+        ("### heads.classification", ClassificationHead),
+        ("### variants.NAME", Variant),
+        ("### files.PATH", FileRecord),
+    ],
+)
+def test_the_page_on_the_bundle_has_every_field_of_each_object(heading, kind):
+    assert table_after("docs/bundle.md", heading) == names(kind)
+
+
+def test_the_page_on_the_bundle_has_every_file_of_a_bundle():
+    files = {path.relative_to(WORDS).as_posix() for path in WORDS.rglob("*") if path.is_file()}
+    assert files <= set(table_after("docs/bundle.md", "# The bundle"))
+
+
+def test_the_page_on_the_certificate_has_every_field():
+    (certificate,) = json.loads((WORDS / "certificate.json").read_bytes())["variants"].values()
+    assert set(table_after("docs/certificate.md", "`certificate.json` has every figure:")) == set(certificate)
+
+
+def test_every_device_has_a_row_that_says_whether_it_was_tried():
+    assert table_after("docs/devices.md", "# Devices") == list(DEVICES)
+
+
+def test_every_target_has_a_row():
+    assert set(table_after("docs/precisions.md", "## Target")) - {"native"} == set(TARGETS)
+    assert NATIVE in table_after("docs/precisions.md", "## Target")
+
+
+@pytest.mark.parametrize(
+    ("page", "heading"),
+    [("docs/precisions.md", "# Precisions, and how to choose"), ("docs/certificate.md", "## The budget")],
+)
+def test_every_precision_has_a_row(page, heading):
+    from wav2edge_export.quantization.recipes import RECIPES
+
+    assert set(table_after(page, heading)) == set(RECIPES)
+
+
+def test_the_budgets_are_those_of_the_recipes():
+    from wav2edge_export.quantization.recipes import RECIPES
+
+    page = (ROOT / "docs/certificate.md").read_text(encoding="utf-8")
+    for name, recipe in RECIPES.items():
+        (row,) = re.findall(rf"^\| `{name}` \| (.*)$", page, re.MULTILINE)
+        budget = recipe.budget
+        logits = f"within {budget.absolute_error:g}".replace("0.0001", "1e-4") if budget.absolute_error else None
+        assert row.startswith(logits or f"within {budget.relative_error:.0%}".replace("%", " %")), name
+        assert ("0.003" in row) == (budget.wer_increase == budget.accuracy_drop == 0.003), name
+
+
+def test_every_preset_has_a_row():
+    from wav2edge_train.model.presets import PRESETS
+
+    assert table_after("docs/train.md", "## Presets") == list(PRESETS)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/export.md"])
+def test_every_supported_class_is_named(page):
+    from wav2edge_train.checkpoint.loading import ARCHITECTURES
+
+    text = (ROOT / page).read_text(encoding="utf-8")
+    assert [name for name in ARCHITECTURES if f"`{name}`" not in text] == []
