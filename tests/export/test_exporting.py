@@ -29,13 +29,13 @@ from wav2edge.evaluation.parity.originals import Originals
 from wav2edge.evaluation.parity.repetition import plan_repetition
 from wav2edge.evaluation.parity.signals import parity_grid, voiced
 from wav2edge.evaluation.verification import verify
-from wav2edge.inference.cpu import TARGETS
-from wav2edge_export import exporting
+from wav2edge_export.bundle.complexity import count_macs_per_s
 from wav2edge_export.export_options import ExportOptions
 from wav2edge_export.exporting import export_bundle
 from wav2edge_export.quantization import recipes, weight_matmuls
 from wav2edge_export.quantization.recipes import RECIPES
-from wav2edge_export.quantization.weight_matmuls import weight_products
+from wav2edge_export.quantization.variant_builder import build_graph
+from wav2edge_export.quantization.weight_matmuls import weight_matmuls
 from wav2edge_train.checkpoint.loading import load_checkpoint
 from wav2edge_train.checkpoint.original import load_original
 
@@ -136,7 +136,7 @@ def test_every_graph_is_one_self_contained_file_with_the_ecosystems_names(bundle
 def test_the_int8_graph_quantises_every_product_with_weights_and_no_convolution_is_left(bundles):
     folder = bundles("joint").folder
     counts = [node.op_type for node in onnx.load(str(folder / "onnx/model_quantized.onnx")).graph.node]
-    assert counts.count("MatMulInteger") == len(weight_products(folder / "onnx/model.onnx"))
+    assert counts.count("MatMulInteger") == len(weight_matmuls(folder / "onnx/model.onnx"))
     assert "Conv" not in counts
 
 
@@ -177,9 +177,9 @@ def test_products_that_the_quantiser_skips_are_noticed(bundles, tmp_path, monkey
         onnx.save(onnx.load(str(source)), str(target))
 
     monkeypatch.setattr(weight_matmuls, "quantize_dynamic", quantise_nothing)
-    with pytest.raises(ParityError, match="0 products were quantised where"):
-        RECIPES["int8"].build(
-            bundles("ctc").folder / "onnx/model.onnx", tmp_path / "int8.onnx", parts={}, target=TARGETS["vnni"]
+    with pytest.raises(ParityError, match="0 weight MatMuls were quantised where"):
+        build_graph(
+            RECIPES["int8"], bundles("ctc").folder / "onnx/model.onnx", tmp_path / "int8.onnx", parts={}, target="vnni"
         )
 
 
@@ -280,12 +280,12 @@ def test_a_checkpoint_without_normalisation_gets_none_in_its_graph(tmp_path):
     ("changes", "message"),
     [
         ({"precisions": ("int3",)}, "fp32, int8"),
-        ({"precisions": ()}, "each once"),
-        ({"precisions": ("int8", "int8")}, "each once"),
-        ({"operators": "magic"}, "standard or fused"),
+        ({"precisions": ()}, "unique"),
+        ({"precisions": ("int8", "int8")}, "unique"),
+        ({"operators": "magic"}, "fused, standard"),
         ({"target": "z80"}, "vnni, avx2, exact, native"),
-        ({"prefer": "cheap"}, "fast or small"),
-        ({"max_clips": 0}, "at least one clip"),
+        ({"prefer": "cheap"}, "fast, small"),
+        ({"max_clips": 0}, "at least 1"),
     ],
 )
 def test_wrong_options_are_refused_before_anything_is_loaded(changes, message, tmp_path):
@@ -310,7 +310,7 @@ def test_a_checkpoint_that_is_nowhere_is_one_line_and_leaves_nothing(missing, tm
 
 def test_macs_are_those_of_the_layers(checkpoints):
     checkpoint = load_checkpoint(checkpoints("joint"))
-    macs = exporting.count_macs_per_s(checkpoint.model)
+    macs = count_macs_per_s(checkpoint.model)
     frames, width = 49, SHAPE["hidden_size"]
     attention_and_feed_forward = 2 * frames * (4 * width**2 + 2 * width * 96)
     assert macs > attention_and_feed_forward
