@@ -1,6 +1,7 @@
 """A bundle answers like the checkpoint it came from, and other tools can load it."""
 
 import dataclasses
+import hashlib
 import json
 import os
 import shutil
@@ -8,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -32,7 +34,7 @@ from wav2edge.evaluation.verification import verify
 from wav2edge_export.bundle.complexity import count_macs_per_s
 from wav2edge_export.export_options import ExportOptions
 from wav2edge_export.exporting import export_bundle
-from wav2edge_export.quantization import recipes, weight_matmuls
+from wav2edge_export.quantization import recipes
 from wav2edge_export.quantization.recipes import RECIPES
 from wav2edge_export.quantization.variant_builder import build_graph
 from wav2edge_export.quantization.weight_matmuls import weight_matmuls
@@ -176,7 +178,7 @@ def test_products_that_the_quantiser_skips_are_noticed(bundles, tmp_path, monkey
     def quantise_nothing(source, target, **options):
         onnx.save(onnx.load(str(source)), str(target))
 
-    monkeypatch.setattr(weight_matmuls, "quantize_dynamic", quantise_nothing)
+    monkeypatch.setattr("wav2edge_export.quantization.weight_matmuls.quantize_dynamic", quantise_nothing)
     with pytest.raises(ParityError, match="0 weight MatMuls were quantised where"):
         build_graph(
             RECIPES["int8"], bundles("ctc").folder / "onnx/model.onnx", tmp_path / "int8.onnx", parts={}, target="vnni"
@@ -336,3 +338,25 @@ def test_the_card_has_metadata_that_the_hub_reads_and_the_license_of_the_checkpo
     options = ExportOptions(checkpoint=str(licensed), output=tmp_path / "bundle", precisions=("fp32",))
     card = ModelCard.load(export_bundle(options).bundle.folder / "README.md").data
     assert (card.license, card.pipeline_tag) == ("mit", "audio-classification")
+
+
+def test_each_graph_is_hashed_once(checkpoints, tmp_path, monkeypatch):
+    hashed, digest = [], hashlib.file_digest
+
+    def counted(file, name):
+        hashed.append(Path(file.name).name)
+        return digest(file, name)
+
+    monkeypatch.setattr(hashlib, "file_digest", counted)
+    options = ExportOptions(checkpoint=str(checkpoints("ctc")), output=tmp_path / "b", precisions=("int8", "fp32"))
+    export_bundle(options)
+    assert sorted(name for name in hashed if name.endswith(".onnx")) == ["model.onnx", "model_quantized.onnx"]
+
+
+def test_the_manifest_and_the_card_say_up_to_which_length_the_bundle_is_certified(bundles):
+    bundle = bundles("joint")
+    assert bundle.manifest.certified_up_to_s == 30.0
+    card = (bundle.folder / "README.md").read_text()
+    assert "Certified for audio of up to 30 s" in card
+    assert "which here is the CTC head" in card
+    assert "which here is the CTC head" not in (bundles("ctc").folder / "README.md").read_text()

@@ -18,7 +18,7 @@ from wav2edge.evaluation.verification import verify
 from wav2edge.inference.cpu import TARGETS, native_target
 from wav2edge_export.export_options import ExportOptions
 from wav2edge_export.exporting import export_bundle
-from wav2edge_export.quantization import fp16, recipes, weight_matmuls
+from wav2edge_export.quantization import fp16, recipes
 from wav2edge_export.quantization.fp16 import convert_to_fp16
 from wav2edge_export.quantization.recipes import RECIPES
 from wav2edge_export.quantization.weight_matmuls import INT4_BLOCK, assign, quantize_matmuls, weight_matmuls
@@ -103,7 +103,7 @@ def test_a_graph_of_mixed_levels_holds_as_many_products_of_each_as_were_asked_fo
 
 def test_four_bit_products_that_the_quantiser_skips_are_noticed(tmp_path, monkeypatch):
     source = product_graph(tmp_path / "fp32.onnx", np.ones((64, 4), np.float32))
-    monkeypatch.setattr(weight_matmuls.MatMulNBitsQuantizer, "process", lambda self: None)
+    monkeypatch.setattr("wav2edge_export.quantization.weight_matmuls.MatMulNBitsQuantizer.process", lambda self: None)
     with pytest.raises(ParityError, match="int4: 0 weight MatMuls were quantised where 1 were intended"):
         quantize_matmuls(source, tmp_path / "int4.onnx", {ONE_PRODUCT: "int4"})
 

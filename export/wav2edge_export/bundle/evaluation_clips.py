@@ -25,7 +25,7 @@ SYNTHETIC_DURATIONS_S = (0.5, 1.0, 1.5, 2.0, 2.5, 3.0)
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationClips:
-    """``utterances`` are for every certificate, ``search`` to compare layers for ``auto``; ``description`` says which."""
+    """``utterances`` are for the certificates, ``search`` to compare layers, which ``description`` describes."""
 
     utterances: Sequence[Utterance] = ()
     search: Sequence[Utterance] = ()

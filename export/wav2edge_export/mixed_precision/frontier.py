@@ -156,8 +156,8 @@ RANKS: dict[str, Callable[[Point], tuple[float, float]]] = {"fast": _fast, "smal
 class Frontier:
     """Every point that was judged, in that order, and the sensitivities that gave the order of the layers.
 
-    ``prefer`` names the rank by which a point is taken, ``clips_description`` says on which clips; ``fp32_size_bytes`` and
-    ``fp32_time_s`` are what the points stand beside.
+    ``prefer`` names the rank by which a point is chosen, ``clips_description`` the clips the layers were compared on;
+    ``fp32_size_bytes`` and ``fp32_time_s`` are of the fp32 graph.
     """
 
     prefer: str
