@@ -21,6 +21,7 @@ from wav2edge.evaluation.parity.signals import voiced
 from wav2edge.inference.engine import Engine
 from wav2edge.output.documents import write_json
 from wav2edge_export.bundle.bundle_card import bundle_card
+from wav2edge_export.bundle.tokenizer_file import tokenizer_json
 from wav2edge_export.quantization.recipes import RECIPES
 from wav2edge_train.checkpoint.loading import Checkpoint
 
@@ -61,6 +62,8 @@ def write_bundle(
     for name in COPIED_FILES:
         if checkpoint.folder is not None and (checkpoint.folder / name).is_file():
             shutil.copyfile(checkpoint.folder / name, folder / name)
+    if manifest.heads.ctc is not None:
+        (folder / "tokenizer.json").write_text(tokenizer_json(manifest.heads.ctc), encoding="utf-8")
     write_json(folder / GOLDEN, golden_document(engines))
     write_json(folder / CERTIFICATE, {"variants": {each.precision: each.to_dict() for each in certificates}})
     originals.write(folder)
