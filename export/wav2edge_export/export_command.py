@@ -8,7 +8,8 @@ from pathlib import Path
 
 from wav2edge.cli.command import Command
 from wav2edge.inference.cpu import NATIVE, TARGETS
-from wav2edge_export.export_choices import PRECISIONS, PREFERENCES
+from wav2edge_export.export_options import OPERATORS, PREFERENCES, ExportOptions
+from wav2edge_export.quantization.recipes import RECIPES
 
 
 def _add_arguments(parser: ArgumentParser) -> None:
@@ -18,13 +19,13 @@ def _add_arguments(parser: ArgumentParser) -> None:
         "--precision",
         metavar="LIST",
         help="one or more with commas, the bundle's default first (default: int8, or fp32 with --batched). "
-        + "; ".join(f"{name}: {summary}" for name, summary in PRECISIONS.items()),
+        + "; ".join(f"{name}: {recipe.summary}" for name, recipe in RECIPES.items()),
     )
     parser.add_argument(
         "--target",
         default=NATIVE,
         metavar="KIND",
-        help=f"what 8-bit products are made for (default: {NATIVE}, what this processor is). "
+        help=f"the processors that int8 MatMuls are made for (default: {NATIVE}, this one). "
         + "; ".join(f"{name}: {target.summary}" for name, target in TARGETS.items()),
     )
     parser.add_argument(
@@ -38,20 +39,19 @@ def _add_arguments(parser: ArgumentParser) -> None:
         "--operators",
         default="fused",
         metavar="KIND",
-        help="fused: attention as one operator of ONNX Runtime; standard: plain ONNX for devices without it",
+        help="; ".join(f"{name}: {summary}" for name, summary in OPERATORS.items()),
     )
     parser.add_argument(
         "--batched",
         action="store_true",
-        help="graphs that take padded batches and a mask, for GPUs: each clip answers as it would alone",
+        help="graphs that take padded batches and a mask, for GPUs: each clip gets the logits it would get alone",
     )
-    parser.add_argument("--data", type=Path, metavar="DATA", help="data set the certificate is judged on")
+    parser.add_argument("--data", type=Path, metavar="DATA", help="data set to certify the variants on")
     parser.add_argument("--split", metavar="NAME", help="which rows of it (default: test, else validation, else all)")
-    parser.add_argument("--max-clips", type=int, metavar="N", help="judge on the first N of them")
+    parser.add_argument("--max-clips", type=int, metavar="N", help="use the first N of them")
 
 
 def _run(options: Namespace) -> int:
-    from wav2edge_export.export_options import ExportOptions
     from wav2edge_export.exporting import export_bundle  # here, so that --help does not wait for PyTorch
 
     export = export_bundle(
@@ -67,7 +67,7 @@ def _run(options: Namespace) -> int:
             split=options.split,
             max_clips=options.max_clips,
         ),
-        say=lambda line: print(f"wav2edge: {line}", file=sys.stderr, flush=True),
+        log=lambda line: print(f"wav2edge: {line}", file=sys.stderr, flush=True),
     )
     manifest = export.bundle.manifest
     for certificate in export.certificates:
@@ -83,7 +83,7 @@ def _run(options: Namespace) -> int:
 
 COMMAND = Command(
     name="export",
-    summary="export a checkpoint through Optimum to a quantised bundle, and certify that it answers alike",
+    summary="export a checkpoint through Optimum to a quantised bundle, and certify that it agrees with the original",
     add_arguments=_add_arguments,
     run=_run,
     examples="""\

@@ -1,4 +1,4 @@
-"""What an export is asked for, checked before anything is loaded."""
+"""What an export is asked for, checked before anything is loaded; quick to import, so ``--help`` waits for nothing."""
 
 from __future__ import annotations
 
@@ -7,26 +7,45 @@ from pathlib import Path
 
 from wav2edge.errors import UsageError
 from wav2edge.inference.cpu import NATIVE, TARGETS
-from wav2edge_export.export_choices import PREFERENCES
 from wav2edge_export.quantization.recipes import RECIPES
-from wav2edge_export.rewrite import RULES, Operators
+
+OPERATORS = {
+    "fused": "attention as one operator of ONNX Runtime",
+    "standard": "plain ONNX, for devices without that operator",
+}
+"""What a graph may be made of; the rewrite rules are in ``wav2edge_export.rewrite``."""
+
+PREFERENCES = {
+    "fast": "the fastest; of those within 5 % of each other, the smallest",
+    "small": "the fewest bytes",
+}
+"""Which of the mixtures within its budget ``auto`` takes; ranked in ``wav2edge_export.mixed_precision.frontier``."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExportOptions:
     """Options of one export.
 
-    ``precisions`` name recipes; the first one becomes the bundle's default. ``operators`` is ``fused`` (attention as
-    one operator of ONNX Runtime) or ``standard`` (plain ONNX, for execution providers that lack it). ``target`` is the
-    kind of processor that 8-bit products are made for, or ``native`` for the one this runs on. ``prefer`` says which
-    of the mixtures within its budget ``auto`` takes. ``batched`` graphs take a mask beside the samples. ``data`` is a
-    data set whose ``split`` the certificate is judged on, ``max_clips`` of it at most.
+    Attributes:
+        checkpoint: a local folder or a Hub name.
+        output: the folder to write.
+        precisions: names of recipes; the first becomes the bundle's default.
+        operators: one of ``OPERATORS``.
+        target: the kind of processor that int8 MatMuls are made for; ``native`` is the one this runs on.
+        prefer: one of ``PREFERENCES``.
+        batched: the graphs take an attention mask next to the samples, and so padded batches.
+        data: the data set whose clips the variants are certified on; None for synthetic signals alone.
+        split: the split of it; ``test``, else ``validation``, else all rows where None.
+        max_clips: certify on the first of its clips.
+
+    Raises:
+        UsageError: an option has a value it cannot have.
     """
 
     checkpoint: str
     output: Path
     precisions: tuple[str, ...] = ("int8",)
-    operators: Operators = "fused"
+    operators: str = next(iter(OPERATORS))
     target: str = NATIVE
     prefer: str = next(iter(PREFERENCES))
     batched: bool = False
@@ -35,21 +54,27 @@ class ExportOptions:
     max_clips: int | None = None
 
     def __post_init__(self) -> None:
+        self._check_precisions()
+        for name, value, choices in (
+            ("operators", self.operators, tuple(OPERATORS)),
+            ("target", self.target, (*TARGETS, NATIVE)),
+            ("prefer", self.prefer, tuple(PREFERENCES)),
+        ):
+            if value not in choices:
+                raise UsageError(f"{name} must be one of {', '.join(choices)}; got {value!r}")
+        if self.max_clips is not None and self.max_clips < 1:
+            raise UsageError(f"max_clips must be at least 1; got {self.max_clips}; leave it out to use all clips")
+
+    def _check_precisions(self) -> None:
         unknown = [name for name in self.precisions if name not in RECIPES]
         if unknown or not self.precisions or len(set(self.precisions)) != len(self.precisions):
-            raise UsageError(f"precisions are {', '.join(RECIPES)}, each once; not {','.join(self.precisions)!r}")
+            raise UsageError(
+                f"precisions must be unique and among {', '.join(RECIPES)}; got {','.join(self.precisions)!r}"
+            )
         mixing = [name for name in self.precisions if not RECIPES[name].attempts_for(batched=self.batched)]
         if mixing:
-            apart = ", ".join(name for name, recipe in RECIPES.items() if recipe.attempts_for(batched=True))
+            independent = ", ".join(name for name, recipe in RECIPES.items() if recipe.attempts_for(batched=True))
             raise UsageError(
-                f"{', '.join(mixing)} scales the activations of a whole batch together, so that a clip's answer would"
-                f" depend on its neighbours; with --batched, precisions are {apart}"
+                f"{', '.join(mixing)} scales the activations of a whole batch together, so that a clip's logits would"
+                f" depend on its neighbours; with --batched, precisions must be among {independent}"
             )
-        if self.operators not in RULES:
-            raise UsageError(f"operators are {' or '.join(RULES)}; not {self.operators!r}")
-        if self.target not in (*TARGETS, NATIVE):
-            raise UsageError(f"targets are {', '.join((*TARGETS, NATIVE))}; not {self.target!r}")
-        if self.prefer not in PREFERENCES:
-            raise UsageError(f"auto may prefer {' or '.join(PREFERENCES)}; not {self.prefer!r}")
-        if self.max_clips is not None and self.max_clips < 1:
-            raise UsageError("at least one clip is needed to judge on; leave --max-clips out to use all")

@@ -28,7 +28,7 @@ from wav2edge_compare.roofline.operators import (
 )
 from wav2edge_compare.roofline.profiling import ProfiledRun, profile_runs
 from wav2edge_export.quantization.exporter_logging import quiet_exporters
-from wav2edge_export.quantization.weight_matmuls import assign, quantize_products, weight_products
+from wav2edge_export.quantization.weight_matmuls import assign, quantize_matmuls, weight_matmuls
 
 CLIP_S = 0.1
 WIDTH, HEADS, BINS = 64, 4, 80
@@ -106,9 +106,9 @@ def test_the_multiply_accumulates_of_a_graph_are_those_of_pytorch(graph, flops):
 @pytest.mark.parametrize(("level", "operator_class"), [("int8", INT8), ("int4", INT4)])
 def test_quantised_matmuls_have_the_same_multiply_accumulates(graph, flops, tmp_path, level, operator_class):
     quantised = tmp_path / "quantised.onnx"
-    products = weight_products(graph)
+    products = weight_matmuls(graph)
     assert len(products) == 3
-    quantize_products(graph, quantised, assign(products, level, {}))
+    quantize_matmuls(graph, quantised, assign(products, level, {}))
     run = one_run(quantised)
     convolution = flops["aten.convolution"] // 2
     assert macs(run, FP32) == convolution

@@ -1,6 +1,7 @@
 """A bundle answers like the checkpoint it came from, and other tools can load it."""
 
 import dataclasses
+import hashlib
 import json
 import os
 import shutil
@@ -8,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -29,15 +31,15 @@ from wav2edge.evaluation.parity.original_record import OriginalRecord
 from wav2edge.evaluation.parity.repetition import plan_repetition
 from wav2edge.evaluation.parity.signals import synthetic_signals, voiced
 from wav2edge.evaluation.verification import verify
-from wav2edge.inference.cpu import TARGETS
-from wav2edge_export import exporting
 from wav2edge_export.export_options import ExportOptions
 from wav2edge_export.exporting import export_bundle
-from wav2edge_export.quantization import recipes, weight_matmuls
+from wav2edge_export.quantization import recipes
 from wav2edge_export.quantization.recipes import RECIPES
-from wav2edge_export.quantization.weight_matmuls import weight_products
+from wav2edge_export.quantization.variant_builder import build_graph
+from wav2edge_export.quantization.weight_matmuls import weight_matmuls
 from wav2edge_train.checkpoint.loading import load_checkpoint
 from wav2edge_train.checkpoint.original import load_original
+from wav2edge_train.model.complexity import count_macs_per_s
 
 EXACT = 1e-4
 
@@ -136,7 +138,7 @@ def test_every_graph_is_one_self_contained_file_with_the_ecosystems_names(bundle
 def test_the_int8_graph_quantises_every_product_with_weights_and_no_convolution_is_left(bundles):
     folder = bundles("joint").folder
     counts = [node.op_type for node in onnx.load(str(folder / "onnx/model_quantized.onnx")).graph.node]
-    assert counts.count("MatMulInteger") == len(weight_products(folder / "onnx/model.onnx"))
+    assert counts.count("MatMulInteger") == len(weight_matmuls(folder / "onnx/model.onnx"))
     assert "Conv" not in counts
 
 
@@ -176,10 +178,10 @@ def test_products_that_the_quantiser_skips_are_noticed(bundles, tmp_path, monkey
     def quantise_nothing(source, target, **options):
         onnx.save(onnx.load(str(source)), str(target))
 
-    monkeypatch.setattr(weight_matmuls, "quantize_dynamic", quantise_nothing)
-    with pytest.raises(ParityError, match="0 products were quantised where"):
-        RECIPES["int8"].build(
-            bundles("ctc").folder / "onnx/model.onnx", tmp_path / "int8.onnx", parts={}, target=TARGETS["vnni"]
+    monkeypatch.setattr("wav2edge_export.quantization.weight_matmuls.quantize_dynamic", quantise_nothing)
+    with pytest.raises(ParityError, match="0 weight MatMuls were quantised where"):
+        build_graph(
+            RECIPES["int8"], bundles("ctc").folder / "onnx/model.onnx", tmp_path / "int8.onnx", parts={}, target="vnni"
         )
 
 
@@ -280,12 +282,12 @@ def test_a_checkpoint_without_normalisation_gets_none_in_its_graph(tmp_path):
     ("changes", "message"),
     [
         ({"precisions": ("int3",)}, "fp32, int8"),
-        ({"precisions": ()}, "each once"),
-        ({"precisions": ("int8", "int8")}, "each once"),
-        ({"operators": "magic"}, "standard or fused"),
+        ({"precisions": ()}, "unique"),
+        ({"precisions": ("int8", "int8")}, "unique"),
+        ({"operators": "magic"}, "fused, standard"),
         ({"target": "z80"}, "vnni, avx2, exact, native"),
-        ({"prefer": "cheap"}, "fast or small"),
-        ({"max_clips": 0}, "at least one clip"),
+        ({"prefer": "cheap"}, "fast, small"),
+        ({"max_clips": 0}, "at least 1"),
     ],
 )
 def test_wrong_options_are_refused_before_anything_is_loaded(changes, message, tmp_path):
@@ -310,7 +312,7 @@ def test_a_checkpoint_that_is_nowhere_is_one_line_and_leaves_nothing(missing, tm
 
 def test_macs_are_those_of_the_layers(checkpoints):
     checkpoint = load_checkpoint(checkpoints("joint"))
-    macs = exporting.count_macs_per_s(checkpoint.model)
+    macs = count_macs_per_s(checkpoint.model)
     frames, width = 49, SHAPE["hidden_size"]
     attention_and_feed_forward = 2 * frames * (4 * width**2 + 2 * width * 96)
     assert macs > attention_and_feed_forward
@@ -336,3 +338,25 @@ def test_the_card_has_metadata_that_the_hub_reads_and_the_license_of_the_checkpo
     options = ExportOptions(checkpoint=str(licensed), output=tmp_path / "bundle", precisions=("fp32",))
     card = ModelCard.load(export_bundle(options).bundle.folder / "README.md").data
     assert (card.license, card.pipeline_tag) == ("mit", "audio-classification")
+
+
+def test_each_graph_is_hashed_once(checkpoints, tmp_path, monkeypatch):
+    hashed, digest = [], hashlib.file_digest
+
+    def counted(file, name):
+        hashed.append(Path(file.name).name)
+        return digest(file, name)
+
+    monkeypatch.setattr(hashlib, "file_digest", counted)
+    options = ExportOptions(checkpoint=str(checkpoints("ctc")), output=tmp_path / "b", precisions=("int8", "fp32"))
+    export_bundle(options)
+    assert sorted(name for name in hashed if name.endswith(".onnx")) == ["model.onnx", "model_quantized.onnx"]
+
+
+def test_the_manifest_and_the_card_say_up_to_which_length_the_bundle_is_certified(bundles):
+    bundle = bundles("joint")
+    assert bundle.manifest.certified_up_to_s == 30.0
+    card = (bundle.folder / "README.md").read_text()
+    assert "Certified for audio of up to 30 s" in card
+    assert "which here is the CTC head" in card
+    assert "which here is the CTC head" not in (bundles("ctc").folder / "README.md").read_text()

@@ -8,7 +8,7 @@ import pytest
 from wav2edge.evaluation.parity.budget import Budget
 from wav2edge.evaluation.parity.certificate import Certificate
 from wav2edge.evaluation.parity.differences import OutputDifference
-from wav2edge_export.export_choices import PREFERENCES
+from wav2edge_export.export_options import PREFERENCES
 from wav2edge_export.mixed_precision.frontier import (
     BYTES_PER_WEIGHT,
     PROBES,
@@ -22,11 +22,12 @@ from wav2edge_export.mixed_precision.frontier import (
 )
 from wav2edge_export.mixed_precision.frontier_plot import plot_frontier
 from wav2edge_export.mixed_precision.sensitivity import Layer, Sensitivity
-from wav2edge_export.quantization.weight_matmuls import LEVELS, WeightProduct
+from wav2edge_export.quantization.recipes import LEVELS
+from wav2edge_export.quantization.weight_matmuls import WeightMatMul
 
 
 def sensitivity(name, weights, int4, int8):
-    layer = Layer(name=name, products=(WeightProduct(name=f"{name}/MatMul", terms=weights, outputs=1),))
+    layer = Layer(name=name, matmuls=(WeightMatMul(name=f"{name}/MatMul", in_features=weights, out_features=1),))
     return Sensitivity(layer=layer, divergences={"int4": int4, "int8": int8})
 
 
@@ -106,7 +107,12 @@ def point(walk_from="int8", *, size=100, time=1.0, error=0.1, divergence=1.0, ra
 
 def frontier(*points, prefer="fast"):
     return Frontier(
-        prefer=prefer, told="nothing", sensitivities=LAYERS, points=points, fp32_size_bytes=400, fp32_time_s=0.1
+        prefer=prefer,
+        clips_description="nothing",
+        sensitivities=LAYERS,
+        points=points,
+        fp32_size_bytes=400,
+        fp32_time_s=0.1,
     )
 
 

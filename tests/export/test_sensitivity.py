@@ -8,9 +8,9 @@ import torch.nn.functional as F  # noqa: N812
 
 from wav2edge.evaluation.parity.signals import voiced
 from wav2edge.inference.cpu import TARGETS
-from wav2edge_export.mixed_precision.selectable_precision import Switchboard
+from wav2edge_export.mixed_precision.selectable_precision import SelectablePrecisionGraph
 from wav2edge_export.mixed_precision.sensitivity import Layer, divergence, layers_of, measure_sensitivities
-from wav2edge_export.quantization.weight_matmuls import assign, quantize_in_place, weight_products
+from wav2edge_export.quantization.weight_matmuls import assign, quantize_in_place, weight_matmuls
 
 TARGET = TARGETS["avx2"]
 
@@ -27,7 +27,7 @@ def heads(bundles):
 
 @pytest.fixture(scope="module")
 def switchboard(source, heads):
-    return Switchboard(source, weight_products(source), heads.outputs, target=TARGET)
+    return SelectablePrecisionGraph(source, weight_matmuls(source), heads.outputs, target=TARGET)
 
 
 def separate(source, levels, path, clip):
@@ -49,7 +49,7 @@ def separate(source, levels, path, clip):
 )
 def test_the_switchboard_answers_like_a_graph_made_for_the_same_levels(switchboard, source, tmp_path, parts, tolerance):
     clip = voiced(16_000, seed=3)
-    levels = assign(weight_products(source), "float", parts)
+    levels = assign(weight_matmuls(source), "float", parts)
     expected = separate(source, levels, tmp_path / "separate.onnx", clip)
     found = switchboard.outputs(clip, levels)
     assert set(found) == set(expected)
@@ -60,7 +60,7 @@ def test_the_switchboard_answers_like_a_graph_made_for_the_same_levels(switchboa
 def test_switches_are_set_anew_with_every_call(switchboard, source):
     clip = voiced(8_000, seed=4)
     exact = switchboard.outputs(clip, {})
-    quantized = switchboard.outputs(clip, assign(weight_products(source), "int4", {}))
+    quantized = switchboard.outputs(clip, assign(weight_matmuls(source), "int4", {}))
     assert np.abs(exact["logits"] - quantized["logits"]).max() > 0.01 * np.abs(exact["logits"]).max()
     assert (switchboard.outputs(clip, {})["logits"] == exact["logits"]).all()
 
@@ -84,22 +84,24 @@ def test_the_divergence_is_that_of_pytorch(heads):
 
 
 def test_the_groups_of_the_positional_convolution_are_one_layer_and_every_product_has_one(source):
-    products = weight_products(source)
+    products = weight_matmuls(source)
     layers = layers_of(products)
-    assert [product for layer in layers for product in layer.products] == products
+    assert [product for layer in layers for product in layer.matmuls] == products
     positions = [layer for layer in layers if layer.name.endswith("/pos_conv_embed")]
-    assert [len(layer.products) for layer in positions] == [4]
+    assert [len(layer.matmuls) for layer in positions] == [4]
     assert sum(layer.name.endswith("/query_key_value") for layer in layers) == 2
-    assert sum(layer.weights for layer in layers) == sum(product.terms * product.outputs for product in products)
+    assert sum(layer.weights for layer in layers) == sum(
+        product.in_features * product.out_features for product in products
+    )
 
 
 def test_a_layers_sensitivity_is_the_mean_divergence_with_that_layer_alone_quantised(
     switchboard, source, heads, tmp_path
 ):
-    layer = next(each for each in layers_of(weight_products(source)) if each.name.endswith("/layers.3/linear"))
+    layer = next(each for each in layers_of(weight_matmuls(source)) if each.name.endswith("/layers.3/linear"))
     clips = [voiced(length, seed=length) for length in (9_000, 14_000)]
     (found,) = measure_sensitivities(switchboard, [layer], clips, heads)
-    alone = {product.name: "int8" for product in layer.products}
+    alone = {product.name: "int8" for product in layer.matmuls}
     expected = [
         divergence(switchboard.outputs(clip, {}), separate(source, alone, tmp_path / "alone.onnx", clip), heads)
         for clip in clips
@@ -109,5 +111,5 @@ def test_a_layers_sensitivity_is_the_mean_divergence_with_that_layer_alone_quant
 
 
 def test_a_layer_of_no_products_costs_nothing(switchboard, heads):
-    (found,) = measure_sensitivities(switchboard, [Layer(name="empty", products=())], [voiced(8_000)], heads)
+    (found,) = measure_sensitivities(switchboard, [Layer(name="empty", matmuls=())], [voiced(8_000)], heads)
     assert set(found.divergences.values()) == {0.0}

@@ -31,7 +31,7 @@ from wav2edge.inference.engine import Engine
 from wav2edge.output.progress import track
 from wav2edge.output.tables import markdown_table
 from wav2edge_compare.shapes.random_checkpoint import write_random_checkpoint
-from wav2edge_export.export_choices import PREFERENCES
+from wav2edge_export.export_options import PREFERENCES
 
 PRECISIONS = "fp32,int8,int4,fp16,auto"
 BASELINE = "fp32"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,16 @@ from huggingface_hub import ModelCardData
 
 from wav2edge.bundle.manifest import Manifest
 from wav2edge.evaluation.parity.certificate import Certificate
-from wav2edge_export.export_choices import PRECISIONS
+from wav2edge_export.quantization.recipes import RECIPES
 from wav2edge_train.reporting.card_metadata import TASKS
 
 INTERVALS = (
     "Intervals are at 95 %: of a share of changed answers by Wilson's score, of the difference that the variant makes"
     " to WER and accuracy by bootstrap over the clips."
+)
+JOINT = (
+    "`audio-classification` pipelines of transformers.js and Optimum read the output `logits`, which here is the CTC"
+    " head: for classes use wav2edge, or read the output `class_logits`."
 )
 REPEAT = "`wav2edge verify . --repeat --data DATA` measures all of it again on your device, without PyTorch."
 
@@ -25,6 +29,7 @@ def bundle_card(
     manifest: Manifest,
     certificates: Sequence[Certificate],
     *,
+    sizes_bytes: Mapping[str, int],
     license_name: str | None,
     training_report: Path | None,
     plot: str | None,
@@ -34,6 +39,7 @@ def bundle_card(
     Args:
         manifest: the bundle's manifest.
         certificates: of the variants that are in it.
+        sizes_bytes: of each variant's graph.
         license_name: what the checkpoint's card names; None where it names none.
         training_report: ``report.json`` of the training run, where the checkpoint has one.
         plot: the file name of the frontier that ``auto`` walked, where there is one.
@@ -42,7 +48,7 @@ def bundle_card(
         _metadata(manifest, license_name),
         f"# {manifest.name}\n\n{_what(manifest)}",
         "## Use\n\n```bash\npip install 'wav2edge[cpu]'\nwav2edge run . clip.wav\nwav2edge verify .\n```",
-        f"## Variants\n\n{_variants(manifest, certificates)}",
+        f"## Variants\n\n{_variants(manifest, certificates, sizes_bytes)}",
     ]
     if plot is not None:
         sections.append(f"## The frontier that auto walked\n\n![size and time against accuracy]({plot})")
@@ -67,23 +73,26 @@ def _what(manifest: Manifest) -> str:
     labels = manifest.heads.classification.labels if manifest.heads.classification else ()
     classes = f" Classes: {', '.join(labels)}." if labels else ""
     return (
-        f"A {manifest.model_type} model of {manifest.parameters / 1e6:.2f} M parameters that answers 16 kHz speech with"
-        f" {heads}, exported to ONNX and certified by wav2edge.{classes}"
+        f"A {manifest.model_type} model of {manifest.parameters / 1e6:.2f} M parameters that gives"
+        f" {heads} for 16 kHz speech, exported to ONNX and certified by wav2edge.{classes}"
     )
 
 
-def _variants(manifest: Manifest, certificates: Sequence[Certificate]) -> str:
-    lines = ["| variant | file | size MB | for | against the PyTorch checkpoint |", "|---|---|---:|---|---|"]
+def _variants(manifest: Manifest, certificates: Sequence[Certificate], sizes_bytes: Mapping[str, int]) -> str:
+    lines = ["| variant | file | size MB | for | compared with the PyTorch original |", "|---|---|---:|---|---|"]
     for certificate in certificates:
         variant = manifest.variants[certificate.precision]
-        size_mb = manifest.files[variant.file].size_bytes / 1e6
+        size_mb = sizes_bytes[variant.precision] / 1e6
         lines.append(
-            f"| {variant.precision} | `{variant.file}` | {size_mb:.2f} | {PRECISIONS[variant.precision]}"
+            f"| {variant.precision} | `{variant.file}` | {size_mb:.2f} | {RECIPES[variant.precision].summary}"
             f"{f'; target {variant.target}' if variant.target else ''} | {certificate.summary}"
             f"{f'; {certificate.note}' if certificate.note else ''} |"
         )
-    judged = any(certificate.clips is not None for certificate in certificates)
-    return "\n".join([*lines, "", *([INTERVALS] if judged else []), REPEAT])
+    evaluated = any(certificate.clips is not None for certificate in certificates)
+    length = f"Certified for audio of up to {manifest.certified_up_to_s:g} s; nothing is known of longer audio."
+    both = manifest.heads.ctc is not None and manifest.heads.classification is not None
+    notes = [length, *([INTERVALS] if evaluated else []), *([JOINT] if both else []), REPEAT]
+    return "\n".join([*lines, "", *notes])
 
 
 def _training_figures(report: Path) -> str:

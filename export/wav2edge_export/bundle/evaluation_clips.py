@@ -1,4 +1,4 @@
-"""Which clips judge: the certificate's, and apart from them those on which ``auto`` compares the layers."""
+"""Evaluation clips: those of the certificates, and apart from them those on which ``auto`` compares the layers."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from wav2edge.evaluation.evaluator import choose_split
 from wav2edge.evaluation.parity.signals import voiced
 
 SEARCH_SPLITS = ("validation", "train")
-"""Splits to compare the layers on, the better one first, where the certificate is not judged on them."""
+"""Splits to compare the layers on, the better one first, where the certificates do not use them."""
 SYNTHETIC_DURATIONS_S = (0.5, 1.0, 1.5, 2.0, 2.5, 3.0)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judges:
-    """``utterances`` judge every certificate; ``search`` compares the layers for ``auto``, and ``told`` says which."""
+class EvaluationClips:
+    """``utterances`` are for the certificates, ``search`` to compare layers, which ``description`` describes."""
 
     utterances: Sequence[Utterance] = ()
     search: Sequence[Utterance] = ()
-    told: str = "synthetic signals, since no --data was given: nothing is known of WER or accuracy"
+    description: str = "synthetic signals, since no --data was given: nothing is known of WER or accuracy"
 
     def search_clips(self, most: int) -> list[npt.NDArray[np.float32]]:
         """Clips to compare the layers on, ``[samples] float32`` each: so many at most, evenly drawn."""
@@ -43,35 +43,37 @@ class Judges:
         return clips
 
 
-def choose_judges(
+def choose_evaluation_clips(
     data: Path | None, *, split: str | None = None, max_clips: int | None = None, search: bool = False
-) -> Judges:
+) -> EvaluationClips:
     """Read the data set and divide it.
 
     Args:
         data: the data set; None where there is none.
-        split: which rows the certificate is judged on, as ``choose_split`` takes it.
-        max_clips: judge on the first of them.
+        split: which rows the variants are certified on, as ``choose_split`` takes it.
+        max_clips: use the first of them.
         search: clips are wanted to compare the layers on, too. They are another split's, or every second one of the
-            certificate's, which then judges nothing.
+            certificate's, which then certifies nothing.
 
     Raises:
         DataError: the data set cannot be used.
     """
     if data is None:
-        return Judges()
+        return EvaluationClips()
     rows = read_dataset(data)
-    judges = choose_split(rows, split)[:max_clips]
+    chosen = choose_split(rows, split)[:max_clips]
     if not search:
-        return Judges(utterances=judges)
-    taken = {row.split for row in judges}
+        return EvaluationClips(utterances=chosen)
+    taken = {row.split for row in chosen}
     for name in SEARCH_SPLITS:
         found = [row for row in rows if row.split == name and name not in taken]
         if found:
-            return Judges(utterances=judges, search=found, told=f"clips of the split {name}")
-    if len(judges) < 2:
-        raise DataError(f"{data}: auto needs two clips at least, one to compare the layers on and one to judge")
-    return Judges(utterances=judges[1::2], search=judges[::2], told="every second clip, which then judges nothing")
+            return EvaluationClips(utterances=chosen, search=found, description=f"clips of the split {name}")
+    if len(chosen) < 2:
+        raise DataError(f"{data}: auto needs two clips at least, one to compare the layers on and one to certify on")
+    return EvaluationClips(
+        utterances=chosen[1::2], search=chosen[::2], description="every second clip, which then certifies nothing"
+    )
 
 
 def _readable(rows: Sequence[Utterance]) -> Iterator[npt.NDArray[np.float32]]:

@@ -82,7 +82,7 @@ def run_demo(folder: Path, *, seed: int) -> None:
         wanted = ExportOptions(
             checkpoint=str(demo.checkpoint), output=demo.bundle, precisions=("int8", "fp32"), data=demo.corpus
         )
-        export = export_bundle(wanted, say=_say)
+        export = export_bundle(wanted, log=_say)
         for certificate in export.refused:
             _say(f"{certificate.precision} was refused, and is not in the bundle")
     with _stage(4, "Answers to voices the model never heard"):

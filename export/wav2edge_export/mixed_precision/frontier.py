@@ -17,7 +17,8 @@ from typing import Any
 from wav2edge.evaluation.parity.certificate import Certificate
 from wav2edge.output.documents import json_ready
 from wav2edge_export.mixed_precision.sensitivity import Sensitivity
-from wav2edge_export.quantization.weight_matmuls import INT4_BLOCK, LEVELS, Level
+from wav2edge_export.quantization.recipes import LEVELS, Level
+from wav2edge_export.quantization.weight_matmuls import INT4_BLOCK
 
 WALKS: tuple[Level, ...] = ("int8", "int4")
 """Where the walks begin: int8 everywhere is the fastest on a CPU, int4 everywhere is the smallest."""
@@ -155,12 +156,12 @@ RANKS: dict[str, Callable[[Point], tuple[float, float]]] = {"fast": _fast, "smal
 class Frontier:
     """Every point that was judged, in that order, and the sensitivities that gave the order of the layers.
 
-    ``prefer`` names the rank by which a point is taken, ``told`` says on which clips; ``fp32_size_bytes`` and
-    ``fp32_time_s`` are what the points stand beside.
+    ``prefer`` names the rank by which a point is chosen, ``clips_description`` the clips the layers were compared on;
+    ``fp32_size_bytes`` and ``fp32_time_s`` are of the fp32 graph.
     """
 
     prefer: str
-    told: str
+    clips_description: str
     sensitivities: Sequence[Sensitivity]
     points: Sequence[Point]
     fp32_size_bytes: int
@@ -199,7 +200,7 @@ class Frontier:
     def to_dict(self) -> dict[str, Any]:
         """The whole walk as JSON-ready values."""
         return {
-            "clips": self.told,
+            "clips": self.clips_description,
             "prefer": self.prefer,
             "fp32": {"size_bytes": self.fp32_size_bytes, "time_s": self.fp32_time_s},
             "chosen": None if self.chosen is None else list(self.points).index(self.chosen),

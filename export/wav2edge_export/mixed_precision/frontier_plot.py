@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from wav2edge_export.mixed_precision.frontier import WALKS, Frontier, Point
-from wav2edge_export.quantization.weight_matmuls import Level
+from wav2edge_export.quantization.recipes import Level
 
 COLOURS: dict[Level, str] = {"int8": "#0072b2", "int4": "#d55e00"}
 """Of Okabe and Ito's palette, which the colour-blind tell apart."""

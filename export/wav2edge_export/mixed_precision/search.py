@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from wav2edge.bundle.geometry import SAMPLE_RATE_HZ
-from wav2edge.bundle.heads import Heads
 from wav2edge.evaluation.parity.certificate import Certificate
 from wav2edge.evaluation.parity.signals import voiced
-from wav2edge.inference.cpu import Target
+from wav2edge.inference.cpu import TARGETS, Target
 from wav2edge.inference.engine import Engine
+from wav2edge.output.documents import write_json
 from wav2edge.output.progress import Progress
-from wav2edge_export.bundle.evaluation_clips import Judges
+from wav2edge_export.bundle.certification import Certifier
 from wav2edge_export.mixed_precision.frontier import (
     PROBES,
     WALKS,
@@ -32,9 +31,11 @@ from wav2edge_export.mixed_precision.frontier import (
     walk,
 )
 from wav2edge_export.mixed_precision.frontier_plot import plot_frontier
-from wav2edge_export.mixed_precision.selectable_precision import Switchboard
+from wav2edge_export.mixed_precision.selectable_precision import SelectablePrecisionGraph
 from wav2edge_export.mixed_precision.sensitivity import Layer, Sensitivity, layers_of, measure_sensitivities
-from wav2edge_export.quantization.weight_matmuls import QUANTIZED_OPERATORS, Level, quantize_products, weight_products
+from wav2edge_export.quantization.recipes import RECIPES, Level
+from wav2edge_export.quantization.variant_builder import VariantBuilder
+from wav2edge_export.quantization.weight_matmuls import QUANTIZED_OPERATORS, quantize_matmuls, weight_matmuls
 
 SEARCH_MACS = 4e13
 """Multiply-accumulates that comparing the layers may take, ten minutes on two cores: it sets the number of clips, so
@@ -44,36 +45,55 @@ TYPICAL_CLIP_S = 2.0
 FEWEST_TURNS, TIMED_S = 10, 1.0
 """How often a point and the fp32 graph are timed in turns: so often at least, and for so long."""
 SEARCHED = (
-    f"layers compared on {{told}}; taken with --prefer {{prefer}} of at most {len(WALKS) * PROBES} points,"
-    " judged on the same clips as here"
+    f"layers compared on {{clips}}; taken with --prefer {{prefer}} of at most {len(WALKS) * PROBES} points,"
+    " certified on the same clips as here"
 )
 """What the certificate says about the search; the braces are for the clips and the preference."""
+PRECISION = "auto"
 FRONTIER, PLOT = "frontier.json", "frontier.png"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Search:
-    """One search: where the graphs are, what they answer, and who judges.
+    """One search.
 
-    ``open_path`` makes an engine of the graph at ``path`` when its layers are at these levels; ``certify`` judges
-    it, and tells what the certificate is to say about the search. ``reference`` is the engine of ``source``.
+    Attributes:
+        builder: has the fp32 graph, and opens what is made of it.
+        certifier: certifies each point, and has the clips to compare the layers on.
+        macs_per_s: multiply-accumulates for one second of audio.
+        prefer: the rank by which a point is chosen, see ``frontier.RANKS``.
+        log: gets one line per step.
     """
 
-    source: Path
-    path: Path
-    reference: Engine
-    heads: Heads
+    builder: VariantBuilder
+    certifier: Certifier
     macs_per_s: int
-    target: Target
-    judges: Judges
     prefer: str
-    open_path: Callable[[Mapping[str, Level]], Engine]
-    certify: Callable[[Engine, Mapping[str, Level]], Certificate]
-    say: Callable[[str], None]
+    log: Callable[[str], None]
+
+    @property
+    def path(self) -> Path:
+        """Where the chosen graph goes."""
+        return self.builder.path(PRECISION)
+
+    @cached_property
+    def fp32(self) -> Engine:
+        """The engine that every point is timed against."""
+        return self.builder.open(self.builder.source)
+
+    @property
+    def target(self) -> Target:
+        """The kind of processor that int8 MatMuls are made for."""
+        return TARGETS[self.builder.target]
+
+    def certify(self, engine: Engine, levels: Mapping[str, Level]) -> Certificate:
+        """The certificate of a mixture, with a note on how it was found."""
+        note = SEARCHED.format(clips=self.certifier.clips.description, prefer=self.prefer)
+        return self.certifier.certify(engine, PRECISION, RECIPES[PRECISION].budget, parts=levels, note=note)
 
     def run(self) -> Frontier:
         """Search; the graph of the frontier's nearest point is then at ``path``."""
-        layers = layers_of(weight_products(self.source))
+        layers = layers_of(weight_matmuls(self.builder.source))
         trail = _Trail(search=self, layers=layers, sensitivities=self._compare(layers))
         for base in WALKS:
             ladder = steps(trail.sensitivities, base)
@@ -85,17 +105,18 @@ class Search:
         """The divergence that each layer costs at each level, on as many clips as the model's weight allows."""
         answers = 1 + len(layers) * len(QUANTIZED_OPERATORS)
         most = int(SEARCH_MACS / (answers * self.macs_per_s * TYPICAL_CLIP_S))
-        clips = self.judges.search_clips(min(max(most, FEWEST_CLIPS), MOST_CLIPS))
-        self.say(f"auto: comparing {len(layers)} layers on {len(clips)} {self.judges.told}")
-        products = [product for layer in layers for product in layer.products]
-        switchboard = Switchboard(self.source, products, self.heads.outputs, target=self.target)
+        clips = self.certifier.clips.search_clips(min(max(most, FEWEST_CLIPS), MOST_CLIPS))
+        self.log(f"auto: comparing {len(layers)} layers on {len(clips)} {self.certifier.clips.description}")
+        matmuls = [matmul for layer in layers for matmul in layer.matmuls]
+        heads = self.certifier.heads
+        graph = SelectablePrecisionGraph(self.builder.source, matmuls, heads.outputs, target=self.target)
         with Progress("comparing layers", len(clips)) as progress:
-            return measure_sensitivities(switchboard, layers, clips, self.heads, advance=progress.advance)
+            return measure_sensitivities(graph, layers, clips, heads, advance=progress.advance)
 
 
 @dataclass(kw_only=True)
 class _Trail:
-    """The points judged so far; the graph of the nearest one is kept beside the path."""
+    """The points certified so far; the graph of the nearest one is kept beside the path."""
 
     search: Search
     layers: Sequence[Layer]
@@ -109,11 +130,11 @@ class _Trail:
         return self.search.path.with_suffix(".kept")
 
     def keeps_budget(self, base: Level, ladder: Sequence[Step], taken: int) -> bool:
-        """Make and judge the point that so many steps lead to."""
+        """Make and certify the point that so many steps lead to."""
         levels = levels_after(ladder[:taken], self.sensitivities, base)
-        by_product = {product.name: levels[layer.name] for layer in self.layers for product in layer.products}
-        quantize_products(self.search.source, self.search.path, by_product, target=self.search.target)
-        engine = self.search.open_path(levels)
+        by_matmul = {matmul.name: levels[layer.name] for layer in self.layers for matmul in layer.matmuls}
+        quantize_matmuls(self.search.builder.source, self.search.path, by_matmul, target=self.search.target)
+        engine = self.search.builder.open(self.search.path)
         relative_time = self._relative_time(engine)
         point = Point(
             walk=base,
@@ -125,7 +146,7 @@ class _Trail:
             certificate=self.search.certify(engine, levels),
         )
         self.points.append(point)
-        self._tell(point)
+        self._log(point)
         if self.frontier().nearest is point:
             self.search.path.replace(self.kept)
         return point.certificate.passed
@@ -134,10 +155,10 @@ class _Trail:
         """Of the points so far."""
         return Frontier(
             prefer=self.search.prefer,
-            told=self.search.judges.told,
+            clips_description=self.search.certifier.clips.description,
             sensitivities=self.sensitivities,
             points=tuple(self.points),
-            fp32_size_bytes=self.search.source.stat().st_size,
+            fp32_size_bytes=self.search.builder.source.stat().st_size,
             fp32_time_s=float(np.median(self.fp32_times_s)),
         )
 
@@ -149,14 +170,14 @@ class _Trail:
         clip, started_s = voiced(SAMPLE_RATE_HZ, seed=1), time.monotonic()
         turns: list[tuple[float, float]] = []
         while len(turns) <= FEWEST_TURNS or time.monotonic() - started_s < TIMED_S:
-            turns.append((_time_s(engine, clip), _time_s(self.search.reference, clip)))
+            turns.append((_time_s(engine, clip), _time_s(self.search.fp32, clip)))
         found_s, fp32_s = (float(np.median(times_s)) for times_s in zip(*turns[1:], strict=True))  # one warms up
         self.fp32_times_s.append(fp32_s)
         return found_s / fp32_s
 
-    def _tell(self, point: Point) -> None:
+    def _log(self, point: Point) -> None:
         counts = ", ".join(f"{count} {level}" for level, count in point.counts.items() if count)
-        self.search.say(
+        self.search.log(
             f"auto: point {len(self.points)} of {len(WALKS) * PROBES} at most, layers: {counts};"
             f" {point.size_bytes / 1e6:.2f} MB, {point.relative_time:.2f} of the time of fp32;"
             f" {point.certificate.summary}"
@@ -169,13 +190,12 @@ def _time_s(engine: Engine, clip: npt.NDArray[np.float32]) -> float:
     return time.process_time() - started_s
 
 
-def write_frontier(frontier: Frontier, folder: Path, *, say: Callable[[str], None]) -> None:
-    """Tell the frontier as a table, and write it into the bundle as JSON and, where Matplotlib is there, as a plot."""
+def write_frontier(frontier: Frontier, folder: Path, *, log: Callable[[str], None]) -> None:
+    """Log the frontier as a table, and write it into the bundle as JSON and, where Matplotlib is there, as a plot."""
     for line in frontier.table().splitlines():
-        say(line)
-    document = json.dumps(frontier.to_dict(), indent=1, allow_nan=False)
-    (folder / FRONTIER).write_text(document + "\n", encoding="utf-8")
+        log(line)
+    write_json(folder / FRONTIER, frontier.to_dict())
     try:
         plot_frontier(frontier, folder / PLOT)
     except ImportError as error:
-        say(f"no {PLOT}: {error.name} is not installed; for the plot run: pip install matplotlib")
+        log(f"no {PLOT}: {error.name} is not installed; for the plot run: pip install matplotlib")

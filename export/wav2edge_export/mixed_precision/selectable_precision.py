@@ -1,7 +1,7 @@
-"""One graph that holds every weight product at every level and takes, call by call, which one to compute.
+"""One graph that holds every weight matmul at every level and takes, call by call, which one to compute.
 
 A session for each layer and level would load the model two hundred times at XLSR-53's shape; here it is loaded once.
-Each product becomes a nested ``If`` over an input of switches, and ONNX Runtime computes the branch that is chosen and
+Each matmul becomes a nested ``If`` over an input of switches, and ONNX Runtime computes the branch that is chosen and
 no other.
 """
 
@@ -19,34 +19,33 @@ from onnx import GraphProto, NodeProto, TensorProto, helper, numpy_helper
 from wav2edge.inference.batching import INPUT
 from wav2edge.inference.cpu import Target
 from wav2edge.inference.device import import_onnxruntime, physical_cores
+from wav2edge_export.quantization.recipes import LEVELS, Level
 from wav2edge_export.quantization.weight_matmuls import (
-    LEVELS,
     QUANTIZED_OPERATORS,
-    Level,
-    WeightProduct,
+    WeightMatMul,
     quantize_in_place,
 )
 
 SWITCHES = "switches"
-"""The second input, ``[products] int64``: the place of each product's level in ``LEVELS``."""
-EXTERNAL = "switchboard.weights"
+"""The second input, ``[matmuls] int64``: the place of each matmul's level in ``LEVELS``."""
+EXTERNAL = "selectable.weights"
 
 
-class Switchboard:
-    """The fp32 graph with each product at a level that may change from call to call.
+class SelectablePrecisionGraph:
+    """The fp32 graph with each matmul at a level that may change from call to call.
 
     Args:
         source: the fp32 graph.
-        products: those that can be switched; the others stay in floating point.
+        matmuls: those that can be switched; the others stay in floating point.
         outputs: names of the outputs that are asked for.
         target: of int8.
     """
 
     def __init__(
-        self, source: Path, products: Sequence[WeightProduct], outputs: Sequence[str], *, target: Target
+        self, source: Path, matmuls: Sequence[WeightMatMul], outputs: Sequence[str], *, target: Target
     ) -> None:
         self._outputs = list(outputs)
-        self._places = {product.name: place for place, product in enumerate(products)}
+        self._places = {matmul.name: place for place, matmul in enumerate(matmuls)}
         runtime = import_onnxruntime()
         options = runtime.SessionOptions()
         options.intra_op_num_threads = physical_cores()
@@ -54,7 +53,7 @@ class Switchboard:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
         with tempfile.TemporaryDirectory(prefix="wav2edge-") as folder:
-            path = _write(source, products, Path(folder), target=target)
+            path = _write(source, matmuls, Path(folder), target=target)
             self._session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
     def outputs(
@@ -64,7 +63,7 @@ class Switchboard:
 
         Args:
             samples: ``[samples] float32`` at 16 kHz.
-            levels: by the name of the product; what is not named is in floating point.
+            levels: by the name of the matmul; what is not named is in floating point.
         """
         switches = np.full(len(self._places), LEVELS.index("float"))
         for name, level in levels.items():
@@ -73,15 +72,15 @@ class Switchboard:
         return {name: value[0] for name, value in zip(self._outputs, values, strict=True)}
 
 
-def _write(source: Path, products: Sequence[WeightProduct], folder: Path, *, target: Target) -> Path:
-    """The switchboard as a file; its weights lie beside it, since together they may be more than one file can hold."""
+def _write(source: Path, matmuls: Sequence[WeightMatMul], folder: Path, *, target: Target) -> Path:
+    """The selectable as a file; its weights lie beside it, since together they may be more than one file can hold."""
     model = onnx.load(str(source))
     branches: dict[Level, _Branches] = {"float": _Branches(model.graph)}
     for level in QUANTIZED_OPERATORS:
         path = folder / f"{level}.onnx"
-        quantize_in_place(source, path, dict.fromkeys((each.name for each in products), level), target=target)
+        quantize_in_place(source, path, dict.fromkeys((each.name for each in matmuls), level), target=target)
         branches[level] = _Branches(onnx.load(str(path)).graph)
-    nodes, names = [], {product.name: place for place, product in enumerate(products)}
+    nodes, names = [], {matmul.name: place for place, matmul in enumerate(matmuls)}
     for node in model.graph.node:
         if node.name in names:
             nodes += _switched(node, names[node.name], branches)
@@ -89,17 +88,17 @@ def _write(source: Path, products: Sequence[WeightProduct], folder: Path, *, tar
             nodes.append(node)
     del model.graph.node[:]
     model.graph.node.extend(nodes)
-    model.graph.input.append(helper.make_tensor_value_info(SWITCHES, TensorProto.INT64, [len(products)]))
+    model.graph.input.append(helper.make_tensor_value_info(SWITCHES, TensorProto.INT64, [len(matmuls)]))
     _drop_unused_weights(model.graph)
     if all(opset.domain != "com.microsoft" for opset in model.opset_import):
         model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
-    path = folder / "switchboard.onnx"
+    path = folder / "selectable.onnx"
     onnx.save(model, str(path), save_as_external_data=True, location=EXTERNAL)
     return path
 
 
 class _Branches:
-    """Cuts what computes a product out of a graph."""
+    """Cuts what computes a matmul out of a graph."""
 
     def __init__(self, graph: GraphProto) -> None:
         self._makers = {output: node for node in graph.node for output in node.output}
@@ -129,9 +128,9 @@ def _renamed(node: NodeProto, output: str, name: str) -> NodeProto:
     return copy
 
 
-def _switched(product: NodeProto, place: int, branches: Mapping[Level, _Branches]) -> list[NodeProto]:
-    """The nodes that compute a product at the level its switch says."""
-    begin, (end,) = product.input[0], product.output
+def _switched(matmul: NodeProto, place: int, branches: Mapping[Level, _Branches]) -> list[NodeProto]:
+    """The nodes that compute a matmul at the level its switch says."""
+    begin, (end,) = matmul.input[0], matmul.output
     index = _number(place)
     nodes = [
         helper.make_node("Constant", [], [f"{end}.place"], value=index),
@@ -161,7 +160,7 @@ def _number(value: int) -> TensorProto:
 
 
 def _drop_unused_weights(graph: GraphProto) -> None:
-    """The weights of the products are in their branches now."""
+    """The weights of the matmuls are in their branches now."""
     used = {name for node in graph.node for name in node.input} | {output.name for output in graph.output}
     kept = [tensor for tensor in graph.initializer if tensor.name in used]
     del graph.initializer[:]

@@ -19,11 +19,12 @@ import numpy.typing as npt
 
 from wav2edge.bundle.heads import Heads
 from wav2edge.evaluation.parity.differences import Outputs
-from wav2edge_export.mixed_precision.selectable_precision import Switchboard
-from wav2edge_export.quantization.weight_matmuls import QUANTIZED_OPERATORS, Level, WeightProduct
+from wav2edge_export.mixed_precision.selectable_precision import SelectablePrecisionGraph
+from wav2edge_export.quantization.recipes import Level
+from wav2edge_export.quantization.weight_matmuls import QUANTIZED_OPERATORS, WeightMatMul
 
 SIBLINGS = re.compile(r"/linears\.\d+$")
-"""One layer in many products: the groups of the positional convolution."""
+"""One layer in many matmuls: the groups of the positional convolution."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,12 +32,12 @@ class Layer:
     """Products that are quantised together, by the name of their module."""
 
     name: str
-    products: tuple[WeightProduct, ...]
+    matmuls: tuple[WeightMatMul, ...]
 
     @property
     def weights(self) -> int:
         """Numbers in its weights."""
-        return sum(product.terms * product.outputs for product in self.products)
+        return sum(matmul.in_features * matmul.out_features for matmul in self.matmuls)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,12 +52,12 @@ class Sensitivity:
         return self.divergences.get(level, 0.0)
 
 
-def layers_of(products: Sequence[WeightProduct]) -> list[Layer]:
-    """The layers that the products belong to, in the graph's order."""
-    found: dict[str, list[WeightProduct]] = {}
-    for product in products:
-        found.setdefault(SIBLINGS.sub("", product.name.rpartition("/")[0] or product.name), []).append(product)
-    return [Layer(name=name, products=tuple(members)) for name, members in found.items()]
+def layers_of(matmuls: Sequence[WeightMatMul]) -> list[Layer]:
+    """The layers that the matmuls belong to, in the graph's order."""
+    found: dict[str, list[WeightMatMul]] = {}
+    for matmul in matmuls:
+        found.setdefault(SIBLINGS.sub("", matmul.name.rpartition("/")[0] or matmul.name), []).append(matmul)
+    return [Layer(name=name, matmuls=tuple(members)) for name, members in found.items()]
 
 
 def divergence(original: Outputs, variant: Outputs, heads: Heads) -> float:
@@ -79,7 +80,7 @@ def _log_softmax(logits: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
 
 
 def measure_sensitivities(
-    switchboard: Switchboard,
+    graph: SelectablePrecisionGraph,
     layers: Sequence[Layer],
     clips: Sequence[npt.NDArray[np.float32]],
     heads: Heads,
@@ -89,7 +90,7 @@ def measure_sensitivities(
     """Quantise each layer by itself, at each level, and measure how far the answers move on the mean.
 
     Args:
-        switchboard: of the layers' graph.
+        graph: of the layers' graph.
         layers: of it.
         clips: ``[samples] float32`` each.
         heads: what the outputs mean.
@@ -97,9 +98,9 @@ def measure_sensitivities(
     """
     totals: defaultdict[tuple[str, Level], float] = defaultdict(float)
     for clip in clips:
-        exact = switchboard.outputs(clip, {})
+        exact = graph.outputs(clip, {})
         for layer, level in itertools.product(layers, QUANTIZED_OPERATORS):
-            found = switchboard.outputs(clip, {product.name: level for product in layer.products})
+            found = graph.outputs(clip, {matmul.name: level for matmul in layer.matmuls})
             totals[layer.name, level] += divergence(exact, found, heads)
         advance()
     return [

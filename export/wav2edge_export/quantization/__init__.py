@@ -1,1 +1,1 @@
-"""Precisions: weight MatMuls in 8 and 4 bits, half precision, and the recipes for each."""
+"""Precisions: weight MatMuls in int8 and int4, fp16, and the recipe of each."""

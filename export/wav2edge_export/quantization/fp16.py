@@ -31,15 +31,15 @@ FLOAT_PARTS = ("/normalization/", "/norm/")
 beyond its largest number, and the group norm of wav2vec2-base's encoder, whose statistics span the whole clip."""
 
 
-def convert_to_half(source: Path, target: Path) -> None:
-    """Write a copy of the fp32 graph in half precision; inputs and outputs stay float32.
+def convert_to_fp16(source: Path, target: Path) -> None:
+    """Write a copy of the fp32 graph in fp16; inputs and outputs stay float32.
 
     Raises:
-        ParityError: ONNX Runtime's converter left weights of a product in float32.
+        ParityError: ONNX Runtime's converter left weights of a MatMul in float32.
     """
     model = onnx.load(str(source))
     kept = [node.name for node in model.graph.node if any(part in node.name for part in FLOAT_PARTS)]
-    intended = _product_weights(model.graph)
+    intended = _matmul_weights(model.graph)
     with quiet_exporters():
         half = convert_float_to_float16(
             model,
@@ -49,7 +49,7 @@ def convert_to_half(source: Path, target: Path) -> None:
         )
     _join_casts(half.graph)
     onnx.save(half, str(target))
-    converted = _product_weights(half.graph, onnx.TensorProto.FLOAT16)
+    converted = _matmul_weights(half.graph, onnx.TensorProto.FLOAT16)
     if converted != intended:
         raise ParityError(
             f"fp16: {len(converted)} weights were converted where {len(intended)} were intended;"
@@ -78,8 +78,8 @@ def _casts_to(node: onnx.NodeProto, kind: int) -> bool:
     return node.op_type == "Cast" and onnx.helper.get_node_attr_value(node, "to") == kind
 
 
-def _product_weights(graph: onnx.GraphProto, kind: int = onnx.TensorProto.FLOAT) -> set[str]:
-    """The weights ``[terms, outputs]`` of matrix products that are of this type."""
+def _matmul_weights(graph: onnx.GraphProto, kind: int = onnx.TensorProto.FLOAT) -> set[str]:
+    """Names of MatMul weights ``[in_features, out_features]`` that are of this type."""
     weights = {tensor.name for tensor in graph.initializer if len(tensor.dims) == 2 and tensor.data_type == kind}
     return {name for name in _second_inputs(graph.node) if name in weights}
 

@@ -1,11 +1,10 @@
-"""Every weight product of a graph at the level it is given: 4 bits, 8 bits, or floating point."""
+"""Every weight MatMul of a graph at the level it is given: int4, int8, or floating point."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias, get_args
 
 import onnx
 from onnxruntime.quantization import QuantType, quantize_dynamic
@@ -15,19 +14,17 @@ from wav2edge.errors import ParityError
 from wav2edge.inference.cpu import TARGETS, Target
 from wav2edge_export.quantization.early_quantization import quantize_before_stacking
 from wav2edge_export.quantization.exporter_logging import quiet_exporters
-
-Level: TypeAlias = Literal["int4", "int8", "float"]
-LEVELS: tuple[Level, ...] = get_args(Level)
+from wav2edge_export.quantization.recipes import Level
 
 WEIGHT_OPERATOR = "MatMul"
-"""Gemm is left alone: it is the classifier, one product a clip."""
-FEWEST_TERMS = 16
-"""Products of fewer terms stay in floating point: that is the first convolution, which weighs nothing, and whose input
-is the waveform, where eight bits for the loudest sample leave two or three for the quiet ones."""
+"""Gemm is left alone: it is the classifier, one row per clip."""
+FEWEST_IN_FEATURES = 16
+"""MatMuls with fewer input features stay in floating point: that is the first convolution, whose weights are few, and
+whose input is the waveform, where eight bits for the loudest sample leave two or three for the quiet ones."""
 INT4_BLOCK = 64
 """Weights that share a scale: 4 + 32 / 64 = 4.5 bits each, 0.56 of int8's; blocks of 32 would be 0.62, of 128 0.53."""
 INT4_ACCURACY_LEVEL = 4
-"""8-bit activations, scaled for each row and block, and integer products; the default multiplies in float.
+"""8-bit activations, scaled per row and block, and integer arithmetic; the default multiplies in float.
 
 https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.MatMulNBits
 """
@@ -35,57 +32,56 @@ QUANTIZED_OPERATORS: dict[Level, str] = {"int4": "MatMulNBits", "int8": "MatMulI
 
 
 @dataclass(frozen=True, kw_only=True)
-class WeightProduct:
-    """A matrix product with constant weights ``[terms, outputs]``, by the name of its node."""
+class WeightMatMul:
+    """A MatMul with constant weights ``[in_features, out_features]``, by the name of its node."""
 
     name: str
-    terms: int
-    outputs: int
+    in_features: int
+    out_features: int
 
 
-def weight_products(path: Path) -> list[WeightProduct]:
-    """A graph's matrix products with constant weights and enough terms to be worth fewer bits, in the graph's order."""
+def weight_matmuls(path: Path) -> list[WeightMatMul]:
+    """A graph's MatMuls with constant weights that are large enough to quantise, in the graph's order."""
     graph = onnx.load(str(path), load_external_data=False).graph
     weights = {tensor.name: tensor.dims for tensor in graph.initializer if len(tensor.dims) == 2}
     found = ((node.name, weights.get(node.input[1])) for node in graph.node if node.op_type == WEIGHT_OPERATOR)
     return [
-        WeightProduct(name=name, terms=shape[0], outputs=shape[1])
+        WeightMatMul(name=name, in_features=shape[0], out_features=shape[1])
         for name, shape in found
-        if shape is not None and shape[0] >= FEWEST_TERMS
+        if shape is not None and shape[0] >= FEWEST_IN_FEATURES
     ]
 
 
-def assign(products: Sequence[WeightProduct], base: Level, parts: Mapping[str, Level]) -> dict[str, Level]:
-    """The level of each product: the base, or that of the first part whose name its own name holds."""
+def assign(matmuls: Sequence[WeightMatMul], base: Level, parts: Mapping[str, Level]) -> dict[str, Level]:
+    """The level of each MatMul by its name: that of the first part that the name contains, else the base."""
     return {
-        product.name: next((level for part, level in parts.items() if part in product.name), base)
-        for product in products
+        matmul.name: next((level for part, level in parts.items() if part in matmul.name), base) for matmul in matmuls
     }
 
 
-def quantize_products(
+def quantize_matmuls(
     source: Path, path: Path, levels: Mapping[str, Level], *, target: Target = TARGETS["vnni"]
 ) -> None:
-    """Write a copy of the fp32 graph with each weight product at its level, and activations quantised early.
+    """Write a copy of the fp32 graph with each weight MatMul at its level, and activations quantised early.
 
     Args:
         source: the fp32 graph.
         path: the file to write.
-        levels: by the name of the product; what is not named stays in floating point.
-        target: the processors whose 8-bit products it is made for.
+        levels: by the name of the MatMul; what is not named stays in floating point.
+        target: the kind of processor that int8 MatMuls are made for.
 
     Raises:
-        ParityError: ONNX Runtime left a product in floating point that was to be quantised.
+        ParityError: ONNX Runtime left a MatMul in floating point that was to be quantised.
     """
     quantize_in_place(source, path, levels, target=target)
     quantize_before_stacking(path)
 
 
 def quantize_in_place(source: Path, path: Path, levels: Mapping[str, Level], *, target: Target) -> None:
-    """The same with each product quantised between its own input and output.
+    """The same with each MatMul quantised between its own input and output.
 
-    int8 is symmetric and per channel, over 8-bit activations scaled anew for each clip; int4 is symmetric and per
-    block.
+    int8 weights are symmetric and per channel, with 8-bit activations scaled per clip; int4 weights are symmetric and
+    per block.
     """
     path.write_bytes(source.read_bytes())
     with quiet_exporters():
@@ -111,7 +107,7 @@ def _quantize_int8(path: Path, names: Sequence[str], target: Target) -> None:
 
 def _quantize_int4(path: Path, names: Sequence[str], target: Target) -> None:
     model = onnx.load(str(path))
-    # Its list of nodes to include is ignored where their operator is one it knows: the others are excluded.
+    # Its list of nodes to include is ignored for operators that it knows: the others are excluded instead.
     others = [node.name for node in model.graph.node if node.name not in set(names)]
     quantizer = MatMulNBitsQuantizer(
         model,
@@ -138,6 +134,6 @@ def _check_counts(path: Path, levels: Mapping[str, Level]) -> None:
         quantized, intended = operators.count(operator), list(levels.values()).count(level)
         if quantized != intended:
             raise ParityError(
-                f"{level}: {quantized} products were quantised where {intended} were intended;"
+                f"{level}: {quantized} weight MatMuls were quantised where {intended} were intended;"
                 " this version of ONNX Runtime's quantiser skips some: install the one in constraints.txt"
             )

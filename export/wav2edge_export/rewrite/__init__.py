@@ -1,14 +1,14 @@
-"""Surgery: exact module replacements before the export, so that every heavy product is a plain matrix product.
+"""Graph rewrite: exact module replacements before the export, so that every heavy product is a plain matrix product.
 
 ONNX Runtime's ``quantize_dynamic`` quantises MatMul, and nothing else well. This package rewrites a wav2vec2 or HuBERT
 model in PyTorch until its convolutions and attentions are Linears: a table of rules, each a pattern, a replacement and
 a test that both answer alike. What a rule cannot replace exactly stays as it was, and the report says why.
 
-    operation = operate(model, operators="fused")
-    print(operation.summary)  # "attention: 24 replaced"; operation.model is what to export
+    result = rewrite(model, operators="fused")
+    print(result.summary)  # "attention: 24 replaced"; result.model is what to export
 
 ``ZeroMeanUnitVariance`` normalises the waveform in front of the model, so that it joins the graph. ``PaddedBatchModel``
-puts an operated model behind an attention mask.
+puts an rewritten model behind an attention mask.
 """
 
 from __future__ import annotations
@@ -16,31 +16,25 @@ from __future__ import annotations
 import copy
 from collections import Counter
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
 
 from torch import nn
 from transformers import HubertModel, Wav2Vec2Model
 
 from wav2edge.errors import CheckpointError, UsageError
 from wav2edge_export.rewrite import attention, feature_encoder, positional_convolution
-from wav2edge_export.rewrite.padded_batches import PaddedBatchModel
 from wav2edge_export.rewrite.rules import Rule
 from wav2edge_export.rewrite.waveform_normalization import ZeroMeanUnitVariance
 
 __all__ = [
     "RULES",
-    "Kept",
-    "Operation",
-    "Operators",
-    "PaddedBatchModel",
     "Replaced",
+    "RewriteResult",
+    "Unchanged",
     "ZeroMeanUnitVariance",
-    "operate",
+    "rewrite",
 ]
 
-Operators: TypeAlias = Literal["standard", "fused"]
-
-RULES: dict[Operators, tuple[Rule, ...]] = {
+RULES: dict[str, tuple[Rule, ...]] = {
     "standard": (feature_encoder.RULE, positional_convolution.RULE, attention.STANDARD),
     "fused": (feature_encoder.RULE, positional_convolution.RULE, attention.FUSED),
 }
@@ -61,7 +55,7 @@ class Replaced:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kept:
+class Unchanged:
     """A module that stayed as it was, though it holds heavy products that will not be quantised.
 
     Attributes:
@@ -76,28 +70,28 @@ class Kept:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Operation:
-    """The operated model and what was done to it.
+class RewriteResult:
+    """The rewritten model and what was done to it.
 
     Attributes:
         model: answers like the original, within 1e-5 of the scale of its logits.
         replaced: every replacement, in the order of the rules.
-        kept: what could not be replaced; empty when every heavy product is a Linear.
+        unchanged: what could not be replaced; empty when every heavy product is a Linear.
     """
 
     model: nn.Module
     replaced: tuple[Replaced, ...]
-    kept: tuple[Kept, ...]
+    unchanged: tuple[Unchanged, ...]
 
     @property
     def summary(self) -> str:
         """One line a rule and one for each part kept, for a person to read."""
         counts = Counter(site.rule for site in self.replaced)
         lines = [f"{rule}: {count} replaced" for rule, count in counts.items()]
-        return "\n".join(lines + [f"{site.rule}: kept {site.path}, {site.reason}" for site in self.kept])
+        return "\n".join(lines + [f"{site.rule}: kept {site.path}, {site.reason}" for site in self.unchanged])
 
 
-def operate(model: nn.Module, *, operators: Operators = "fused") -> Operation:
+def rewrite(model: nn.Module, *, operators: str = "fused") -> RewriteResult:
     """Replace every module that a rule knows, in a copy.
 
     Args:
@@ -116,18 +110,20 @@ def operate(model: nn.Module, *, operators: Operators = "fused") -> Operation:
         raise UsageError(f"Unknown operators {operators!r}: choose one of {', '.join(RULES)}.")
     if not any(isinstance(module, BACKBONES) for module in model.modules()):
         raise CheckpointError(
-            f"{type(model).__name__} holds no wav2vec2 or HuBERT backbone: export it without surgery, "
+            f"{type(model).__name__} holds no wav2vec2 or HuBERT backbone: export it without rewrite, "
             "or load the checkpoint with its transformers class."
         )
-    operated = copy.deepcopy(model).eval().requires_grad_(False)
+    rewritten = copy.deepcopy(model).eval().requires_grad_(False)
     replaced: list[Replaced] = []
-    kept: list[Kept] = []
+    unchanged: list[Unchanged] = []
     for rule in RULES[operators]:
-        _apply(rule, operated, replaced, kept)
-    return Operation(model=operated, replaced=tuple(replaced), kept=(*kept, *_left_over(operated, kept)))
+        _apply(rule, rewritten, replaced, unchanged)
+    return RewriteResult(
+        model=rewritten, replaced=tuple(replaced), unchanged=(*unchanged, *_left_over(rewritten, unchanged))
+    )
 
 
-def _apply(rule: Rule, model: nn.Module, replaced: list[Replaced], kept: list[Kept]) -> None:
+def _apply(rule: Rule, model: nn.Module, replaced: list[Replaced], unchanged: list[Unchanged]) -> None:
     """Apply one rule to every module it matches, and write down what became of each."""
     sites = [(path, module) for path, module in model.named_modules() if isinstance(module, rule.matches)]
     for path, module in sites:
@@ -136,15 +132,17 @@ def _apply(rule: Rule, model: nn.Module, replaced: list[Replaced], kept: list[Ke
             model.set_submodule(path, rule.replacement(module).eval())
             replaced.append(Replaced(rule=rule.name, path=path))
         else:
-            kept.append(Kept(rule=rule.name, path=path, reason=reason))
+            unchanged.append(Unchanged(rule=rule.name, path=path, reason=reason))
 
 
-def _left_over(model: nn.Module, kept: list[Kept]) -> list[Kept]:
+def _left_over(model: nn.Module, unchanged: list[Unchanged]) -> list[Unchanged]:
     """The convolutions that no rule knows, such as an adapter's, outside the parts already reported."""
-    reported = tuple(f"{site.path}." for site in kept)
+    reported = tuple(f"{site.path}." for site in unchanged)
     convolutions = (
         path
         for path, module in model.named_modules()
         if isinstance(module, nn.modules.conv._ConvNd) and not path.startswith(reported)
     )
-    return [Kept(rule="convolution", path=path, reason="no rule replaces this convolution") for path in convolutions]
+    return [
+        Unchanged(rule="convolution", path=path, reason="no rule replaces this convolution") for path in convolutions
+    ]

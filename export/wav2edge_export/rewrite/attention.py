@@ -132,7 +132,7 @@ class FusedAttention(MergedAttention):
             UsageError: the probabilities are asked for; the fused operator does not give them.
         """
         if output_attentions:
-            raise UsageError("Fused attention gives no attention probabilities: operate with operators='standard'.")
+            raise UsageError("Fused attention gives no attention probabilities: rewrite with operators='standard'.")
         return MultiHeadAttention.apply(query, key, value, mask, self.heads, self.scaling), None
 
 

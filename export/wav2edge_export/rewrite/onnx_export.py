@@ -16,7 +16,7 @@ from wav2edge.bundle.heads import Heads
 from wav2edge.errors import CheckpointError
 from wav2edge.inference.batching import INPUT, MASK
 from wav2edge_export.quantization.exporter_logging import quiet_exporters
-from wav2edge_export.rewrite import Operation, Operators, PaddedBatchModel, ZeroMeanUnitVariance, operate
+from wav2edge_export.rewrite import RewriteResult, ZeroMeanUnitVariance, rewrite
 from wav2edge_train.checkpoint.loading import Checkpoint
 
 OPSET = 18
@@ -27,13 +27,17 @@ LARGEST_GRAPH_BYTES = 2 * 1024**3
 class ServingModel(nn.Module):
     """What a bundle's graph computes: raw waveforms ``[batch, samples]`` in, one tensor for each head out."""
 
-    def __init__(self, checkpoint: Checkpoint, *, operators: Operators, batched: bool = False) -> None:
+    def __init__(self, checkpoint: Checkpoint, *, operators: str, batched: bool = False) -> None:
         super().__init__()
         self.config = checkpoint.model.config
         self.names = checkpoint.heads.outputs
         self.normalization = ZeroMeanUnitVariance() if checkpoint.normalize else None
-        self.operation = operate(checkpoint.model, operators=operators)
-        self.model = PaddedBatchModel(self.operation.model) if batched else self.operation.model
+        self.result = rewrite(checkpoint.model, operators=operators)
+        self.model: nn.Module = self.result.model
+        if batched:
+            from wav2edge_export.rewrite.padded_batches import PaddedBatchModel
+
+            self.model = PaddedBatchModel(self.result.model)
 
     def forward(
         self, input_values: torch.Tensor, attention_mask: torch.Tensor | None = None
@@ -89,17 +93,17 @@ def dynamic_axes(heads: Heads) -> dict[str, dict[int, str]]:
     return axes
 
 
-def export_graph(checkpoint: Checkpoint, path: Path, *, operators: Operators, batched: bool = False) -> Operation:
+def export_graph(checkpoint: Checkpoint, path: Path, *, operators: str, batched: bool = False) -> RewriteResult:
     """Write the fp32 graph of a checkpoint as one self-contained file.
 
     Args:
         checkpoint: what to export.
         path: the file to write.
-        operators: see ``operate``.
+        operators: see ``rewrite``.
         batched: the graph takes a mask beside the samples, and padded clips answer as they would alone.
 
     Returns:
-        What the surgery replaced on the way, and what it kept.
+        What the rewrite replaced on the way, and what it kept.
 
     Raises:
         CheckpointError: the graph would not fit one file, or cannot be exact over padded batches.
@@ -115,7 +119,7 @@ def export_graph(checkpoint: Checkpoint, path: Path, *, operators: Operators, ba
     with quiet_exporters():
         export(serving, _onnx_config(checkpoint, batched=batched), path, opset=OPSET)
     require_self_contained(path)
-    return serving.operation
+    return serving.result
 
 
 def require_self_contained(path: Path) -> None:

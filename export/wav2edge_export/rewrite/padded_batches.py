@@ -55,10 +55,10 @@ HEADS: dict[type[nn.Module], Callable[[Any, Tensor, Tensor], dict[str, Tensor]]]
 
 
 class PaddedBatchModel(nn.Module):
-    """An operated model that takes the attention mask at its word.
+    """An rewritten model that takes the attention mask at its word.
 
     Args:
-        model: what ``operate`` gave, of a class in ``HEADS``.
+        model: what ``rewrite`` gave, of a class in ``HEADS``.
 
     Raises:
         CheckpointError: its feature encoder normalises over time and could not be replaced.

@@ -1,4 +1,4 @@
-"""What a rule of the surgery is: a pattern, a reason to keep out, and an exact replacement."""
+"""What a rule of the rewrite is: a pattern, a reason to keep out, and an exact replacement."""
 
 from __future__ import annotations
 

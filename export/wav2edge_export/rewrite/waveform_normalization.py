@@ -9,9 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from wav2edge.audio.normalization import VARIANCE_EPS
 from wav2edge_export.rewrite.summation import block_mean
-
-VARIANCE_EPS = 1e-7  # transformers' value; for quiet clips it shapes the answer
 
 
 class ZeroMeanUnitVariance(nn.Module):

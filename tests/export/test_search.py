@@ -15,8 +15,8 @@ from wav2edge.errors import DataError
 from wav2edge.evaluation.parity.budget import Budget
 from wav2edge.evaluation.parity.signals import synthetic_signals, voiced
 from wav2edge.evaluation.verification import verify
-from wav2edge_export import exporting
-from wav2edge_export.bundle.evaluation_clips import Judges, choose_judges
+from wav2edge_export.bundle import certification
+from wav2edge_export.bundle.evaluation_clips import EvaluationClips, choose_evaluation_clips
 from wav2edge_export.mixed_precision import search
 from wav2edge_export.mixed_precision.frontier import PROBES, WALKS
 from wav2edge_export.quantization import recipes
@@ -43,7 +43,7 @@ def dataset(tmp_path):
 @pytest.fixture
 def hasty(monkeypatch):
     """A search that takes seconds: short signals, few clips."""
-    monkeypatch.setattr(exporting, "synthetic_signals", lambda geometry: synthetic_signals(geometry, longest_s=0.1))
+    monkeypatch.setattr(certification, "synthetic_signals", lambda geometry: synthetic_signals(geometry, longest_s=0.1))
     monkeypatch.setattr(search, "MOST_CLIPS", 2)
     monkeypatch.setattr(search, "TIMED_S", 0.0)
 
@@ -121,30 +121,30 @@ def test_auto_refuses_rather_than_leave_its_budget(checkpoints, tmp_path, monkey
 
 
 def test_layers_are_compared_on_the_validation_split_and_judged_on_the_test_split(dataset):
-    judges = choose_judges(dataset("train", "test", "validation", "test", "train"), search=True)
+    judges = choose_evaluation_clips(dataset("train", "test", "validation", "test", "train"), search=True)
     assert (names(judges.utterances), names(judges.search)) == (["1", "3"], ["2"])
-    assert judges.told == "clips of the split validation"
+    assert judges.description == "clips of the split validation"
 
 
 def test_layers_are_compared_on_the_training_split_where_validation_is_the_judge(dataset):
-    judges = choose_judges(dataset("train", "validation", "validation"), search=True)
+    judges = choose_evaluation_clips(dataset("train", "validation", "validation"), search=True)
     assert (names(judges.utterances), names(judges.search)) == (["1", "2"], ["0"])
 
 
 def test_without_another_split_every_second_clip_compares_layers_and_judges_nothing(dataset):
     folder = dataset("test", "test", "test", "test", "test")
-    judges = choose_judges(folder, search=True)
+    judges = choose_evaluation_clips(folder, search=True)
     assert (names(judges.utterances), names(judges.search)) == (["1", "3"], ["0", "2", "4"])
-    assert names(choose_judges(folder, max_clips=3).utterances) == ["0", "1", "2"]
+    assert names(choose_evaluation_clips(folder, max_clips=3).utterances) == ["0", "1", "2"]
 
 
 def test_one_clip_cannot_both_compare_and_judge(dataset):
     with pytest.raises(DataError, match="auto needs two clips at least"):
-        choose_judges(dataset("test"), search=True)
+        choose_evaluation_clips(dataset("test"), search=True)
 
 
 def test_clips_to_compare_on_are_drawn_evenly_and_unreadable_ones_are_passed_over(dataset):
-    judges = choose_judges(dataset("test", *["validation"] * 9), search=True)
+    judges = choose_evaluation_clips(dataset("test", *["validation"] * 9), search=True)
     judges.search[0].path.write_bytes(b"")
     clips = judges.search_clips(3)
     assert [clip.tolist() for clip in clips] == [
@@ -157,6 +157,6 @@ def test_clips_to_compare_on_are_drawn_evenly_and_unreadable_ones_are_passed_ove
 
 
 def test_without_data_synthetic_signals_compare_the_layers():
-    clips = Judges().search_clips(4)
+    clips = EvaluationClips().search_clips(4)
     assert len(clips) == 4
     assert len({len(clip) for clip in clips}) == 4

@@ -16,7 +16,7 @@ from transformers import (
 from transformers.models.wav2vec2.modeling_wav2vec2 import Wav2Vec2Attention
 
 from wav2edge.errors import CheckpointError, UsageError
-from wav2edge_export.rewrite import Kept, Replaced, operate
+from wav2edge_export.rewrite import Replaced, Unchanged, rewrite
 from wav2edge_train.model.joint_model import Wav2Vec2ForJointCTC
 
 SAMPLES = (400, 401, 719, 720, 16_000, 16_319, 31_999)
@@ -68,86 +68,86 @@ def relative_error(answer, expected):
 @pytest.mark.parametrize("shape", [XLSR, BASE], ids=["xlsr", "base"])
 @pytest.mark.parametrize("operators", ["standard", "fused"])
 @torch.no_grad()
-def test_an_operated_model_answers_like_the_original_at_every_length(head, configuration, shape, operators):
+def test_an_rewritten_model_answers_like_the_original_at_every_length(head, configuration, shape, operators):
     original = model_of(head, configuration, **shape)
-    operated = operate(original, operators=operators).model
+    rewritten = rewrite(original, operators=operators).model
     for samples in SAMPLES:
         clips = torch.randn(2, samples)
-        assert relative_error(operated(clips).logits, original(clips).logits) < 1e-5, samples
+        assert relative_error(rewritten(clips).logits, original(clips).logits) < 1e-5, samples
 
 
 @pytest.mark.parametrize("operators", ["standard", "fused"])
 @pytest.mark.parametrize("implementation", ["sdpa", "eager"])
 @torch.no_grad()
-def test_an_operated_model_hears_the_attention_mask(operators, implementation):
+def test_an_rewritten_model_hears_the_attention_mask(operators, implementation):
     original = model_of(attn_implementation=implementation)
-    operated = operate(original, operators=operators).model
+    rewritten = rewrite(original, operators=operators).model
     clips, mask = torch.randn(2, 16_000), torch.ones(2, 16_000, dtype=torch.long)
     mask[1, 7_000:] = 0
-    masked = operated(clips, attention_mask=mask).logits
+    masked = rewritten(clips, attention_mask=mask).logits
     assert relative_error(masked, original(clips, attention_mask=mask).logits) < 1e-5
-    assert relative_error(masked[1:], operated(clips).logits[1:]) > 1e-3
+    assert relative_error(masked[1:], rewritten(clips).logits[1:]) > 1e-3
 
 
 @pytest.mark.parametrize("shape", [XLSR, BASE], ids=["xlsr", "base"])
 @torch.no_grad()
-def test_the_joint_model_is_operated_whole_though_its_feature_encoder_trains_in_its_own_way(shape):
+def test_the_joint_model_is_rewritten_whole_though_its_feature_encoder_trains_in_its_own_way(shape):
     original = model_of(Wav2Vec2ForJointCTC, **shape)
-    operation = operate(original)
+    result = rewrite(original)
     clips = torch.randn(2, 16_319)
-    answer, expected = operation.model(clips), original(clips)
+    answer, expected = result.model(clips), original(clips)
     assert relative_error(answer.logits, expected.logits) < 1e-5
     assert relative_error(answer.class_logits, expected.class_logits) < 1e-5
-    assert operation.kept == ()
-    assert operation.replaced[0].path == "wav2vec2.feature_extractor"
+    assert result.unchanged == ()
+    assert result.replaced[0].path == "wav2vec2.feature_extractor"
 
 
 def test_the_given_model_is_never_changed():
     original = model_of().train()
     before = copy.deepcopy(original.state_dict())
-    operated = operate(original).model
+    rewritten = rewrite(original).model
     assert original.training
-    assert not operated.training
+    assert not rewritten.training
     assert all(torch.equal(before[name], value) for name, value in original.state_dict().items())
     assert all(parameter.requires_grad for parameter in original.parameters())
     assert isinstance(original.wav2vec2.encoder.layers[0].attention, Wav2Vec2Attention)
     theirs = {parameter.data_ptr() for parameter in original.parameters()}
-    assert theirs.isdisjoint(parameter.data_ptr() for parameter in operated.parameters())
+    assert theirs.isdisjoint(parameter.data_ptr() for parameter in rewritten.parameters())
 
 
 def test_the_report_names_every_replacement():
-    operation = operate(model_of())
-    assert operation.replaced == (
+    result = rewrite(model_of())
+    assert result.replaced == (
         Replaced(rule="feature encoder", path="wav2vec2.feature_extractor"),
         Replaced(rule="positional convolution", path="wav2vec2.encoder.pos_conv_embed"),
         Replaced(rule="attention", path="wav2vec2.encoder.layers.0.attention"),
         Replaced(rule="attention", path="wav2vec2.encoder.layers.1.attention"),
     )
-    assert operation.kept == ()
-    assert operation.summary.splitlines()[-1] == "attention: 2 replaced"
+    assert result.unchanged == ()
+    assert result.summary.splitlines()[-1] == "attention: 2 replaced"
     with pytest.raises(dataclasses.FrozenInstanceError):
-        operation.kept = ()
+        result.unchanged = ()
 
 
 @torch.no_grad()
 def test_an_adapter_keeps_its_convolutions_and_the_report_says_so():
     original = model_of(add_adapter=True, num_adapter_layers=2)
-    operation = operate(original)
+    result = rewrite(original)
     clips = torch.randn(2, 16_000)
-    assert relative_error(operation.model(clips).logits, original(clips).logits) < 1e-5
+    assert relative_error(result.model(clips).logits, original(clips).logits) < 1e-5
     reason = "no rule replaces this convolution"
-    assert operation.kept == tuple(
-        Kept(rule="convolution", path=f"wav2vec2.adapter.layers.{number}.conv", reason=reason) for number in (0, 1)
+    assert result.unchanged == tuple(
+        Unchanged(rule="convolution", path=f"wav2vec2.adapter.layers.{number}.conv", reason=reason) for number in (0, 1)
     )
 
 
 @torch.no_grad()
 def test_the_adapters_of_massively_multilingual_speech_are_linear_and_need_nothing():
     original = model_of(adapter_attn_dim=8)
-    operation = operate(original)
+    result = rewrite(original)
     clips = torch.randn(2, 5_000)
-    assert relative_error(operation.model(clips).logits, original(clips).logits) < 1e-5
-    assert operation.kept == ()
+    assert relative_error(result.model(clips).logits, original(clips).logits) < 1e-5
+    assert result.unchanged == ()
 
 
 @torch.no_grad()
@@ -159,10 +159,10 @@ def test_an_attention_it_does_not_know_stays_as_it_was():
 
     original = model_of()
     original.wav2vec2.encoder.layers[1].attention.__class__ = Shifted
-    operation = operate(original)
+    result = rewrite(original)
     clips = torch.randn(1, 5_000)
-    assert relative_error(operation.model(clips).logits, original(clips).logits) < 1e-5
-    assert [(site.path, site.reason) for site in operation.kept] == [
+    assert relative_error(result.model(clips).logits, original(clips).logits) < 1e-5
+    assert [(site.path, site.reason) for site in result.unchanged] == [
         ("wav2vec2.encoder.layers.1.attention", "Shifted is a subclass and may compute something else")
     ]
 
@@ -170,24 +170,24 @@ def test_an_attention_it_does_not_know_stays_as_it_was():
 def test_an_attention_implementation_it_does_not_know_keeps_every_attention():
     original = model_of()
     original.config._attn_implementation_internal = "flash_attention_2"
-    operation = operate(original)
-    assert {site.rule for site in operation.replaced} == {"feature encoder", "positional convolution"}
-    assert [site.rule for site in operation.kept] == ["attention", "attention"]
-    assert "flash_attention_2" in operation.summary
+    result = rewrite(original)
+    assert {site.rule for site in result.replaced} == {"feature encoder", "positional convolution"}
+    assert [site.rule for site in result.unchanged] == ["attention", "attention"]
+    assert "flash_attention_2" in result.summary
 
 
 @torch.no_grad()
 def test_a_hooked_module_keeps_its_hook():
     original = model_of()
     original.wav2vec2.encoder.pos_conv_embed.register_forward_hook(lambda module, inputs, answer: answer * 2)
-    operation = operate(original)
+    result = rewrite(original)
     clips = torch.randn(1, 5_000)
-    assert relative_error(operation.model(clips).logits, original(clips).logits) < 1e-5
-    assert [site.path for site in operation.kept] == ["wav2vec2.encoder.pos_conv_embed"]
+    assert relative_error(result.model(clips).logits, original(clips).logits) < 1e-5
+    assert [site.path for site in result.unchanged] == ["wav2vec2.encoder.pos_conv_embed"]
 
 
 def test_a_model_of_another_family_and_unknown_operators_are_refused():
     with pytest.raises(CheckpointError, match="UniSpeechForCTC holds no wav2vec2 or HuBERT backbone"):
-        operate(UniSpeechForCTC(UniSpeechConfig(**TINY)))
+        rewrite(UniSpeechForCTC(UniSpeechConfig(**TINY)))
     with pytest.raises(UsageError, match="standard, fused"):
-        operate(model_of(), operators="quick")
+        rewrite(model_of(), operators="quick")

@@ -13,7 +13,7 @@ from optimum.utils import DummyAudioInputGenerator
 from torch import nn
 from transformers import Wav2Vec2Config, Wav2Vec2ForCTC
 
-from wav2edge_export.rewrite import ZeroMeanUnitVariance, operate
+from wav2edge_export.rewrite import ZeroMeanUnitVariance, rewrite
 
 SAMPLES = (400, 401, 719, 720, 16_000, 16_319, 31_999)
 GROUPS, LAYERS = 4, 2
@@ -36,7 +36,7 @@ CONSTANT_PRODUCTS = 7 + 1 + GROUPS + 4 * LAYERS + 1
 
 
 class NormalizedModel(nn.Module):
-    """The operated model behind the normalisation, as a bundle's graph has it."""
+    """The rewritten model behind the normalisation, as a bundle's graph has it."""
 
     def __init__(self, model):
         super().__init__()
@@ -97,8 +97,8 @@ def model_of(shape):
 
 def write_graph(model, operators, path, configuration=RecognizerGraph):
     """Operate, normalise inside, and export at one length only."""
-    operated = NormalizedModel(operate(model, operators=operators).model)
-    export(operated, configuration(model.config, task="automatic-speech-recognition"), path, opset=18)
+    rewritten = NormalizedModel(rewrite(model, operators=operators).model)
+    export(rewritten, configuration(model.config, task="automatic-speech-recognition"), path, opset=18)
     return path
 
 

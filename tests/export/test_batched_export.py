@@ -9,18 +9,18 @@ import onnxruntime
 import pytest
 import soundfile
 
-import wav2edge
 from tests.export.tiny_checkpoints import KINDS, save_checkpoint
-from wav2edge.bundle.folder import CERTIFICATE
+from wav2edge.bundle.folder import CERTIFICATE, Bundle
 from wav2edge.cli import main
 from wav2edge.evaluation.parity.certificate import PADDED
 from wav2edge.evaluation.parity.repetition import plan_repetition
 from wav2edge.evaluation.parity.signals import synthetic_signals, voiced
 from wav2edge.evaluation.verification import verify
 from wav2edge.inference.batching import pad_together
-from wav2edge.inference.cpu import TARGETS
-from wav2edge_export import exporting
+from wav2edge.inference.engine import Engine
+from wav2edge_export.bundle import certification
 from wav2edge_export.quantization.recipes import RECIPES
+from wav2edge_export.quantization.variant_builder import build_graph
 from wav2edge_export.rewrite import RULES
 from wav2edge_export.rewrite.onnx_export import export_graph
 from wav2edge_train.checkpoint.loading import load_checkpoint
@@ -108,8 +108,9 @@ def test_its_certificate_holds_every_signal_alone_and_padded(exported):
 
 
 def test_it_verifies_and_answers_batches_of_clips_as_pytorch_answers_each(exported, checkpoints, clips):
-    engine = wav2edge.load(exported)
-    checks = list(verify(engine.bundle, repetition=plan_repetition(engine.bundle, signals=True)))
+    bundle = Bundle.open(exported)
+    engine = Engine.from_bundle(bundle)
+    checks = list(verify(bundle, repetition=plan_repetition(bundle, signals=True)))
     assert [check.name for check in checks if not check.passed] == []
     (signals,) = [check.figures for check in checks if check.name == "fp32 signals"]
     assert len([name for name in signals if name.endswith(PADDED)]) == len(signals) / 2 >= 17
@@ -120,7 +121,7 @@ def test_it_verifies_and_answers_batches_of_clips_as_pytorch_answers_each(export
 
 
 def test_the_certificate_refuses_a_graph_that_lets_padding_through(checkpoints, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(exporting, "synthetic_signals", partial(synthetic_signals, longest_s=0.3))
+    monkeypatch.setattr(certification, "synthetic_signals", partial(synthetic_signals, longest_s=0.3))
     monkeypatch.setattr("wav2edge_export.rewrite.feature_encoder.inside", lambda counts, length: counts[:, None] > -1)
     command = ["export", str(checkpoints("group-norm ctc")), "--output", str(tmp_path / "b"), "--batched"]
     assert main(command) == 1
@@ -134,7 +135,7 @@ def test_precisions_of_8_bit_products_are_refused_for_batches_before_anything_is
     assert main(command) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"wav2edge: {precision} scales the activations of a whole batch together")
-    assert "with --batched, precisions are fp32, int4, fp16" in line
+    assert "with --batched, precisions must be among fp32, int4, fp16" in line
 
 
 @pytest.mark.parametrize("precision", ["int4", "fp16"])
@@ -143,7 +144,7 @@ def test_what_quantises_each_frame_by_itself_may_be_batched(kind, precision, che
     export_graph(load_checkpoint(checkpoints(kind)), tmp_path / "fp32.onnx", operators="fused", batched=True)
     recipe = RECIPES[precision]
     for parts in recipe.attempts_for(batched=True):
-        recipe.build(tmp_path / "fp32.onnx", tmp_path / "model.onnx", parts=parts, target=TARGETS["vnni"])
+        build_graph(recipe, tmp_path / "fp32.onnx", tmp_path / "model.onnx", parts=parts, target="vnni")
     session = onnxruntime.InferenceSession(str(tmp_path / "model.onnx"), providers=["CPUExecutionProvider"])
     together = session.run(["logits"], pad_together(clips))[0]
     for clip, found in zip(clips, together, strict=True):

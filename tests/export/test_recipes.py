@@ -16,13 +16,12 @@ from wav2edge.evaluation.parity.budget import Budget
 from wav2edge.evaluation.parity.signals import synthetic_signals
 from wav2edge.evaluation.verification import verify
 from wav2edge.inference.cpu import TARGETS, native_target
-from wav2edge_export.export_choices import PRECISIONS
 from wav2edge_export.export_options import ExportOptions
 from wav2edge_export.exporting import export_bundle
-from wav2edge_export.quantization import fp16, recipes, weight_matmuls
-from wav2edge_export.quantization.fp16 import convert_to_half
+from wav2edge_export.quantization import fp16, recipes
+from wav2edge_export.quantization.fp16 import convert_to_fp16
 from wav2edge_export.quantization.recipes import RECIPES
-from wav2edge_export.quantization.weight_matmuls import INT4_BLOCK, assign, quantize_products, weight_products
+from wav2edge_export.quantization.weight_matmuls import INT4_BLOCK, assign, quantize_matmuls, weight_matmuls
 
 ONE_PRODUCT = "product"
 INT8, UINT8 = TensorProto.INT8, TensorProto.UINT8
@@ -68,10 +67,6 @@ def every_precision(checkpoints, tmp_path_factory):
     return export_bundle(options).bundle
 
 
-def test_the_words_of_the_command_line_are_those_of_the_table():
-    assert list(PRECISIONS) == list(RECIPES)
-
-
 def test_every_precision_is_written_certified_and_verifies(every_precision):
     assert set(every_precision.manifest.variants) == {"int8", "int4", "fp16", "fp32"}
     assert [check.name for check in verify(every_precision) if not check.passed] == []
@@ -85,7 +80,7 @@ def test_every_precision_is_written_certified_and_verifies(every_precision):
 
 
 def test_a_part_takes_the_products_whose_names_hold_it_to_its_level(bundles):
-    products = weight_products(bundles("joint").folder / "onnx/model.onnx")
+    products = weight_matmuls(bundles("joint").folder / "onnx/model.onnx")
     levels = assign(products, "int4", {"/layers.1/attention/": "float", "/layers.1/": "int8"})
     assert {name.split("/layers.1/")[1].split("/")[0] for name, level in levels.items() if level == "float"} == {
         "attention"
@@ -96,9 +91,9 @@ def test_a_part_takes_the_products_whose_names_hold_it_to_its_level(bundles):
 
 def test_a_graph_of_mixed_levels_holds_as_many_products_of_each_as_were_asked_for(bundles, tmp_path):
     source = bundles("joint").folder / "onnx/model.onnx"
-    products = weight_products(source)
+    products = weight_matmuls(source)
     levels = {product.name: ("int4", "int8", "float")[place % 3] for place, product in enumerate(products)}
-    quantize_products(source, tmp_path / "mixed.onnx", levels)
+    quantize_matmuls(source, tmp_path / "mixed.onnx", levels)
     operators = [node.op_type for node in nodes(tmp_path / "mixed.onnx")]
     assert operators.count("MatMulNBits") == sum(level == "int4" for level in levels.values())
     assert operators.count("MatMulInteger") == sum(level == "int8" for level in levels.values())
@@ -108,16 +103,16 @@ def test_a_graph_of_mixed_levels_holds_as_many_products_of_each_as_were_asked_fo
 
 def test_four_bit_products_that_the_quantiser_skips_are_noticed(tmp_path, monkeypatch):
     source = product_graph(tmp_path / "fp32.onnx", np.ones((64, 4), np.float32))
-    monkeypatch.setattr(weight_matmuls.MatMulNBitsQuantizer, "process", lambda self: None)
-    with pytest.raises(ParityError, match="int4: 0 products were quantised where 1 were intended"):
-        quantize_products(source, tmp_path / "int4.onnx", {ONE_PRODUCT: "int4"})
+    monkeypatch.setattr("wav2edge_export.quantization.weight_matmuls.MatMulNBitsQuantizer.process", lambda self: None)
+    with pytest.raises(ParityError, match="int4: 0 weight MatMuls were quantised where 1 were intended"):
+        quantize_matmuls(source, tmp_path / "int4.onnx", {ONE_PRODUCT: "int4"})
 
 
 def test_four_bits_are_those_of_round_to_nearest_in_blocks_with_eight_bit_activations(tmp_path):
     rng = np.random.default_rng(3)
     weights = rng.standard_normal((128, 8)).astype(np.float32)
     source = product_graph(tmp_path / "fp32.onnx", weights)
-    quantize_products(source, tmp_path / "int4.onnx", {ONE_PRODUCT: "int4"})
+    quantize_matmuls(source, tmp_path / "int4.onnx", {ONE_PRODUCT: "int4"})
     (node,) = nodes(tmp_path / "int4.onnx")
     attributes = {each.name: helper.get_attribute_value(each) for each in node.attribute}
     assert (attributes["bits"], attributes["block_size"], attributes["accuracy_level"]) == (4, INT4_BLOCK, 4)
@@ -136,7 +131,7 @@ def test_four_bit_weights_and_their_scales_take_four_and_a_half_bits(tmp_path):
     source = product_graph(tmp_path / "fp32.onnx", weights)
     sizes_bytes = {}
     for level in ("int4", "int8"):
-        quantize_products(source, tmp_path / f"{level}.onnx", {ONE_PRODUCT: level})
+        quantize_matmuls(source, tmp_path / f"{level}.onnx", {ONE_PRODUCT: level})
         sizes_bytes[level] = (tmp_path / f"{level}.onnx").stat().st_size
     assert sizes_bytes["int4"] * 8 / weights.size == pytest.approx(4.5, abs=0.02)
     assert sizes_bytes["int4"] < 0.6 * sizes_bytes["int8"]
@@ -151,7 +146,7 @@ def test_seven_bit_or_unsigned_weights_make_exact_products_where_signed_eight_bi
     source = product_graph(tmp_path / "fp32.onnx", np.ones((64, 32), np.float32))
     errors = {}
     for name, target in TARGETS.items():
-        quantize_products(source, tmp_path / "int8.onnx", {ONE_PRODUCT: "int8"}, target=target)
+        quantize_matmuls(source, tmp_path / "int8.onnx", {ONE_PRODUCT: "int8"}, target=target)
         (found,) = run(tmp_path / "int8.onnx", x=np.ones((16, 64), np.float32))
         errors[name] = float(np.abs(found / 64 - 1).max())
     assert errors["vnni"] > 0.4
@@ -165,7 +160,7 @@ def test_the_target_of_an_export_sets_the_range_of_its_weights_and_is_said(check
     for target, kind, largest in (("vnni", INT8, 127), ("avx2", INT8, 64), ("exact", UINT8, 255)):
         output = tmp_path / target
         assert main(["export", str(checkpoints("joint")), "--output", str(output), "--target", target]) == 0
-        assert f"8-bit products are made for {target} (" in capsys.readouterr().err
+        assert f"int8 MatMuls are made for {target} (" in capsys.readouterr().err
         graph = onnx.load(str(output / "onnx/model_quantized.onnx")).graph
         quantized = [each for each in graph.initializer if each.data_type == kind and len(each.dims) == 2]
         assert max(np.abs(numpy_helper.to_array(each).astype(int)).max() for each in quantized) == largest
@@ -195,7 +190,7 @@ def casts_to_half(node):
 @pytest.mark.parametrize("kind", ["group-norm ctc", "joint"])
 def test_half_precision_is_within_a_hundredth_on_every_length_and_hard_signal(kind, bundles, tmp_path):
     source = bundles(kind).folder / "onnx/model.onnx"
-    convert_to_half(source, tmp_path / "fp16.onnx")
+    convert_to_fp16(source, tmp_path / "fp16.onnx")
     exact, rounded = open_graph(source), open_graph(tmp_path / "fp16.onnx")
     for case in synthetic_signals(bundles(kind).manifest.geometry, longest_s=10.0):
         answers = (graph.run(None, {"input_values": case.samples[None]}) for graph in (exact, rounded))
@@ -206,7 +201,7 @@ def test_half_precision_is_within_a_hundredth_on_every_length_and_hard_signal(ki
 def test_weights_that_the_converter_skips_are_noticed(bundles, tmp_path, monkeypatch):
     monkeypatch.setattr(fp16, "convert_float_to_float16", lambda model, **options: model)
     with pytest.raises(ParityError, match="fp16: 0 weights were converted where"):
-        convert_to_half(bundles("ctc").folder / "onnx/model.onnx", tmp_path / "fp16.onnx")
+        convert_to_fp16(bundles("ctc").folder / "onnx/model.onnx", tmp_path / "fp16.onnx")
 
 
 # Attempts

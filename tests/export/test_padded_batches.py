@@ -13,8 +13,9 @@ from transformers import (
 
 from tests.export.tiny_checkpoints import LAYER_NORM, SHAPE, sharpen
 from wav2edge.errors import CheckpointError
-from wav2edge_export.rewrite import PaddedBatchModel, operate
+from wav2edge_export.rewrite import rewrite
 from wav2edge_export.rewrite.feature_encoder import ChannelNorm
+from wav2edge_export.rewrite.padded_batches import PaddedBatchModel
 from wav2edge_train.model.frame_mask import frame_counts, inside
 from wav2edge_train.model.joint_model import Wav2Vec2ForJointCTC
 
@@ -80,7 +81,7 @@ def test_clips_in_a_padded_batch_answer_as_the_original_answers_each_alone(
 ):
     original = model_of(head, configuration, **options)
     clips, mask = padded_batch(LENGTHS, padding)
-    found = PaddedBatchModel(operate(original, operators=operators).model)(clips, mask)
+    found = PaddedBatchModel(rewrite(original, operators=operators).model)(clips, mask)
     for row, length in enumerate(LENGTHS):
         alone = original(clips[row : row + 1, :length])
         for name, values in found.items():
@@ -93,7 +94,7 @@ def test_a_group_norm_that_could_not_be_replaced_is_refused_for_padded_batches()
     original = model_of(Wav2Vec2ForCTC, Wav2Vec2Config)
     original.wav2vec2.feature_extractor.conv_layers[0].conv.padding = (3,)
     with pytest.raises(CheckpointError, match="export without --batched"):
-        PaddedBatchModel(operate(original).model)
+        PaddedBatchModel(rewrite(original).model)
 
 
 @torch.no_grad()
@@ -101,6 +102,6 @@ def test_a_feature_encoder_without_norm_over_time_may_stay_as_it_was():
     original = model_of(Wav2Vec2ForCTC, Wav2Vec2Config, **LAYER_NORM)
     original.wav2vec2.feature_extractor.register_forward_hook(lambda module, inputs, answer: answer * 2)
     clips, mask = padded_batch(LENGTHS, 0.0)
-    found = PaddedBatchModel(operate(original).model)(clips, mask)["logits"]
+    found = PaddedBatchModel(rewrite(original).model)(clips, mask)["logits"]
     alone = original(clips[2:3, : LENGTHS[2]]).logits[0]
     torch.testing.assert_close(found[2, : len(alone)], alone, atol=1e-4, rtol=1e-5)
