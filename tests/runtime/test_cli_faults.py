@@ -93,6 +93,7 @@ def test_a_checkpoint_is_refused_with_the_line_that_exports_it_elsewhere(refused
     folder = tmp_path / "checkpoint"
     folder.mkdir()
     (folder / "config.json").write_text('{"model_type": "wav2vec2"}')
+    (folder / "model.safetensors").touch()
     assert refused(folder) == (
         f"wav2edge: {folder}: a PyTorch checkpoint, not a bundle; export it: wav2edge export {folder} --output BUNDLE"
     )

@@ -71,6 +71,7 @@ def test_the_command_prints_json_and_writes_nothing(
     parser = ArgumentParser()
     COMMAND.add_arguments(parser)
     words = [str(corpus), "--preset", "tiny", "--output", str(tmp_path / "run")]
+    words += ["--epochs", "15", "--batch-size", "4"]
     assert COMMAND.run(parser.parse_args([*words, "--dry-run", "--json"])) == 0
     document = json.loads(capfd.readouterr().out)
     assert document["updates"] == 45

@@ -165,7 +165,7 @@ def print_outcome(outcome: TrainingOutcome, *, as_json: bool) -> None:
     print(f"checkpoint, report.json and README.md are in {outcome.folder}", file=sys.stderr)
     comparison = outcome.comparison
     if as_json:
-        document = outcome.document() | ({} if comparison is None else {"comparison": comparison.to_dict()})
+        document = outcome.report.to_dict() | ({} if comparison is None else {"comparison": comparison.to_dict()})
         print(strict_json(document))
         return
     print(outcome.report.table())

@@ -112,7 +112,7 @@ def prepare_run(
 def set_up(output: Path, run: Run, log: Log) -> tuple[JointTrainer, ReportMetrics]:
     """Build the model and its Trainer, and what reports on them."""
     model = run.start_model()
-    metrics = ReportMetrics(run.corpus.targets, run.corpus.transcriptions)
+    metrics = ReportMetrics(run.corpus.targets, run.corpus.transcriptions, run.options.text_normalization)
     folder = output / CHECKPOINTS
     arguments = training_arguments(folder, run.base, run.corpus.targets, run.options, run.precision)
     trainer = run.make_trainer(model, arguments)
@@ -140,7 +140,6 @@ def conclude(output: Path, run: Run, trainer: JointTrainer, metrics: ReportMetri
         rows=training_rows(trainer.state.log_history),
         chosen_step=trainer.state.best_global_step if run.options.keep == "best" else None,
         comparison=compare_sizes(run, report, trainer, metrics, name=output.resolve().name),
-        text_normalization=run.options.text_normalization,
     )
 
 

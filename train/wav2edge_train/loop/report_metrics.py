@@ -12,6 +12,7 @@ from transformers.trainer_utils import PredictionOutput
 
 from wav2edge.decoding.ctc import collapse
 from wav2edge.evaluation.report import Report, make_report
+from wav2edge.evaluation.text_normalization import TextNormalization
 from wav2edge_train.data.clips import Targets
 
 PADDED = -100
@@ -21,8 +22,8 @@ PADDED = -100
 class ReportMetrics:
     """The Trainer's ``compute_metrics``; keeps the latest report."""
 
-    def __init__(self, targets: Targets, transcriptions: Sequence[str]) -> None:
-        self._targets, self._transcriptions = targets, transcriptions
+    def __init__(self, targets: Targets, transcriptions: Sequence[str], normalization: TextNormalization) -> None:
+        self._targets, self._transcriptions, self._normalization = targets, transcriptions, normalization
         self.report: Report | None = None
 
     def __call__(self, prediction: EvalPrediction) -> dict[str, Any]:
@@ -32,11 +33,15 @@ class ReportMetrics:
 
     def make_report(self, prediction: EvalPrediction | PredictionOutput, loss: float | None = None) -> Report:
         """The report of one evaluation."""
-        return report_of(prediction, self._targets, self._transcriptions, loss)
+        return report_of(prediction, self._targets, self._transcriptions, loss, self._normalization)
 
 
 def report_of(
-    prediction: EvalPrediction | PredictionOutput, targets: Targets, transcriptions: Sequence[str], loss: float | None
+    prediction: EvalPrediction | PredictionOutput,
+    targets: Targets,
+    transcriptions: Sequence[str],
+    loss: float | None,
+    normalization: TextNormalization | None = None,
 ) -> Report:
     """The full report of predictions in the form that ``JointTrainer`` makes them.
 
@@ -45,6 +50,7 @@ def report_of(
         targets: the meaning of the ids.
         transcriptions: the reference transcript of each clip.
         loss: the mean loss over the clips, where it is known.
+        normalization: of references and hypotheses; white space and Unicode NFC where None.
     """
     predicted, truths = _columns(prediction.predictions), _columns(prediction.label_ids)
     transcription_pairs, label_pairs = None, []
@@ -57,7 +63,11 @@ def report_of(
         names = targets.labels
         label_pairs = [(names[truth], names[best]) for truth, best in zip(truths[-1], predicted[-1], strict=True)]
     return make_report(
-        labels=targets.labels, label_pairs=label_pairs, transcription_pairs=transcription_pairs, loss=loss
+        labels=targets.labels,
+        label_pairs=label_pairs,
+        transcription_pairs=transcription_pairs,
+        loss=loss,
+        normalization=normalization,
     )
 
 

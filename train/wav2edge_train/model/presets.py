@@ -65,7 +65,7 @@ PRESETS: dict[str, Preset] = {
             "warmup_steps": 200,
             "class_weight": 0.5,
             "eval_steps": 582,
-            "augmentation": "full",
+            "augmentation": "light",
         },
     ),
     "small": Preset(

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from wav2edge.evaluation.report import Report
-from wav2edge.evaluation.text_normalization import TextNormalization
 from wav2edge.output.documents import write_json
 from wav2edge_train.data.vocabulary import save_processor
 from wav2edge_train.distillation.teacher import Teacher, comparable_teacher
@@ -35,12 +33,6 @@ class TrainingOutcome:
     rows: tuple[TrainingRow, ...]
     chosen_step: int | None = None
     comparison: Comparison | None = None
-    text_normalization: TextNormalization = field(default_factory=TextNormalization)
-
-    def document(self) -> dict[str, Any]:
-        """The contents of ``report.json``."""
-        normalization = self.text_normalization
-        return self.report.to_dict() | ({"text_normalization": asdict(normalization)} if normalization.summary else {})
 
 
 def compare_sizes(
@@ -97,6 +89,6 @@ def write_report_and_card(outcome: TrainingOutcome, run: Run, data: str) -> None
         comparison=outcome.comparison,
     )
     (outcome.folder / "README.md").write_text(card.text(), encoding="utf-8")
-    write_json(outcome.folder / "report.json", outcome.document())
+    write_json(outcome.folder / "report.json", outcome.report.to_dict())
     if outcome.comparison is not None:
         write_json(outcome.folder / "comparison.json", outcome.comparison.to_dict())
