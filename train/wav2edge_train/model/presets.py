@@ -60,11 +60,11 @@ PRESETS: dict[str, Preset] = {
         | {
             "feature_pretrain_steps": 400,
             "learning_rate": 1e-3,
-            "batch_size": 2,  # it is updates that a short training lacks: 12 epochs of these cost 15 of twice the clips
-            "epochs": 12,
+            "batch_size": 2,  # a short training lacks updates, not clips per update
+            "epochs": 16,
             "warmup_steps": 200,
-            "class_weight": 0.5,
-            "eval_steps": 582,
+            "class_weight": 0.25,
+            "eval_steps": 776,
             "augmentation": "light",
         },
     ),
