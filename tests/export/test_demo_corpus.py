@@ -12,8 +12,9 @@ import soundfile
 
 from wav2edge.errors import AudioError, MissingDependencyError, UsageError
 from wav2edge_export.demo import acoustics, speech_corpus
+from wav2edge_export.demo.corpus_plan import TASKS, CorpusPlan, SplitPlan
 from wav2edge_export.demo.espeak import Synthesizer
-from wav2edge_export.demo.speech_corpus import CorpusPlan, CorpusSummary, SplitPlan, make_corpus
+from wav2edge_export.demo.speech_corpus import CorpusSummary, make_corpus
 
 SMALL = CorpusPlan(
     training=SplitPlan(supports=(3, 4, 3, 2), syllables=97), validation=SplitPlan(supports=(2, 3, 2, 2), syllables=80)
@@ -62,7 +63,7 @@ def test_the_full_layout_has_exactly_859_validation_syllables_whatever_the_seed(
     for seed in range(20):
         drawn = speech_corpus._draw_utterances("validation", plan, ["a", "b"], np.random.default_rng(seed))
         assert sum(len(utterance.syllables) for utterance in drawn) == 859
-        assert [sum(utterance.label == label for utterance in drawn) for label in speech_corpus.TASKS] == [
+        assert [sum(utterance.label == label for utterance in drawn) for label in TASKS] == [
             26,
             31,
             26,
@@ -200,7 +201,7 @@ def test_data_espeak_cannot_read_is_an_error_and_not_the_end_of_the_process(
 
 def test_every_voice_says_one_syllable_a_burst_at_every_task_and_pace(synthesizer: Synthesizer):
     for voice in synthesizer.voices()[::7]:
-        for task in speech_corpus.TASKS.values():
+        for task in TASKS.values():
             phonemes = " ".join(speech_corpus.MNEMONICS[syllable] for syllable in (task * 6)[:6])
             for rate_wpm in speech_corpus.RATE_WPM_LIMITS:
                 for pitch in speech_corpus.PITCH_LIMITS:

@@ -6,19 +6,14 @@ call of its interface, so two equal requests in a row do not give equal samples.
 private copy of the library, as phonemizer does: its globals start fresh, are initialised once, and stay behind one
 lock; another user of espeak-ng in the process is not disturbed either.
 
-Constants and calls are those of espeak-ng's public header, ``src/include/espeak-ng/speak_lib.h`` (release 1.52).
 espeak-ng is GPL-3.0, which is why only the ``demo`` extra brings it.
 """
 
 from __future__ import annotations
 
 import ctypes
-import shutil
-import tempfile
 import threading
-from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -27,32 +22,33 @@ from numpy.typing import NDArray
 
 from wav2edge.errors import AudioError, MissingDependencyError, UsageError
 from wav2edge_export.demo.acoustics import Samples, count_bursts, periodicity, timbre_db
+from wav2edge_export.demo.espeak_library import (
+    ABSOLUTE,
+    AUDIO_OUTPUT_SYNCHRONOUS,
+    CHARS_UTF8,
+    DEFAULT_BUFFER_MS,
+    EE_OK,
+    FROM_THE_START,
+    INITIALIZE_DONT_EXIT,
+    PARAMETER_PITCH,
+    PARAMETER_RANGE,
+    PARAMETER_RATE,
+    PARAMETER_VOLUME,
+    PARAMETER_WORD_GAP,
+    PHONEMES,
+    POSITION_IN_CHARACTERS,
+    TO_THE_END,
+    Callback,
+    Installation,
+    declare,
+    load_private_copy,
+)
 
 ACCENT = "en-us"
 """The language under every variant that phonemes are spoken with; ``A:`` is its open back vowel."""
 
-# speak_lib.h, espeak_AUDIO_OUTPUT: the call returns when all samples have gone through the callback.
-_AUDIO_OUTPUT_SYNCHRONOUS = 2
-# speak_lib.h: without this bit a data folder that cannot be read ends the whole process with exit(1).
-_INITIALIZE_DONT_EXIT = 0x8000
-_DEFAULT_BUFFER_MS = 0
-# speak_lib.h, espeak_PARAMETER.
-_PARAMETER_RATE = 1
-_PARAMETER_VOLUME = 2
-_PARAMETER_PITCH = 3
-_PARAMETER_RANGE = 4
-_PARAMETER_WORD_GAP = 7
-_ABSOLUTE = 0
-# speak_lib.h, flags and positions of espeak_Synth: text within [[ ]] is phoneme mnemonics.
-_CHARS_UTF8 = 1
-_PHONEMES = 0x100
-_FROM_THE_START = 0
-_POSITION_IN_CHARACTERS = 1
-_TO_THE_END = 0
-_EE_OK = 0
-
 RATE_WPM_LIMITS = (80, 450)
-"""Words a minute espeak-ng takes (espeakRATE_MINIMUM, espeakRATE_MAXIMUM)."""
+"""Words per minute espeak-ng takes (espeakRATE_MINIMUM, espeakRATE_MAXIMUM)."""
 PITCH_LIMITS = (0, 99)
 """Base pitch and pitch range, 50 being the voice's own; the header says 100, the synthesiser cuts at 99."""
 WORD_GAP_LIMITS = (0, 100)
@@ -72,77 +68,12 @@ _MIN_PERIODICITY = 0.6
 _MIN_TIMBRE_DISTANCE_DB = 2.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Installation:
-    """Where the wheel put its library and the folder that holds ``espeak-ng-data``."""
-
-    library: Path
-    data: Path
-
-    @classmethod
-    def find(cls) -> _Installation:
-        """Ask the wheel; raises `MissingDependencyError` when it is absent or has lost its data."""
-        try:
-            import espeakng_loader
-
-            data = Path(espeakng_loader.get_data_path())
-        except (ImportError, RuntimeError) as error:
-            raise MissingDependencyError(
-                f"the demo speaks with espeak-ng, which is not installed ({error}); run: pip install 'wav2edge[demo]'"
-            ) from error
-        return cls(library=Path(espeakng_loader.get_library_path()), data=data.parent)
-
-    def variants(self) -> tuple[str, ...]:
-        """Every voice variant in the data, sorted."""
-        return tuple(sorted(path.name for path in (self.data / "espeak-ng-data/voices/!v").glob("*")))
-
-    def draws_process_wide_noise(self, variant: str) -> bool:
-        """Whether the variant breathes through the Klatt synthesiser, whose noise is C's ``rand()``.
-
-        Every thread of the process shares that generator, so such a voice cannot be reproduced.
-        """
-        text = (self.data / "espeak-ng-data/voices/!v" / variant).read_text(encoding="utf-8", errors="replace")
-        settings = {words[0] for line in text.splitlines() if (words := line.split())}
-        return {"klatt", "breath"} <= settings
-
-
-def _load_private_copy(library: Path) -> ctypes.CDLL:
-    """Load a copy of the library, so that its globals belong to the caller alone.
-
-    The loader hands out one library a file, so the copy needs a file of its own; it can go once loaded, except on
-    Windows, which leaves it (660 kB) in the temporary folder.
-    """
-    with tempfile.TemporaryDirectory(prefix="wav2edge-espeak-", ignore_cleanup_errors=True) as folder:
-        try:
-            return ctypes.CDLL(str(shutil.copy(library, folder)))
-        except OSError as error:
-            raise MissingDependencyError(
-                f"espeak-ng's library {library.name} could not be copied to {folder} and loaded ({error}); set TMPDIR"
-                " to a folder that may hold programs, or run: pip install --force-reinstall espeakng-loader"
-            ) from error
-
-
-_Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
-
-
-def _declare(library: ctypes.CDLL) -> None:
-    """Give the entry points used here their C signatures (speak_lib.h, and espeak_ng.h for the noise seed)."""
-    c_int, c_uint, c_char_p, c_void_p = ctypes.c_int, ctypes.c_uint, ctypes.c_char_p, ctypes.c_void_p
-    library.espeak_Initialize.argtypes = [c_int, c_int, c_char_p, c_int]
-    library.espeak_SetSynthCallback.argtypes = [_Callback]
-    library.espeak_SetSynthCallback.restype = None
-    library.espeak_SetVoiceByName.argtypes = [c_char_p]
-    library.espeak_SetParameter.argtypes = [c_int, c_int, c_int]
-    library.espeak_ng_SetRandSeed.argtypes = [ctypes.c_long]
-    library.espeak_Synth.argtypes = [c_char_p, ctypes.c_size_t, c_uint, c_int, c_uint, c_uint, c_void_p, c_void_p]
-
-
 class Synthesizer:
     """One private espeak-ng; a context manager, and safe to share between threads (they take turns).
 
     The same calls in the same order on a new Synthesizer give the same samples; two equal calls in a row need not
     (see the module's docstring). A closed Synthesizer gives its data back, but Python has no way to unload the code,
-    so make one a corpus, not one a clip.
+    so make one per corpus, not one per clip.
 
     Attributes:
         rate_hz: Sample rate of everything it speaks, 22,050.
@@ -152,13 +83,13 @@ class Synthesizer:
     """
 
     def __init__(self) -> None:
-        self._installation = _Installation.find()
+        self._installation = Installation.find()
         self._variants = frozenset(self._installation.variants())
         self._lock = threading.Lock()
         self._pcm = bytearray()
-        self._callback = _Callback(self._collect)  # C holds no reference of its own
-        self._library: ctypes.CDLL | None = _load_private_copy(self._installation.library)
-        _declare(self._library)
+        self._callback = Callback(self._collect)  # C holds no reference of its own
+        self._library: ctypes.CDLL | None = load_private_copy(self._installation.library)
+        declare(self._library)
         self.rate_hz = self._initialise(self._library)
 
     def __enter__(self) -> Self:
@@ -179,9 +110,9 @@ class Synthesizer:
 
         A variant is left out when one of these holds:
 
-        - its breath cannot be reproduced (`_Installation.draws_process_wide_noise`);
+        - its breath cannot be reproduced (`Installation.draws_process_wide_noise`);
         - it does not articulate: a /pa ta ka/ audition at a slow, a middling and a fast rate does not show one burst of
-          energy a syllable (`count_bursts`), as with long loud echoes that fill the stops;
+          energy per syllable (`count_bursts`), as with long loud echoes that fill the stops;
         - it whispers: the loud frames are hardly periodic (`periodicity` under 0.6);
         - it is the twin of an earlier variant: their long-term spectra differ by less than 2 dB (`timbre_db`), so that
           the two would be one speaker under two names.
@@ -203,7 +134,7 @@ class Synthesizer:
         Args:
             phonemes: espeak-ng's mnemonics (Kirshenbaum), words apart by spaces: ``"pA: tA: kA:"``.
             voice: Name of a variant, such as ``"f2"``; the accent is `ACCENT`.
-            rate_wpm: Speaking rate in words a minute, 80 to 450, 175 being normal.
+            rate_wpm: Speaking rate in words per minute, 80 to 450, 175 being normal.
             pitch: Base pitch, 0 to 99, 50 being the voice's own.
             pitch_range: Liveliness of the intonation, 0 (monotone) to 99, 50 being the voice's own.
             word_gap: Pause between words, in units of 10 ms at the normal rate.
@@ -241,14 +172,14 @@ class Synthesizer:
         with self._lock:
             status = self._synthesise(text, f"{language}+{voice}", prosody)
             samples = np.frombuffer(bytes(self._pcm), dtype=np.int16).astype(np.float32) / np.float32(_FULL_SCALE)
-        if status != _EE_OK or not samples.any():
+        if status != EE_OK or not samples.any():
             raise AudioError(f"espeak-ng could not say {text} with voice {language}+{voice} (status {status})")
         return samples, self.rate_hz
 
     def _initialise(self, library: ctypes.CDLL) -> int:
         data = str(self._installation.data).encode()
         rate_hz = int(
-            library.espeak_Initialize(_AUDIO_OUTPUT_SYNCHRONOUS, _DEFAULT_BUFFER_MS, data, _INITIALIZE_DONT_EXIT)
+            library.espeak_Initialize(AUDIO_OUTPUT_SYNCHRONOUS, DEFAULT_BUFFER_MS, data, INITIALIZE_DONT_EXIT)
         )
         if rate_hz <= 0:
             raise MissingDependencyError(
@@ -266,13 +197,13 @@ class Synthesizer:
             raise UsageError("this Synthesizer is closed; make a new one")
         self._pcm.clear()
         status = int(library.espeak_SetVoiceByName(voice.encode()))
-        if status != _EE_OK:
+        if status != EE_OK:
             return status
         for parameter, value in settings.items():
-            library.espeak_SetParameter(parameter, value, _ABSOLUTE)
+            library.espeak_SetParameter(parameter, value, ABSOLUTE)
         library.espeak_ng_SetRandSeed(_NOISE_SEED)
-        data, flags = text.encode(), _CHARS_UTF8 | _PHONEMES
-        where = (_FROM_THE_START, _POSITION_IN_CHARACTERS, _TO_THE_END)
+        data, flags = text.encode(), CHARS_UTF8 | PHONEMES
+        where = (FROM_THE_START, POSITION_IN_CHARACTERS, TO_THE_END)
         return int(library.espeak_Synth(data, len(data) + 1, *where, flags, None, None))
 
     def _collect(self, wave: int | None, count: int, events: int | None) -> int:
@@ -284,11 +215,11 @@ class Synthesizer:
 
 def _prosody(*, rate_wpm: int, pitch: int, pitch_range: int, word_gap: int) -> dict[int, int]:
     return {
-        _PARAMETER_RATE: _within("rate_wpm", rate_wpm, RATE_WPM_LIMITS),
-        _PARAMETER_VOLUME: _VOLUME,
-        _PARAMETER_PITCH: _within("pitch", pitch, PITCH_LIMITS),
-        _PARAMETER_RANGE: _within("pitch_range", pitch_range, PITCH_LIMITS),
-        _PARAMETER_WORD_GAP: _within("word_gap", word_gap, WORD_GAP_LIMITS),
+        PARAMETER_RATE: _within("rate_wpm", rate_wpm, RATE_WPM_LIMITS),
+        PARAMETER_VOLUME: _VOLUME,
+        PARAMETER_PITCH: _within("pitch", pitch, PITCH_LIMITS),
+        PARAMETER_RANGE: _within("pitch_range", pitch_range, PITCH_LIMITS),
+        PARAMETER_WORD_GAP: _within("word_gap", word_gap, WORD_GAP_LIMITS),
     }
 
 
@@ -300,7 +231,7 @@ def _within(name: str, value: int, limits: tuple[int, int]) -> int:
 
 
 @cache
-def _usable_voices(installation: _Installation) -> tuple[str, ...]:
+def _usable_voices(installation: Installation) -> tuple[str, ...]:
     """The rule of `Synthesizer.voices`, on a Synthesizer of its own: an audition must not move another one's state."""
     kept: dict[str, NDArray[np.float64]] = {}
     with Synthesizer() as stage:

@@ -16,8 +16,9 @@ from wav2edge.evaluation.dataset import Utterance, read_dataset, select_split
 from wav2edge.evaluation.evaluator import Evaluation, evaluate
 from wav2edge.inference.engine import Engine
 from wav2edge.output.progress import Progress
+from wav2edge_export.demo.corpus_plan import CorpusPlan
 from wav2edge_export.demo.reference_card import beside_reference, shortfalls
-from wav2edge_export.demo.speech_corpus import CorpusPlan, SplitSummary, make_corpus
+from wav2edge_export.demo.speech_corpus import SplitSummary, make_corpus
 from wav2edge_export.export_options import ExportOptions
 from wav2edge_export.exporting import export_bundle
 from wav2edge_train.model.base_model import preset_base_model

@@ -25,20 +25,15 @@ from numpy.typing import NDArray
 
 from wav2edge.errors import DataError, UsageError
 from wav2edge_export.demo.acoustics import Samples
+from wav2edge_export.demo.corpus_plan import CYCLE_LIMITS, REPETITION_LIMITS, TASKS, CorpusPlan, SplitPlan
 from wav2edge_export.demo.espeak import Synthesizer
 
 RATE_HZ = 16_000
-TASKS: dict[str, tuple[str, ...]] = {"0": ("pa",), "1": ("ta",), "2": ("ka",), "3": ("pa", "ta", "ka")}
-"""What one cycle of each class says; the keys are the labels."""
 MNEMONICS = {"pa": "pA:", "ta": "tA:", "ka": "kA:"}
 
-# Every utterance draws from these ranges, evenly and with both ends included.
-REPETITION_LIMITS = (5, 13)
-"""Syllables of a /pa/, /ta/ or /ka/ utterance."""
-CYCLE_LIMITS = (2, 4)
-"""Whole cycles of a /pa ta ka/ utterance: 6, 9 or 12 syllables."""
+# Every utterance draws from these ranges, evenly and with both ends included; see ``corpus_plan`` for its length.
 RATE_WPM_LIMITS = (90, 190)
-"""About 3 to 6.5 syllables a second before pauses; healthy adults reach 5 to 7, patients fewer."""
+"""About 3 to 6.5 syllables per second before pauses; healthy adults reach 5 to 7, patients fewer."""
 WORD_GAP_LIMITS = (0, 6)
 """Pause between syllables, in espeak-ng's units of 10 ms at its normal rate."""
 PITCH_LIMITS = (35, 70)
@@ -59,64 +54,6 @@ NOISE_COLOURS = {"white": 0.0, "pink": 1.0, "brown": 2.0}
 _NOISE_CORNER_HZ = 50.0  # flat below: brown noise would else be a drift too slow to hear, and take all the power
 _PACE_ATTEMPTS = 100
 _FULL_SCALE = 32_767
-
-
-@dataclass(frozen=True, kw_only=True)
-class SplitPlan:
-    """How large one split is.
-
-    Attributes:
-        supports: Utterances of each class in the order of `TASKS`, ``[4]``.
-        syllables: Words of all its transcriptions together.
-
-    Raises:
-        UsageError: A support is missing or not positive, or the utterances cannot hold that many syllables.
-    """
-
-    supports: tuple[int, ...]
-    syllables: int
-
-    def __post_init__(self) -> None:
-        if len(self.supports) != len(TASKS) or min(self.supports) < 1:
-            raise UsageError(f"supports are {self.supports}; give {len(TASKS)} positive counts, one a class")
-        # Cycles come in threes, so the one-syllable tasks must be able to make up whatever the cycles leave.
-        cycles, repetitions = self.supports[-1] * len(TASKS["3"]), sum(self.supports[:-1])
-        fewest = cycles * CYCLE_LIMITS[1] + repetitions * REPETITION_LIMITS[0]
-        most = cycles * CYCLE_LIMITS[0] + repetitions * REPETITION_LIMITS[1]
-        if not fewest <= self.syllables <= most:
-            raise UsageError(f"supports {self.supports} hold {fewest} to {most} syllables, not {self.syllables}")
-
-    @property
-    def utterances(self) -> int:
-        """Utterances of all classes."""
-        return sum(self.supports)
-
-
-@dataclass(frozen=True, kw_only=True)
-class CorpusPlan:
-    """How large the corpus is; the defaults are the card's figures.
-
-    Attributes:
-        training: The split to learn from.
-        validation: The split to report on.
-        validation_voice_share: Part of the voices that only the validation split hears, between 0 and 1.
-
-    Raises:
-        UsageError: The share is not between 0 and 1.
-    """
-
-    training: SplitPlan = SplitPlan(supports=(104, 124, 104, 56), syllables=4 * 859)
-    validation: SplitPlan = SplitPlan(supports=(26, 31, 26, 14), syllables=859)
-    validation_voice_share: float = 0.2
-
-    def __post_init__(self) -> None:
-        if not 0 < self.validation_voice_share < 1:
-            raise UsageError(f"validation_voice_share is {self.validation_voice_share}; give a part between 0 and 1")
-
-    @property
-    def utterances(self) -> int:
-        """Utterances of both splits."""
-        return self.training.utterances + self.validation.utterances
 
 
 @dataclass(frozen=True, kw_only=True)
