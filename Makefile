@@ -26,7 +26,7 @@ endif
 demo: $(VENV)/.runs ## the whole pipeline on a corpus made on the spot, in minutes
 	$(BIN)/wav2edge demo --output $(DEMO)
 
-test: $(VENV)/.dev ## every test, offline
+test: $(VENV)/.dev ## every test, offline; where Node is installed, npm fetches transformers.js once
 	HF_HUB_OFFLINE=1 $(BIN)/pytest -n $(JOBS) --dist loadfile -q
 
 test-fast: $(VENV)/.dev ## the tests that take no more than a minute together

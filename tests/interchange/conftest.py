@@ -77,14 +77,8 @@ def _differs(source: Path, copy: Path) -> bool:
 
 
 def _npm_install(folder: Path) -> None:
-    command = [
-        shutil.which("npm") or "npm",
-        "install",
-        "--ignore-scripts",
-        "--no-audit",
-        "--no-fund",
-        "--no-package-lock",
-    ]
+    options = ["--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock", "--fetch-retries=0"]
+    command = [shutil.which("npm") or "npm", "install", *options]
     try:
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=LIMIT_S, check=False)
     except subprocess.TimeoutExpired:

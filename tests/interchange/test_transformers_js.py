@@ -70,3 +70,9 @@ def test_the_javascript_on_the_page_about_embedding_runs(node_folder, run_script
     script = node_folder / "page.mjs"
     script.write_text(BEFORE + block + AFTER, encoding="utf-8")
     assert run_script(script.name, folder=tmp_path) == [{"text": "fu dan"}]
+
+
+def test_the_card_of_a_joint_bundle_says_what_audio_classification_pipelines_read(bundles):
+    cards = {kind: (bundles(kind).folder / "README.md").read_text(encoding="utf-8") for kind in ("joint", "ctc")}
+    assert "`audio-classification` pipelines of transformers.js and Optimum read the output `logits`" in cards["joint"]
+    assert "`audio-classification` pipelines" not in cards["ctc"]

@@ -30,6 +30,7 @@ NEEDED = (
     "models/words/onnx/model_quantized.onnx",
     "benchmarks/results/shipped-words.json",
     "tests/runtime/tiny_bundle.py",
+    "tests/interchange/transcribe.mjs",
 )
 LIMIT_S = 300
 
