@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from wav2edge.bundle.folder import Bundle
 from wav2edge.bundle.manifest import FileRecord, Manifest, Variant
@@ -12,7 +13,7 @@ from wav2edge.evaluation.parity.certificate import Certificate, certified_up_to_
 from wav2edge.evaluation.parity.differences import CachedModel
 from wav2edge.inference.cpu import NATIVE, TARGETS, native_target
 from wav2edge_export.bundle.certification import Certifier
-from wav2edge_export.bundle.evaluation_clips import choose_evaluation_clips
+from wav2edge_export.bundle.evaluation_clips import EvaluationClips, choose_evaluation_clips
 from wav2edge_export.bundle.staging import staged_folder
 from wav2edge_export.bundle.writing import write_bundle
 from wav2edge_export.export_options import ExportOptions
@@ -67,25 +68,8 @@ def export_bundle(options: ExportOptions, *, log: Callable[[str], None] = lambda
         result = export_graph(checkpoint, source, operators=options.operators, batched=options.batched)
         for module in result.unchanged:
             log(f"{module.path} is exported unchanged: {module.reason}")
-        heads, geometry = checkpoint.heads, checkpoint.geometry
-        builder = VariantBuilder(
-            folder=folder,
-            heads=heads,
-            geometry=geometry,
-            operators=options.operators,
-            target=_target(options, log),
-            batched=options.batched,
-        )
-        certifier = Certifier(
-            original=CachedModel(Original(checkpoint).outputs),
-            clips=clips,
-            heads=heads,
-            geometry=geometry,
-            batched=options.batched,
-            log=log,
-        )
-        macs_per_s = count_macs_per_s(checkpoint.model)
-        made = [_make(each, builder, certifier, macs_per_s, options.prefer, log) for each in options.precisions]
+        export = _Export(options=options, checkpoint=checkpoint, clips=clips, folder=folder, log=log)
+        made = [export.make(precision) for precision in options.precisions]
         if "fp32" not in options.precisions:
             source.unlink()
         passed = [each for each in made if each.certificate.passed]
@@ -93,18 +77,87 @@ def export_bundle(options: ExportOptions, *, log: Callable[[str], None] = lambda
         if not passed:
             raise ParityError(f"{options.output}: nothing written, {_refusals(refused)}")
         for certificate in refused:
-            builder.path(certificate.precision).unlink()
-        write_bundle(
-            folder,
-            _manifest(checkpoint, passed, macs_per_s),
-            checkpoint=checkpoint,
-            certificates=[each.certificate for each in passed],
-            original_record=certifier.original_record(),
-            engines=((each.variant.precision, builder.open(folder / each.variant.file)) for each in passed),
-            license_name=license_of(options.checkpoint),
-        )
+            export.builder.path(certificate.precision).unlink()
+        export.write(passed)
     certificates = tuple(each.certificate for each in passed)
     return Export(bundle=Bundle.open(options.output), certificates=certificates, refused=tuple(refused))
+
+
+class _Export:
+    """One export between the fp32 graph and the bundle: makes and certifies each precision, then writes the rest."""
+
+    def __init__(
+        self,
+        *,
+        options: ExportOptions,
+        checkpoint: Checkpoint,
+        clips: EvaluationClips,
+        folder: Path,
+        log: Callable[[str], None],
+    ) -> None:
+        self._options, self._checkpoint, self._folder, self._log = options, checkpoint, folder, log
+        self._macs_per_s = count_macs_per_s(checkpoint.model)
+        heads, geometry, batched = checkpoint.heads, checkpoint.geometry, options.batched
+        self.builder = VariantBuilder(
+            folder=folder,
+            heads=heads,
+            geometry=geometry,
+            operators=options.operators,
+            target=_target(options, log),
+            batched=batched,
+        )
+        original = CachedModel(Original(checkpoint).outputs)
+        self._certifier = Certifier(
+            original=original, clips=clips, heads=heads, geometry=geometry, batched=batched, log=log
+        )
+
+    def make(self, precision: str) -> _Made:
+        """Make and certify a precision."""
+        return self._search(precision) if RECIPES[precision].method == "search" else self._convert(precision)
+
+    def _search(self, precision: str) -> _Made:
+        """Find the best mixture of levels within the budget, and write down the frontier."""
+        from wav2edge_export.mixed_precision.search import Search, write_frontier  # here: only ``auto`` needs it
+
+        frontier = Search(
+            builder=self.builder,
+            certifier=self._certifier,
+            macs_per_s=self._macs_per_s,
+            prefer=self._options.prefer,
+            log=self._log,
+        ).run()
+        write_frontier(frontier, self._folder, log=self._log)
+        nearest = frontier.nearest
+        variant = self.builder.variant(precision, has_int8="int8" in nearest.levels.values())
+        return _Made(variant=variant, certificate=nearest.certificate)
+
+    def _convert(self, precision: str) -> _Made:
+        """Convert the fp32 graph, leaving ever more of it at a higher level until the budget is kept."""
+        recipe = RECIPES[precision]
+        for parts in recipe.attempts_for(batched=self.builder.batched):
+            self._log(f"making {precision}" + "".join(f", {part} in {level}" for part, level in parts.items()))
+            self.builder.build(precision, parts)
+            engine = self.builder.open(self.builder.path(precision))
+            certificate = self._certifier.certify(engine, precision, recipe.budget, parts=parts)
+            self._log(f"{precision}: {certificate.summary}")
+            if certificate.passed:
+                break
+        if recipe.note:
+            self._log(f"{precision}: {recipe.note}")
+        return _Made(variant=self.builder.variant(precision, has_int8=recipe.has_int8(parts)), certificate=certificate)
+
+    def write(self, passed: Sequence[_Made]) -> None:
+        """Write everything but the graphs, which are there."""
+        engines = ((each.variant.precision, self.builder.open(self._folder / each.variant.file)) for each in passed)
+        write_bundle(
+            self._folder,
+            _manifest(self._checkpoint, passed, self._macs_per_s),
+            checkpoint=self._checkpoint,
+            certificates=[each.certificate for each in passed],
+            original_record=self._certifier.original_record(),
+            engines=engines,
+            license_name=license_of(self._options.checkpoint),
+        )
 
 
 def _target(options: ExportOptions, log: Callable[[str], None]) -> str:
@@ -120,38 +173,6 @@ def _target(options: ExportOptions, log: Callable[[str], None]) -> str:
                 f"certified here, where int8 sums saturate ({reason}): variants that are exact elsewhere may be refused"
             )
     return target
-
-
-def _make(
-    precision: str,
-    builder: VariantBuilder,
-    certifier: Certifier,
-    macs_per_s: int,
-    prefer: str,
-    log: Callable[[str], None],
-) -> _Made:
-    """Make one precision, leaving ever more of the graph at a higher one until it keeps its budget."""
-    recipe = RECIPES[precision]
-    if recipe.method == "search":
-        from wav2edge_export.mixed_precision.search import Search, write_frontier
-
-        search = Search(builder=builder, certifier=certifier, macs_per_s=macs_per_s, prefer=prefer, log=log)
-        frontier = search.run()
-        write_frontier(frontier, builder.folder, log=log)
-        nearest = frontier.nearest
-        variant = builder.variant(precision, has_int8="int8" in nearest.levels.values())
-        return _Made(variant=variant, certificate=nearest.certificate)
-    for parts in recipe.attempts_for(batched=builder.batched):
-        log(f"making {precision}" + "".join(f", {part} in {level}" for part, level in parts.items()))
-        builder.build(precision, parts)
-        engine = builder.open(builder.path(precision))
-        certificate = certifier.certify(engine, precision, recipe.budget, parts=parts)
-        log(f"{precision}: {certificate.summary}")
-        if certificate.passed:
-            break
-    if recipe.note:
-        log(f"{precision}: {recipe.note}")
-    return _Made(variant=builder.variant(precision, has_int8=recipe.has_int8(parts)), certificate=certificate)
 
 
 def _manifest(checkpoint: Checkpoint, passed: Sequence[_Made], macs_per_s: int) -> Manifest:

@@ -27,8 +27,8 @@ from wav2edge_compare.roofline.operators import (
     Node,
 )
 from wav2edge_compare.roofline.profiling import ProfiledRun, profile_runs
-from wav2edge_export.quantization.exporter_logging import quiet_exporters
 from wav2edge_export.quantization.weight_matmuls import assign, quantize_matmuls, weight_matmuls
+from wav2edge_train.checkpoint.library_logging import quiet_exporters
 
 CLIP_S = 0.1
 WIDTH, HEADS, BINS = 64, 4, 80

@@ -215,7 +215,7 @@ BUILDS = {
 
 
 def _prepare(request: dict[str, Any]) -> tuple[dict[str, Any], Any]:
-    from wav2edge_export.quantization.exporter_logging import quiet_exporters
+    from wav2edge_train.checkpoint.library_logging import quiet_exporters
 
     with quiet_exporters():
         BUILDS[request["build"]].make(

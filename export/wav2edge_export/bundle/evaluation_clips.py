@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +15,10 @@ import numpy.typing as npt
 from wav2edge.audio.clip import load_clip
 from wav2edge.bundle.geometry import SAMPLE_RATE_HZ
 from wav2edge.errors import AudioError, DataError
-from wav2edge.evaluation.dataset import Utterance, read_dataset
-from wav2edge.evaluation.evaluator import choose_split
 from wav2edge.evaluation.parity.signals import voiced
+
+if TYPE_CHECKING:
+    from wav2edge.evaluation.dataset import Utterance
 
 SEARCH_SPLITS = ("validation", "train")
 """Splits to compare the layers on, the better one first, where the certificates do not use them."""
@@ -60,6 +62,9 @@ def choose_evaluation_clips(
     """
     if data is None:
         return EvaluationClips()
+    from wav2edge.evaluation.dataset import read_dataset  # here: most exports have no data
+    from wav2edge.evaluation.evaluator import choose_split
+
     rows = read_dataset(data)
     chosen = choose_split(rows, split)[:max_clips]
     if not search:

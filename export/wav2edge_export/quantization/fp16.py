@@ -9,8 +9,8 @@ import onnx
 from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
 
 from wav2edge.errors import ParityError
-from wav2edge_export.quantization.exporter_logging import quiet_exporters
 from wav2edge_export.quantization.weight_matmuls import WEIGHT_OPERATOR
+from wav2edge_train.checkpoint.library_logging import quiet_exporters
 
 FLOAT_OPERATORS = (
     "LayerNormalization",

@@ -13,8 +13,8 @@ from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 from wav2edge.errors import ParityError
 from wav2edge.inference.cpu import TARGETS, Target
 from wav2edge_export.quantization.early_quantization import quantize_before_stacking
-from wav2edge_export.quantization.exporter_logging import quiet_exporters
 from wav2edge_export.quantization.recipes import Level
+from wav2edge_train.checkpoint.library_logging import quiet_exporters
 
 WEIGHT_OPERATOR = "MatMul"
 """Gemm is left alone: it is the classifier, one row per clip."""

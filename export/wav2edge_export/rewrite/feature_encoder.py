@@ -20,7 +20,7 @@ from transformers.models.wav2vec2 import modeling_wav2vec2 as wav2vec2
 
 from wav2edge_export.rewrite.rules import Rule, plain_convolution_obstacle
 from wav2edge_export.rewrite.stacking import linear_of, window_index
-from wav2edge_export.rewrite.summation import block_mean
+from wav2edge_export.rewrite.waveform_normalization import block_mean
 from wav2edge_train.model.frame_mask import frame_counts, inside
 from wav2edge_train.model.time_major_encoder import TimeMajorFeatureEncoder
 

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from yaml import YAMLError
 
-from wav2edge.evaluation.report import Report
+if TYPE_CHECKING:
+    from wav2edge.evaluation.report import Report
+
 
 TASKS = {"ctc": "automatic-speech-recognition", "classification": "audio-classification"}
 """The Hub's name for the task of each head."""

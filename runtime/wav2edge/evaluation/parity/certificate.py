@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from wav2edge.bundle.geometry import ConvGeometry
 from wav2edge.bundle.heads import Heads
 from wav2edge.errors import AudioError
-from wav2edge.evaluation.dataset import Utterance
 from wav2edge.evaluation.intervals import Interval, PairedRate, paired_rate, share_interval
 from wav2edge.evaluation.parity.budget import Budget
 from wav2edge.evaluation.parity.differences import (
@@ -24,6 +23,9 @@ from wav2edge.evaluation.parity.differences import (
 )
 from wav2edge.evaluation.parity.signals import SyntheticSignal
 from wav2edge.output.documents import json_ready
+
+if TYPE_CHECKING:
+    from wav2edge.evaluation.dataset import Utterance
 
 PADDED = ", padded in a batch"
 """Suffix of a signal's name where a batched variant was given it together with a longer neighbour."""

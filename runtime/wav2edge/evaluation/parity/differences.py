@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -13,10 +14,12 @@ from wav2edge.audio.clip import load_clip
 from wav2edge.bundle.geometry import ConvGeometry
 from wav2edge.bundle.heads import Heads
 from wav2edge.decoding.interpretation import interpret
-from wav2edge.evaluation.dataset import Utterance
 from wav2edge.evaluation.parity.signals import SyntheticSignal
 from wav2edge.evaluation.wer import edit_distance
 from wav2edge.output.result import Result
+
+if TYPE_CHECKING:
+    from wav2edge.evaluation.dataset import Utterance
 
 Outputs = Mapping[str, npt.NDArray[np.floating]]
 Model = Callable[[npt.NDArray[np.float32]], Outputs]

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,10 +23,12 @@ from wav2edge.bundle.geometry import ConvGeometry
 from wav2edge.bundle.heads import Heads
 from wav2edge.decoding.interpretation import interpret
 from wav2edge.errors import AudioError, BundleError
-from wav2edge.evaluation.dataset import Utterance
 from wav2edge.evaluation.parity.differences import Model, Outputs, Prediction
 from wav2edge.evaluation.parity.signals import SyntheticSignal
 from wav2edge.output.documents import write_json
+
+if TYPE_CHECKING:
+    from wav2edge.evaluation.dataset import Utterance
 
 LARGEST_OUTPUTS_BYTES = 16 * 1000**2
 """Signals that would exceed it, the longest ones, are not recorded; a vocabulary of 1,500 tokens reaches it."""

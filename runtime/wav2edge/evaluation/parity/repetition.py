@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from wav2edge.bundle.folder import Bundle, sha256_of
 from wav2edge.bundle.geometry import ConvGeometry
 from wav2edge.errors import AudioError, BundleError, DataError
-from wav2edge.evaluation.dataset import Utterance
 from wav2edge.evaluation.parity.budget import Budget
 from wav2edge.evaluation.parity.certificate import PADDED, Certificate, ClipEvidence
 from wav2edge.evaluation.parity.differences import Outputs, Prediction, compare_outputs, compare_predictions
@@ -19,6 +19,9 @@ from wav2edge.evaluation.parity.original_record import OriginalRecord, RecordedS
 from wav2edge.evaluation.parity.padded_batch import padded_in_a_batch
 from wav2edge.evaluation.parity.signals import SyntheticSignal, synthetic_signals
 from wav2edge.inference.engine import Engine
+
+if TYPE_CHECKING:
+    from wav2edge.evaluation.dataset import Utterance
 
 
 @dataclass(frozen=True, kw_only=True)
