@@ -15,7 +15,7 @@ from wav2edge_export.quantization.recipes import RECIPES
 from wav2edge_train.reporting.card_metadata import TASKS
 
 INTERVALS = (
-    "Intervals are at 95 %: of a share of changed answers by Wilson's score, of the difference that the variant makes"
+    "Intervals are at 95 %: of a share of changed results by Wilson's score, of the difference that the variant makes"
     " to WER and accuracy by bootstrap over the clips."
 )
 JOINT = (

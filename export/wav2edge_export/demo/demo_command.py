@@ -30,7 +30,7 @@ def _run(options: Namespace) -> int:
 
 COMMAND = Command(
     name="demo",
-    summary="train, export, certify and answer, on speech made on the spot, in minutes on a CPU",
+    summary="train, export, certify and run a small model on synthetic speech, in minutes on a CPU",
     add_arguments=_add_arguments,
     run=_run,
     examples="  wav2edge demo\n  wav2edge demo --output /tmp/demo --seed 7",

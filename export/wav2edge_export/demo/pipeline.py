@@ -1,4 +1,4 @@
-"""The demo, top to bottom: make a corpus, fine-tune, export, certify, answer unseen voices, report."""
+"""The demo, top to bottom: make a corpus, train, export, certify, transcribe unseen voices, report."""
 
 from __future__ import annotations
 
@@ -86,12 +86,12 @@ def run_demo(folder: Path, *, seed: int) -> None:
         export = export_bundle(wanted, log=_say)
         for certificate in export.refused:
             _say(f"{certificate.precision} was refused, and is not in the bundle")
-    with _stage(4, "Answers to voices the model never heard"):
+    with _stage(4, "Results on voices that were not in the training data"):
         evaluation = _answer_unseen(demo)
         print(_answers_table(evaluation))
-    with _stage(5, "The report of the reference card, beside the card's own figures"):
+    with _stage(5, "The report in the form of the reference card, next to the figures of that card"):
         print(beside_reference(evaluation.report))
-        _say("The card's model is 600 times larger and heard recorded speech: its figures show the form, not a rival.")
+        _say("The reference card's model is 600 times larger, on recorded speech: compare the form, not figures.")
     _close(demo, evaluation, time.monotonic() - started_s)
 
 
@@ -119,13 +119,13 @@ def _answer_unseen(demo: Demo) -> Evaluation:
 
 
 def _answers_table(evaluation: Evaluation) -> str:
-    """A few answers, evenly drawn from the corpus and so from its classes."""
+    """A few results, evenly drawn from the corpus and so from its classes."""
     every = max(1, len(evaluation.results) // SHOWN_ANSWERS)
-    lines = [f"{'clip':24} {'class':>5} {'heard':>5} {'sure':>5}  transcription (what was said, where it differs)"]
+    lines = [f"{'clip':24} {'class':>5} {'predicted':>9} {'score':>5}  transcript (reference, where it differs)"]
     for row, result in evaluation.results[::every][:SHOWN_ANSWERS]:
-        sure = max((result.scores or {"": 0.0}).values())
-        said = "" if result.text == row.transcription else f"  ({row.transcription})"
-        lines.append(f"{_clip_name(row):24} {row.label:>5} {result.label:>5} {sure:5.2f}  {result.text}{said}")
+        score = max((result.scores or {"": 0.0}).values())
+        reference = "" if result.text == row.transcription else f"  ({row.transcription})"
+        lines.append(f"{_clip_name(row):24} {row.label:>5} {result.label:>9} {score:5.2f}  {result.text}{reference}")
     return "\n".join(lines)
 
 
@@ -156,5 +156,5 @@ def _stage(number: int, title: str) -> Iterator[None]:
 
 
 def _say(line: str) -> None:
-    sys.stdout.flush()  # answers go to standard output, talk to standard error: keep their order on a terminal
+    sys.stdout.flush()  # results go to stdout, the log to stderr: keep their order on a terminal
     print(line, file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""The figures that the card of ``model_syllable_onSet4`` reports, to stand beside those of a demo run."""
+"""The figures of the reference card of ``model_syllable_onSet4``, to compare with those of a demo run."""
 
 from __future__ import annotations
 

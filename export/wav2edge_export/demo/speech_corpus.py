@@ -75,7 +75,7 @@ class SplitSummary:
     Attributes:
         supports: Utterances of each label.
         syllables: Words of all transcriptions.
-        voices: Different speakers heard.
+        voices: Number of different speakers.
         duration_s: Length of all clips together.
     """
 
@@ -149,7 +149,7 @@ def make_corpus(
 
 @dataclass(frozen=True, kw_only=True)
 class _Utterance:
-    """What is to be said, by whom."""
+    """What is spoken, and by which voice."""
 
     split: str
     number: int

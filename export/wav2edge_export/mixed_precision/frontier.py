@@ -1,4 +1,4 @@
-"""The walk from few bits to many: which layers are raised first, which points are judged, and which one is taken.
+"""The walk from few bits to many: which layers are raised first, which points are certified, and which one is chosen.
 
 The order is that of the knapsack's greedy rule: the most divergence saved for each byte added goes first (Dantzig,
 "Discrete-Variable Extremum Problems", Operations Research 5(2), 1957), which walks the lower convex hull of divergence
@@ -23,7 +23,7 @@ from wav2edge_export.quantization.weight_matmuls import INT4_BLOCK
 WALKS: tuple[Level, ...] = ("int8", "int4")
 """Where the walks begin: int8 everywhere is the fastest on a CPU, int4 everywhere is the smallest."""
 PROBES = 6
-"""Points that are judged on one walk at most."""
+"""Most points that are certified on one walk."""
 BYTES_PER_WEIGHT: dict[Level, float] = {"int4": (4 + 32 / INT4_BLOCK) / 8, "int8": 1.0, "float": 4.0}
 
 
@@ -73,11 +73,11 @@ def walk(length: int, keeps_budget: Callable[[int], bool], *, probes: int = PROB
     """Look for the fewest steps that keep the budget, by bisection.
 
     The middle is the geometric one, because the first steps are the rewarding ones. All steps together are never
-    judged: that is fp32 itself.
+    certified: that is fp32 itself.
 
     Args:
         length: steps there are.
-        keeps_budget: judges the point after so many steps.
+        keeps_budget: certifies the point after this number of steps.
         probes: how often it may be asked.
     """
     if keeps_budget(0):
@@ -95,7 +95,7 @@ def walk(length: int, keeps_budget: Callable[[int], bool], *, probes: int = PROB
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """One mixture that was judged.
+    """One mixture that was certified.
 
     ``walk`` is where it comes from, ``raised`` the steps taken, ``levels`` the level of each layer, ``divergence`` the
     sum of what each costs by itself, in nats. ``relative_time`` is the processor time of one second of audio in units
@@ -140,7 +140,7 @@ TIE = 1.05
 
 def _fast(point: Point) -> tuple[float, float]:
     # Steps of the logarithm and not distances, which are no order: a point that was passed over, whose graph is gone,
-    # could be the best one again beside a later point.
+    # could become the best one again compared with a later point.
     return math.floor(math.log(point.relative_time, TIE)), point.size_bytes
 
 
@@ -154,7 +154,7 @@ RANKS: dict[str, Callable[[Point], tuple[float, float]]] = {"fast": _fast, "smal
 
 @dataclass(frozen=True, kw_only=True)
 class Frontier:
-    """Every point that was judged, in that order, and the sensitivities that gave the order of the layers.
+    """Every point that was certified, in that order, and the sensitivities that gave the order of the layers.
 
     ``prefer`` names the rank by which a point is chosen, ``clips_description`` the clips the layers were compared on;
     ``fp32_size_bytes`` and ``fp32_time_s`` are of the fp32 graph.
@@ -174,7 +174,7 @@ class Frontier:
 
     @property
     def nearest(self) -> Point:
-        """The chosen point, else the one that ought to answer most like fp32."""
+        """The chosen point, else the one with the least predicted divergence from fp32."""
         return self.chosen or min(self.points, key=lambda point: point.divergence)
 
     def table(self) -> str:

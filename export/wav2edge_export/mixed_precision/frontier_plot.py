@@ -43,7 +43,7 @@ def plot_frontier(frontier: Frontier, path: Path) -> None:
             axes.set_xlabel(title)
         row[0].set_ylabel(VERTICAL[name])
     rows[0][0].legend(loc="best", fontsize=8, frameon=False)
-    figure.suptitle("auto: every point judged; whiskers are 95 % intervals, dashed is the budget", fontsize=10)
+    figure.suptitle("auto: every certified point; whiskers are 95 % intervals, dashed is the budget", fontsize=10)
     figure.savefig(path, dpi=120, metadata={"Software": None})
 
 

@@ -103,8 +103,8 @@ class Search:
 
     def _compare(self, layers: Sequence[Layer]) -> list[Sensitivity]:
         """The divergence that each layer costs at each level, on as many clips as the model's weight allows."""
-        answers = 1 + len(layers) * len(QUANTIZED_OPERATORS)
-        most = int(SEARCH_MACS / (answers * self.macs_per_s * TYPICAL_CLIP_S))
+        runs = 1 + len(layers) * len(QUANTIZED_OPERATORS)
+        most = int(SEARCH_MACS / (runs * self.macs_per_s * TYPICAL_CLIP_S))
         clips = self.certifier.clips.search_clips(min(max(most, FEWEST_CLIPS), MOST_CLIPS))
         self.log(f"auto: comparing {len(layers)} layers on {len(clips)} {self.certifier.clips.description}")
         matmuls = [matmul for layer in layers for matmul in layer.matmuls]
@@ -116,7 +116,7 @@ class Search:
 
 @dataclass(kw_only=True)
 class _Trail:
-    """The points certified so far; the graph of the nearest one is kept beside the path."""
+    """The points certified so far; the graph of the nearest one is kept next to the path."""
 
     search: Search
     layers: Sequence[Layer]

@@ -59,7 +59,7 @@ class SelectablePrecisionGraph:
     def outputs(
         self, samples: npt.NDArray[np.float32], levels: Mapping[str, Level]
     ) -> dict[str, npt.NDArray[np.float32]]:
-        """The answer to one clip, without its batch axis.
+        """The outputs for one clip, without the batch axis.
 
         Args:
             samples: ``[samples] float32`` at 16 kHz.
@@ -73,7 +73,7 @@ class SelectablePrecisionGraph:
 
 
 def _write(source: Path, matmuls: Sequence[WeightMatMul], folder: Path, *, target: Target) -> Path:
-    """The selectable as a file; its weights lie beside it, since together they may be more than one file can hold."""
+    """The selectable graph as a file; its weights are in another file, since one ONNX file holds at most 2 GB."""
     model = onnx.load(str(source))
     branches: dict[Level, _Branches] = {"float": _Branches(model.graph)}
     for level in QUANTIZED_OPERATORS:

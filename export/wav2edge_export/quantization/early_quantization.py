@@ -1,8 +1,8 @@
 """Activations are quantised before they are stacked, so that bytes are copied where numbers of four bytes were.
 
-The surgery turns convolutions into products over stacked frames, and ``quantize_dynamic`` quantises what goes into a
-product: the stack, which holds each frame 1.5 times in the feature encoder and 16 times in the positional convolution.
-Quantising is element by element with one scale a tensor, and stacking only moves elements: the two can change places.
+The graph rewrite turns convolutions into MatMuls over stacked frames, and ``quantize_dynamic`` quantises the input of a
+MatMul: the stack, which holds each frame 1.5 times in the feature encoder and 16 times in the positional convolution.
+Quantising is element by element with one scale per tensor, and stacking only moves elements: the two can be swapped.
 The frames are then quantised once, and the stack is a quarter of its size, which is most of the memory of long clips:
 196 MB for the second convolution of XLSR-53 and ten seconds.
 """
@@ -56,7 +56,7 @@ class _Rewriting:
         return len(renamed) // 3
 
     def _way_up(self, tensor: str) -> list[onnx.NodeProto]:
-        """The movements that a tensor came through, last one first."""
+        """The movements between a tensor and where it was computed, last one first."""
         way = []
         while (node := self._producers.get(tensor)) is not None and node.op_type in MOVEMENTS:
             way.append(node)
@@ -93,7 +93,7 @@ class _Rewriting:
         self._behind.setdefault(tensor, []).append(node)
 
     def _rewire(self, renamed: dict[str, str]) -> None:
-        """Put the new nodes in, let the products read them, and take out what nobody reads any more."""
+        """Put the new nodes in, let the products read them, and remove what nothing reads any more."""
         nodes = list(self._in_order())
         for node in nodes:
             for index, name in enumerate(node.input):

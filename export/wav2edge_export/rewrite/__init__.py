@@ -2,7 +2,7 @@
 
 ONNX Runtime's ``quantize_dynamic`` quantises MatMul, and nothing else well. This package rewrites a wav2vec2 or HuBERT
 model in PyTorch until its convolutions and attentions are Linears: a table of rules, each a pattern, a replacement and
-a test that both answer alike. What a rule cannot replace exactly stays as it was, and the report says why.
+a test that both give the same outputs. What a rule cannot replace exactly is left unchanged, with the reason.
 
     result = rewrite(model, operators="fused")
     print(result.summary)  # "attention: 24 replaced"; result.model is what to export
@@ -74,7 +74,7 @@ class RewriteResult:
     """The rewritten model and what was done to it.
 
     Attributes:
-        model: answers like the original, within 1e-5 of the scale of its logits.
+        model: gives the outputs of the original within 1e-5 of the scale of its logits.
         replaced: every replacement, in the order of the rules.
         unchanged: what could not be replaced; empty when every heavy product is a Linear.
     """

@@ -1,4 +1,4 @@
-"""The convolutional feature encoder as time-major frame stacking and one Linear a layer.
+"""The convolutional feature encoder as time-major frame stacking and one Linear per layer.
 
 A convolution over stacked frames is a matrix product (im2col; Chellapilla et al., "High Performance Convolutional
 Neural Networks for Document Processing", 2006). With time before channels the transposes around each layer norm
@@ -26,7 +26,7 @@ from wav2edge_train.model.time_major_encoder import TimeMajorFeatureEncoder
 
 FeatureEncoder: TypeAlias = wav2vec2.Wav2Vec2FeatureEncoder | hubert.HubertFeatureEncoder
 
-# The last one differs from transformers' in how it trains only, so its answers are the same.
+# The last one differs from transformers' only in how it trains, so its outputs are the same.
 ENCODERS = (wav2vec2.Wav2Vec2FeatureEncoder, hubert.HubertFeatureEncoder, TimeMajorFeatureEncoder)
 LAYERS = (
     wav2vec2.Wav2Vec2LayerNormConvLayer,
@@ -42,7 +42,7 @@ class ChannelNorm(nn.Module):
     """Group norm with one channel a group, over time-major frames: each channel is normalised over the clip.
 
     Wu and He, "Group Normalization", 2018. The statistics are taken in two passes, because a channel's mean can be
-    large beside its deviation.
+    large compared with its deviation.
     """
 
     def __init__(self, norm: nn.GroupNorm) -> None:
@@ -63,7 +63,7 @@ class ChannelNorm(nn.Module):
         weight = None if counts is None else inside(counts, frames.shape[1])[:, :, None].to(frames.dtype)
         centred = frames - block_mean(frames, weight)
         variance = block_mean(centred * centred, weight)
-        # The scale is one row a clip, so the long tensor is multiplied once and added to once.
+        # The scale is one row per clip, so the long tensor is multiplied once and added to once.
         return centred * (self.weight * torch.rsqrt(variance + self.eps)) + self.bias
 
 

@@ -100,7 +100,7 @@ def export_graph(checkpoint: Checkpoint, path: Path, *, operators: str, batched:
         checkpoint: what to export.
         path: the file to write.
         operators: see ``rewrite``.
-        batched: the graph takes a mask beside the samples, and padded clips answer as they would alone.
+        batched: the graph takes a mask next to the samples, and padded clips give the outputs they give alone.
 
     Returns:
         What the rewrite replaced on the way, and what it kept.
@@ -123,8 +123,8 @@ def export_graph(checkpoint: Checkpoint, path: Path, *, operators: str, batched:
 
 
 def require_self_contained(path: Path) -> None:
-    """Refuse a graph whose weights lie in another file."""
+    """Refuse a graph with weights in another file."""
     graph = onnx.load(str(path), load_external_data=False).graph
     outside = [tensor.name for tensor in graph.initializer if tensor.data_location == onnx.TensorProto.EXTERNAL]
     if outside:
-        raise CheckpointError(f"{path}: {len(outside)} tensors lie outside the file; a bundle's graph is one file")
+        raise CheckpointError(f"{path}: {len(outside)} tensors are outside the file; a bundle's graph is one file")

@@ -1,7 +1,7 @@
-"""A model over padded batches whose every clip answers as it would alone, whatever its neighbours.
+"""A model over padded batches: each clip gives the outputs that it gives alone, whatever its neighbours.
 
 transformers' own masked forward is not enough for that: with group norm its statistics run over the padding, and the
-joint model never shows such an encoder a mask. Here the lengths reach every place where one frame meets another: the
+joint model never gives such an encoder a mask. Here the lengths reach every place where one frame meets another: the
 group norm, the positional convolution, which must see zeros behind a clip, the attention, and the mean under a
 classifier. transformers 4.57, ``models/wav2vec2/modeling_wav2vec2.py``, is followed everywhere else.
 """
@@ -36,12 +36,12 @@ def _classify(model: Any, frames: Tensor, counts: Tensor) -> dict[str, Tensor]:
 
 
 def _do_both(model: Any, frames: Tensor, counts: Tensor) -> dict[str, Tensor]:
-    answers = {}
+    outputs = {}
     if model.lm_head is not None:
-        answers["logits"] = model.lm_head(frames)
+        outputs["logits"] = model.lm_head(frames)
     if model.classifier is not None:
-        answers["class_logits"] = model.classifier(masked_mean(frames, counts))
-    return answers
+        outputs["class_logits"] = model.classifier(masked_mean(frames, counts))
+    return outputs
 
 
 HEADS: dict[type[nn.Module], Callable[[Any, Tensor, Tensor], dict[str, Tensor]]] = {
@@ -68,12 +68,12 @@ class PaddedBatchModel(nn.Module):
         super().__init__()
         geometry = ConvGeometry.of(model.config.conv_kernel, model.config.conv_stride)
         self.field, self.hop = geometry.receptive_field, geometry.hop
-        self.model, self.answer = model, HEADS[type(model)]
+        self.model, self.head = model, HEADS[type(model)]
         self.stacked = isinstance(model.base_model.feature_extractor, StackedFeatureEncoder)
         if not self.stacked and model.config.feat_extract_norm == "group":
             raise CheckpointError(
                 "the feature encoder normalises over time and could not be replaced, so that padding would change the"
-                " answers; export without --batched"
+                " outputs; export without --batched"
             )
 
     def forward(self, input_values: Tensor, attention_mask: Tensor) -> dict[str, Tensor]:
@@ -88,7 +88,7 @@ class PaddedBatchModel(nn.Module):
         """
         samples = attention_mask.sum(dim=1)
         counts = frame_counts(samples, self.field, self.hop)
-        return self.answer(self.model, self.encode(self.features(input_values, samples), counts), counts)
+        return self.head(self.model, self.encode(self.features(input_values, samples), counts), counts)
 
     def features(self, input_values: Tensor, samples: Tensor) -> Tensor:
         """Convolve: input_values [batch, samples], samples [batch] -> hidden states [batch, frames, hidden]."""

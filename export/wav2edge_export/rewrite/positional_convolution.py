@@ -5,8 +5,8 @@ time in copying than in the products. Here the taps are cut in blocks of about s
 
     y[t] = sum over blocks m, sum over taps i:  x[t + inner * m + i - kernel // 2] @ W[m, i]
 
-The inner sum is one Linear over ``inner`` stacked frames which answers all blocks at once; the outer sum adds those
-answers, shifted. Each frame is written 16 + 8 times for 128 taps, no weight is stored twice, and only the
+The inner sum is one Linear over ``inner`` stacked frames which computes all blocks at once; the outer sum adds their
+outputs, shifted. Each frame is written 16 + 8 times for 128 taps, no weight is stored twice, and only the
 ``frames + inner - 1`` windows that touch the clip are computed, so that a short clip pays for no window of padding.
 In ONNX Runtime 1.32, int8, it took 0.79 of the processor time of whole windows at 49 frames and 0.53 at 499.
 
@@ -76,7 +76,7 @@ class BlockedPositionalConvolution(nn.Module):
     def shifted_sum(self, products: Tensor, frames: int) -> Tensor:
         """Add: products [batch, windows, groups * blocks * width_out] -> [batch, frames, groups * width_out].
 
-        Block ``m`` answers frame ``t`` from the window that starts at ``t + inner * m - left``.
+        Block ``m`` contributes to frame ``t`` from the window that starts at ``t + inner * m - left``.
         """
         before = self.left - (self.inner - 1)
         after = max(self.inner * (self.blocks - 1) - self.left, 0)
