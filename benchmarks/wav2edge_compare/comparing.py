@@ -17,9 +17,9 @@ from wav2edge.output.progress import Progress
 from wav2edge_compare.comparison_options import RUNS_PER_TURN, ComparisonOptions
 from wav2edge_compare.comparison_results import Comparison, LeftOut, Row, SampleLog
 from wav2edge_compare.measuring.clip_sets import ClipSet, calibration_clips, evaluation_clips
+from wav2edge_compare.measuring.measured_system import SystemUnderTest, mark_failed
 from wav2edge_compare.measuring.quality_measurement import measure_quality
 from wav2edge_compare.measuring.speed_measurement import measure_speed, steps
-from wav2edge_compare.measuring.system_under_test import SystemUnderTest, mark_failed
 from wav2edge_compare.peers.build_cache import BuildCache
 from wav2edge_compare.peers.checkpoint_facts import OLD_WEIGHTS, CheckpointFacts, read_facts, weight_bytes
 from wav2edge_compare.peers.systems import ORIGINAL, OURS, PEERS, System, our_system

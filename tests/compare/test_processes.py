@@ -11,8 +11,8 @@ import pytest
 
 from wav2edge.errors import BenchmarkError
 from wav2edge_compare.measuring.clip_sets import synthetic_clips
+from wav2edge_compare.measuring.measured_system import PEER_PROCESS
 from wav2edge_compare.measuring.processes import start
-from wav2edge_compare.measuring.system_under_test import PEER_PROCESS
 
 
 def test_a_process_that_cannot_load_its_system_gives_the_reason_in_one_line(tmp_path):

@@ -11,8 +11,8 @@ from wav2edge.bundle.manifest import Manifest
 from wav2edge.errors import BenchmarkError, DataError
 from wav2edge_compare.comparison_results import SampleLog
 from wav2edge_compare.measuring.clip_sets import EvaluationClip
+from wav2edge_compare.measuring.measured_system import SystemUnderTest, mark_failed
 from wav2edge_compare.measuring.output_quality import Outputs, evaluate
-from wav2edge_compare.measuring.system_under_test import SystemUnderTest, mark_failed
 
 
 def measure_quality(

@@ -15,8 +15,8 @@ from wav2edge.errors import BenchmarkError
 from wav2edge.evaluation.parity.signals import voiced
 from wav2edge_compare.comparison_options import RUNS_PER_TURN
 from wav2edge_compare.comparison_results import Row, SampleLog
+from wav2edge_compare.measuring.measured_system import SystemUnderTest, mark_failed
 from wav2edge_compare.measuring.processes import Process
-from wav2edge_compare.measuring.system_under_test import SystemUnderTest, mark_failed
 from wav2edge_compare.roofline.roofs import SHAPES, int8_matmul, open_matmul
 
 PROBE_REPEATS = 3
