@@ -16,6 +16,8 @@ from wav2edge_compare.reporting.report_files import write_report
 from wav2edge_compare.reporting.sections import headlines, terminal_report
 from wav2edge_compare.roofline import ClassTime, Roofline, RooflineSample, Roofs
 
+pytestmark = pytest.mark.slow  # draws charts in most of its tests
+
 
 def made_up(**changes):
     rows = []

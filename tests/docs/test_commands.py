@@ -15,6 +15,8 @@ from tests.docs.pages import Block, blocks, blocks_in, pages
 from wav2edge.cli.main import build_parser
 from wav2edge.cli.verbs import VERBS, load_command
 
+pytestmark = pytest.mark.slow  # runs the commands of the pages
+
 LIMIT_S = 120
 SHELL = shutil.which("bash")
 REACHES_OUT = re.compile(r"\b(pip|npm|make|git|curl|wget)\b|--shape\b")

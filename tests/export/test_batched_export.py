@@ -26,6 +26,8 @@ from wav2edge_export.rewrite.onnx_export import export_graph
 from wav2edge_train.checkpoint.loading import load_checkpoint
 from wav2edge_train.checkpoint.original import Original, load_original
 
+pytestmark = pytest.mark.slow  # exports or trains a model in most of its tests
+
 EXACT = 1e-4
 LENGTHS = (16_000, 400, 719, 720, 48_000, 5_000, 16_319)
 AMPLITUDES = (0.3, 1e-3, 0.9, 0.3, 1.0, 0.01, 0.3)

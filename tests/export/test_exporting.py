@@ -41,6 +41,8 @@ from wav2edge_train.checkpoint.loading import load_checkpoint
 from wav2edge_train.checkpoint.original import load_original
 from wav2edge_train.model.complexity import count_macs_per_s
 
+pytestmark = pytest.mark.slow  # exports or trains a model in most of its tests
+
 EXACT = 1e-4
 
 

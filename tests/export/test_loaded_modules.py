@@ -6,6 +6,10 @@ import json
 import subprocess
 import sys
 
+import pytest
+
+pytestmark = pytest.mark.slow  # exports or trains a model in most of its tests
+
 MOST_MODULES = 61
 SCRIPT = """
 import json, sys

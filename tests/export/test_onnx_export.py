@@ -15,6 +15,8 @@ from transformers import Wav2Vec2Config, Wav2Vec2ForCTC
 
 from wav2edge_export.rewrite import ZeroMeanUnitVariance, rewrite
 
+pytestmark = pytest.mark.slow  # exports or trains a model in most of its tests
+
 SAMPLES = (400, 401, 719, 720, 16_000, 16_319, 31_999)
 GROUPS, LAYERS = 4, 2
 TINY = {

@@ -23,6 +23,8 @@ from wav2edge_export.quantization.fp16 import convert_to_fp16
 from wav2edge_export.quantization.recipes import RECIPES
 from wav2edge_export.quantization.weight_matmuls import INT4_BLOCK, assign, quantize_matmuls, weight_matmuls
 
+pytestmark = pytest.mark.slow  # exports or trains a model in most of its tests
+
 ONE_PRODUCT = "product"
 INT8, UINT8 = TensorProto.INT8, TensorProto.UINT8
 

@@ -22,6 +22,8 @@ from wav2edge_export.mixed_precision.frontier import PROBES, WALKS
 from wav2edge_export.quantization import recipes
 from wav2edge_export.quantization.recipes import RECIPES
 
+pytestmark = pytest.mark.slow  # exports or trains a model in most of its tests
+
 
 @pytest.fixture
 def dataset(tmp_path):

@@ -13,6 +13,8 @@ from wav2edge_train.model.base_model import BaseModel
 from wav2edge_train.training import train
 from wav2edge_train.training_options import TrainingOptions
 
+pytestmark = pytest.mark.slow  # exports or trains a model in most of its tests
+
 
 def test_the_event_files_hold_the_losses_and_the_figures(
     corpus: Path, base: BaseModel, options: Callable[..., TrainingOptions], tmp_path: Path

@@ -12,6 +12,8 @@ from wav2edge_train.model.base_model import BaseModel
 from wav2edge_train.training import train
 from wav2edge_train.training_options import TrainingOptions
 
+pytestmark = pytest.mark.slow  # exports or trains a model in most of its tests
+
 
 @pytest.mark.parametrize(
     ("scores", "patience", "over"),

@@ -15,6 +15,8 @@ from wav2edge_train.model.base_model import BaseModel
 from wav2edge_train.training import dry_run, train
 from wav2edge_train.training_options import TrainingOptions
 
+pytestmark = pytest.mark.slow  # exports or trains a model in most of its tests
+
 CorpusMaker = Callable[..., Path]
 OptionsMaker = Callable[..., TrainingOptions]
 SPELLED = [(split, text, label) for split in ("train", "validation") for text, label in (("ab", "0"), ("b a", "1"))]

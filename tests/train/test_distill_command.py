@@ -13,6 +13,8 @@ from wav2edge_train.distillation.distillation_trainer import DistillationTrainer
 from wav2edge_train.training import TrainingOutcome
 from wav2edge_train.training_options import DistillationOptions, TrainingOptions
 
+pytestmark = pytest.mark.slow  # exports or trains a model in most of its tests
+
 QUICK = ["--max-steps", "1", "--eval-steps", "1", "--batch-size", "4", "--warmup-steps", "0"]
 
 

@@ -31,6 +31,8 @@ from wav2edge_train.model.joint_model import Wav2Vec2ForJointCTC
 from wav2edge_train.training import TrainingOutcome, dry_run, train
 from wav2edge_train.training_options import DistillationOptions, TrainingOptions
 
+pytestmark = pytest.mark.slow  # exports or trains a model in most of its tests
+
 ConfigMaker = Callable[..., Wav2Vec2Config]
 OptionsMaker = Callable[..., TrainingOptions]
 NO_DROPOUT = {"hidden_dropout": 0.0, "attention_dropout": 0.0, "activation_dropout": 0.0, "final_dropout": 0.0}

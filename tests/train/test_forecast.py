@@ -19,6 +19,8 @@ from wav2edge_train.train_command import COMMAND
 from wav2edge_train.training import TrainingOutcome, dry_run
 from wav2edge_train.training_options import TrainingOptions
 
+pytestmark = pytest.mark.slow  # exports or trains a model in most of its tests
+
 OptionsMaker = Callable[..., TrainingOptions]
 
 

@@ -19,6 +19,8 @@ from wav2edge_train.model.freezing import Freezing, frozen_parts
 from wav2edge_train.training import train
 from wav2edge_train.training_options import TrainingOptions
 
+pytestmark = pytest.mark.slow  # exports or trains a model in most of its tests
+
 OptionsMaker = Callable[..., TrainingOptions]
 CONVOLUTIONS = "wav2vec2.feature_extractor"
 LOWEST = "wav2vec2.encoder.layers.0."

@@ -30,6 +30,8 @@ from wav2edge_train.model.base_model import BaseModel
 from wav2edge_train.training import TrainingOutcome, train
 from wav2edge_train.training_options import TrainingOptions
 
+pytestmark = pytest.mark.slow  # exports or trains a model in most of its tests
+
 ROOT = Path(__file__).parents[2]
 KILLED = """
 import os, signal, sys

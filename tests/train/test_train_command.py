@@ -15,6 +15,8 @@ from wav2edge_train.model.presets import PRESETS
 from wav2edge_train.train_command import CHOICES, COMMAND
 from wav2edge_train.training_options import TrainingOptions
 
+pytestmark = pytest.mark.slow  # exports or trains a model in most of its tests
+
 QUICK = [
     "--max-steps",
     "1",

@@ -26,6 +26,8 @@ from wav2edge_train.model.base_model import BaseModel, build_model
 from wav2edge_train.training import TrainingOutcome, train
 from wav2edge_train.training_options import TrainingOptions
 
+pytestmark = pytest.mark.slow  # exports or trains a model in most of its tests
+
 OptionsMaker = Callable[..., TrainingOptions]
 NO_DROPOUT = {"hidden_dropout": 0.0, "attention_dropout": 0.0, "activation_dropout": 0.0, "final_dropout": 0.0}
 NO_DROPOUT |= {"feat_proj_dropout": 0.0, "apply_spec_augment": False}
