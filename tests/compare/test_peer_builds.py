@@ -19,6 +19,8 @@ from wav2edge_compare.peers.systems import PEERS
 from wav2edge_train.checkpoint.loading import load_checkpoint
 from wav2edge_train.checkpoint.original import load_original
 
+pytestmark = pytest.mark.slow  # builds the models of other systems
+
 EXACT, QUANTIZED = 1e-4, 0.5
 CLIP = voiced(11_000, seed=5)
 

@@ -14,6 +14,8 @@ from wav2edge_compare.measuring.clip_sets import synthetic_clips
 from wav2edge_compare.measuring.measured_system import PEER_PROCESS
 from wav2edge_compare.measuring.processes import start
 
+pytestmark = pytest.mark.slow  # starts and stops processes
+
 
 def test_a_process_that_cannot_load_its_system_gives_the_reason_in_one_line(tmp_path):
     np.save(tmp_path / "clip.npy", np.zeros(16_000, np.float32))

@@ -132,7 +132,7 @@ def test_the_certificate_refuses_a_graph_that_lets_padding_through(checkpoints, 
 
 
 @pytest.mark.parametrize("precision", ["int8", "auto"])
-def test_precisions_of_8_bit_products_are_refused_for_batches_before_anything_is_loaded(precision, tmp_path, capsys):
+def test_precisions_of_8_bit_matmuls_are_refused_for_batches_before_anything_is_loaded(precision, tmp_path, capsys):
     command = ["export", "nowhere", "--output", str(tmp_path / "b"), "--batched", "--precision", f"fp32,{precision}"]
     assert main(command) == 2
     (line,) = capsys.readouterr().err.splitlines()

@@ -16,6 +16,8 @@ from wav2edge_export.demo.corpus_plan import TASKS, CorpusPlan, SplitPlan
 from wav2edge_export.demo.espeak import Synthesizer
 from wav2edge_export.demo.speech_corpus import CorpusSummary, make_corpus
 
+pytestmark = pytest.mark.slow  # speaks whole corpora
+
 SMALL = CorpusPlan(
     training=SplitPlan(supports=(3, 4, 3, 2), syllables=97), validation=SplitPlan(supports=(2, 3, 2, 2), syllables=80)
 )

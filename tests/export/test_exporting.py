@@ -59,7 +59,7 @@ def padded_batch(checkpoint, clips):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_fp32_graph_of_every_kind_answers_like_pytorch_on_the_whole_grid(kind, bundles, checkpoints):
+def test_the_fp32_graph_of_every_kind_agrees_with_pytorch_on_the_whole_grid(kind, bundles, checkpoints):
     certificate = json.loads((bundles(kind).folder / CERTIFICATE).read_text())["variants"]["fp32"]
     assert certificate["passed"]
     assert len(certificate["signals"]) >= 17
@@ -176,7 +176,7 @@ def test_nothing_is_written_when_every_variant_is_over_budget(checkpoints, tmp_p
     assert list(tmp_path.iterdir()) == []
 
 
-def test_products_that_the_quantiser_skips_are_noticed(bundles, tmp_path, monkeypatch):
+def test_matmuls_that_the_quantiser_skips_are_noticed(bundles, tmp_path, monkeypatch):
     def quantise_nothing(source, target, **options):
         onnx.save(onnx.load(str(source)), str(target))
 
@@ -214,7 +214,7 @@ def write_data(folder, *, clips):
     return folder
 
 
-def test_real_clips_are_judged_and_their_rates_are_in_the_certificate(checkpoints, tmp_path):
+def test_real_clips_are_certified_and_their_rates_are_in_the_certificate(checkpoints, tmp_path):
     data = write_data(tmp_path / "data", clips=6)
     options = ExportOptions(
         checkpoint=str(checkpoints("joint")), output=tmp_path / "b", precisions=("fp32",), data=data, max_clips=5

@@ -126,7 +126,7 @@ def exported(request, tmp_path_factory):
     return model, write_graph(model, operators, tmp_path_factory.mktemp("graphs") / "model.onnx"), operators
 
 
-def test_a_graph_traced_at_one_length_answers_like_pytorch_at_every_length(exported):
+def test_a_graph_traced_at_one_length_agrees_with_pytorch_at_every_length(exported):
     model, path, _ = exported
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     for samples in SAMPLES:
@@ -187,7 +187,7 @@ def test_stock_dynamic_quantisation_takes_every_constant_product_and_stays_near(
 
 
 @pytest.mark.parametrize("operators", ["standard", "fused"])
-def test_a_masked_graph_answers_like_pytorch_for_padded_clips(operators, tmp_path):
+def test_a_masked_graph_agrees_with_pytorch_for_padded_clips(operators, tmp_path):
     model = model_of("xlsr")
     path: Path = write_graph(model, operators, tmp_path / "model.onnx", MaskedRecognizerGraph)
     for samples in (720, 16_319, 31_999):

@@ -81,7 +81,7 @@ def test_every_precision_is_written_certified_and_verifies(every_precision):
 # Levels
 
 
-def test_a_part_takes_the_products_whose_names_hold_it_to_its_level(bundles):
+def test_a_part_takes_the_matmuls_whose_names_hold_it_to_its_level(bundles):
     products = weight_matmuls(bundles("joint").folder / "onnx/model.onnx")
     levels = assign(products, "int4", {"/layers.1/attention/": "float", "/layers.1/": "int8"})
     assert {name.split("/layers.1/")[1].split("/")[0] for name, level in levels.items() if level == "float"} == {
@@ -91,7 +91,7 @@ def test_a_part_takes_the_products_whose_names_hold_it_to_its_level(bundles):
     assert set(levels) == {product.name for product in products}
 
 
-def test_a_graph_of_mixed_levels_holds_as_many_products_of_each_as_were_asked_for(bundles, tmp_path):
+def test_a_graph_of_mixed_levels_holds_as_many_matmuls_of_each_as_were_asked_for(bundles, tmp_path):
     source = bundles("joint").folder / "onnx/model.onnx"
     products = weight_matmuls(source)
     levels = {product.name: ("int4", "int8", "float")[place % 3] for place, product in enumerate(products)}
@@ -103,7 +103,7 @@ def test_a_graph_of_mixed_levels_holds_as_many_products_of_each_as_were_asked_fo
     assert {name for name, level in levels.items() if level == "float"} <= names
 
 
-def test_four_bit_products_that_the_quantiser_skips_are_noticed(tmp_path, monkeypatch):
+def test_four_bit_matmuls_that_the_quantiser_skips_are_noticed(tmp_path, monkeypatch):
     source = product_graph(tmp_path / "fp32.onnx", np.ones((64, 4), np.float32))
     monkeypatch.setattr("wav2edge_export.quantization.weight_matmuls.MatMulNBitsQuantizer.process", lambda self: None)
     with pytest.raises(ParityError, match="int4: 0 weight MatMuls were quantised where 1 were intended"):
@@ -142,7 +142,7 @@ def test_four_bit_weights_and_their_scales_take_four_and_a_half_bits(tmp_path):
 # Targets
 
 
-def test_seven_bit_or_unsigned_weights_make_exact_products_where_signed_eight_bits_saturate(tmp_path):
+def test_seven_bit_or_unsigned_weights_make_exact_matmuls_where_signed_eight_bits_saturate(tmp_path):
     if native_target()[0] == "vnni":
         pytest.skip("the products of this processor are exact; tests/runtime/test_processor.py has the arithmetic")
     source = product_graph(tmp_path / "fp32.onnx", np.ones((64, 32), np.float32))

@@ -68,7 +68,7 @@ def relative_error(answer, expected):
 @pytest.mark.parametrize("shape", [XLSR, BASE], ids=["xlsr", "base"])
 @pytest.mark.parametrize("operators", ["standard", "fused"])
 @torch.no_grad()
-def test_an_rewritten_model_answers_like_the_original_at_every_length(head, configuration, shape, operators):
+def test_an_rewritten_model_agrees_with_the_original_at_every_length(head, configuration, shape, operators):
     original = model_of(head, configuration, **shape)
     rewritten = rewrite(original, operators=operators).model
     for samples in SAMPLES:

@@ -122,7 +122,7 @@ def test_auto_refuses_rather_than_leave_its_budget(checkpoints, tmp_path, monkey
 # Judges
 
 
-def test_layers_are_compared_on_the_validation_split_and_judged_on_the_test_split(dataset):
+def test_layers_are_compared_on_the_validation_split_and_certified_on_the_test_split(dataset):
     judges = choose_evaluation_clips(dataset("train", "test", "validation", "test", "train"), search=True)
     assert (names(judges.utterances), names(judges.search)) == (["1", "3"], ["2"])
     assert judges.description == "clips of the split validation"

@@ -12,6 +12,8 @@ from wav2edge_export.mixed_precision.selectable_precision import SelectablePreci
 from wav2edge_export.mixed_precision.sensitivity import Layer, divergence, layers_of, measure_sensitivities
 from wav2edge_export.quantization.weight_matmuls import assign, quantize_in_place, weight_matmuls
 
+pytestmark = pytest.mark.slow  # exports a model for most of its tests
+
 TARGET = TARGETS["avx2"]
 
 
@@ -47,7 +49,9 @@ def separate(source, levels, path, clip):
         ({"/layers.0/feed_forward/output_dense/": "int4"}, 0.01),  # MatMulNBits takes the bias in, and rounds elsewhere
     ],
 )
-def test_the_switchboard_answers_like_a_graph_made_for_the_same_levels(switchboard, source, tmp_path, parts, tolerance):
+def test_the_selectable_graph_agrees_with_a_graph_made_for_the_same_levels(
+    switchboard, source, tmp_path, parts, tolerance
+):
     clip = voiced(16_000, seed=3)
     levels = assign(weight_matmuls(source), "float", parts)
     expected = separate(source, levels, tmp_path / "separate.onnx", clip)
@@ -110,6 +114,6 @@ def test_a_layers_sensitivity_is_the_mean_divergence_with_that_layer_alone_quant
     assert found.divergence("int4") > found.divergence("int8") > found.divergence("float") == 0.0
 
 
-def test_a_layer_of_no_products_costs_nothing(switchboard, heads):
+def test_a_layer_of_no_matmuls_costs_nothing(switchboard, heads):
     (found,) = measure_sensitivities(switchboard, [Layer(name="empty", matmuls=())], [voiced(8_000)], heads)
     assert set(found.divergences.values()) == {0.0}
