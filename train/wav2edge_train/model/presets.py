@@ -61,10 +61,10 @@ PRESETS: dict[str, Preset] = {
             "feature_pretrain_steps": 400,
             "learning_rate": 1e-3,
             "batch_size": 2,  # a short training lacks updates, not clips per update
-            "epochs": 16,
+            "epochs": 12,
             "warmup_steps": 200,
             "class_weight": 0.25,
-            "eval_steps": 776,
+            "eval_steps": 582,
             "augmentation": "light",
         },
     ),
