@@ -144,7 +144,7 @@ def test_four_bit_weights_and_their_scales_take_four_and_a_half_bits(tmp_path):
 
 def test_seven_bit_or_unsigned_weights_make_exact_matmuls_where_signed_eight_bits_saturate(tmp_path):
     if native_target()[0] == "vnni":
-        pytest.skip("the products of this processor are exact; tests/runtime/test_processor.py has the arithmetic")
+        pytest.skip("the products of this processor are exact; tests/runtime/test_cpu.py has the arithmetic")
     source = product_graph(tmp_path / "fp32.onnx", np.ones((64, 32), np.float32))
     errors = {}
     for name, target in TARGETS.items():

@@ -8,7 +8,7 @@ a test that both give the same outputs. What a rule cannot replace exactly is le
     print(result.summary)  # "attention: 24 replaced"; result.model is what to export
 
 ``ZeroMeanUnitVariance`` normalises the waveform in front of the model, so that it joins the graph. ``PaddedBatchModel``
-puts an rewritten model behind an attention mask.
+puts a rewritten model behind an attention mask.
 """
 
 from __future__ import annotations
