@@ -37,7 +37,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument(
         "--operators",
-        default="fused",
+        default=next(iter(OPERATORS)),
         metavar="KIND",
         help="; ".join(f"{name}: {summary}" for name, summary in OPERATORS.items()),
     )
