@@ -44,7 +44,8 @@ def _add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--batched",
         action="store_true",
-        help="graphs that take padded batches and a mask, for GPUs: each clip gets the logits it would get alone",
+        help="graphs that take padded batches and a mask, for GPUs: each clip gets the logits it would get alone, "
+        "within float rounding",
     )
     parser.add_argument("--data", type=Path, metavar="DATA", help="data set to certify the variants on")
     parser.add_argument("--split", metavar="NAME", help="which rows of it (default: test, else validation, else all)")

@@ -144,7 +144,7 @@ class Synthesizer:
 
         Raises:
             UsageError: An argument is out of its range, the voice unknown, or the Synthesizer closed.
-            AudioError: espeak-ng refused the text, or answered with silence.
+            AudioError: espeak-ng refused the text, or gave silence.
         """
         prosody = _prosody(rate_wpm=rate_wpm, pitch=pitch, pitch_range=pitch_range, word_gap=word_gap)
         return self._say(f"[[{phonemes}]]", ACCENT, voice, prosody)

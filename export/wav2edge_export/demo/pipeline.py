@@ -75,7 +75,7 @@ def run_demo(folder: Path, *, seed: int) -> None:
         with Progress("speaking", plan.utterances) as progress:
             summary = make_corpus(demo.corpus, seed=seed, plan=plan, progress=lambda done, _: progress.update(done))
         _say(_split_line("to learn from", summary.training))
-        _say(_split_line("never heard in training", summary.validation))
+        _say(_split_line("of voices not in the training data", summary.validation))
     with _stage(2, f"Training: the {PRESET} joint model, from scratch, on this machine"):
         options = TrainingOptions.of(PRESETS[PRESET].training, {"seed": seed})
         train(demo.corpus, demo.checkpoint, base=preset_base_model(PRESET), options=options, log=_say)

@@ -1,4 +1,4 @@
-"""Graph rewrite: exact module replacements before the export, so that every heavy product is a plain matrix product.
+"""Graph rewrite: exact module replacements before the export, so that convolutions become weight MatMuls.
 
 ONNX Runtime's ``quantize_dynamic`` quantises MatMul, and nothing else well. This package rewrites a wav2vec2 or HuBERT
 model in PyTorch until its convolutions and attentions are Linears: a table of rules, each a pattern, a replacement and
@@ -56,7 +56,7 @@ class Replaced:
 
 @dataclass(frozen=True, kw_only=True)
 class Unchanged:
-    """A module that stayed as it was, though it holds heavy products that will not be quantised.
+    """A module that stayed as it was, though it holds convolutions or projections that will not be quantised.
 
     Attributes:
         rule: the name of the rule that knows such modules, or ``"convolution"`` where no rule does.
@@ -76,7 +76,7 @@ class RewriteResult:
     Attributes:
         model: gives the outputs of the original within 1e-5 of the scale of its logits.
         replaced: every replacement, in the order of the rules.
-        unchanged: what could not be replaced; empty when every heavy product is a Linear.
+        unchanged: what could not be replaced; empty when every convolution and projection is a Linear.
     """
 
     model: nn.Module
@@ -85,7 +85,7 @@ class RewriteResult:
 
     @property
     def summary(self) -> str:
-        """One line a rule and one for each part kept, for a person to read."""
+        """One line per rule and one per part kept, for a person to read."""
         counts = Counter(site.rule for site in self.replaced)
         lines = [f"{rule}: {count} replaced" for rule, count in counts.items()]
         return "\n".join(lines + [f"{site.rule}: kept {site.path}, {site.reason}" for site in self.unchanged])
@@ -110,8 +110,8 @@ def rewrite(model: nn.Module, *, operators: str = "fused") -> RewriteResult:
         raise UsageError(f"Unknown operators {operators!r}: choose one of {', '.join(RULES)}.")
     if not any(isinstance(module, BACKBONES) for module in model.modules()):
         raise CheckpointError(
-            f"{type(model).__name__} holds no wav2vec2 or HuBERT backbone: export it without rewrite, "
-            "or load the checkpoint with its transformers class."
+            f"{type(model).__name__} holds no wav2vec2 or HuBERT backbone, and the graph rewrite knows no other: "
+            "load a wav2vec2 or HuBERT checkpoint with its transformers class, such as Wav2Vec2ForCTC."
         )
     rewritten = copy.deepcopy(model).eval().requires_grad_(False)
     replaced: list[Replaced] = []
