@@ -15,6 +15,8 @@ import pytest
 from wav2edge.cli import main
 from wav2edge.inference.parallel import WORKERS
 
+pytestmark = pytest.mark.slow  # starts an interpreter in most of its tests
+
 LIMIT_S = 30
 needs_signals = pytest.mark.skipif(sys.platform == "win32", reason="no POSIX signals")
 

@@ -104,6 +104,7 @@ def test_a_file_of_something_else_is_refused_where_it_ceases_to_make_sense(tmp_p
         map_graph(path)
 
 
+@pytest.mark.slow  # writes some hundred files
 def test_every_cut_of_a_graph_is_refused_or_read_and_never_breaks_the_reader(heavy, tmp_path, monkeypatch):
     monkeypatch.setattr(wav2edge.inference.graph_file, "LARGE_BYTES", 64)
     content, path = heavy.read_bytes(), tmp_path / "cut.onnx"

@@ -80,6 +80,7 @@ def test_clips_of_a_twentieth_of_a_second_and_of_a_minute_are_named() -> None:
     assert length_warnings(examples[1:2]) == []
 
 
+@pytest.mark.slow  # trains a model
 def test_every_run_logs_warnings_and_a_class_missing_from_training_ends_it(
     make_corpus: Callable[..., Path], base: BaseModel, options: Callable[..., TrainingOptions], tmp_path: Path
 ) -> None:

@@ -17,6 +17,7 @@ LETTERS = Vocabulary(tokens=("|", "a", "b", "c", "[UNK]", "[PAD]"))
 OTHER_LETTERS = Vocabulary(tokens=("|", "x", "y", "z", "[UNK]", "[PAD]"))
 
 
+@pytest.mark.slow  # trains a base
 def test_a_head_of_the_same_width_does_not_keep_weights_of_another_meaning(
     run: tuple[TrainingOutcome, list[str]], options: Callable[..., TrainingOptions]
 ) -> None:
@@ -33,6 +34,7 @@ def test_a_head_of_the_same_width_does_not_keep_weights_of_another_meaning(
     assert torch.equal(same.get_parameter(name), other.get_parameter(name))
 
 
+@pytest.mark.slow  # trains a base, and from it
 def test_a_base_of_another_vocabulary_is_logged_in_one_line_per_head(
     run: tuple[TrainingOutcome, list[str]],
     make_corpus: Callable[..., Path],
