@@ -17,6 +17,9 @@ import wav2edge
 from tests.runtime import tiny_bundle
 from wav2edge.cli import main
 
+LENGTHS = (16_000, 400, 31_999, 719, 16_319, 3_000, 720, 401, 9_000)
+"""Of the clips for batches: whole seconds, and around the ends of frames."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -116,6 +119,24 @@ def edit_manifest(own_bundle: Path) -> Callable[..., Path]:
 @pytest.fixture(scope="session")
 def engine(bundle: Path) -> wav2edge.Engine:
     return wav2edge.load(bundle, threads=1)
+
+
+@pytest.fixture(scope="session")
+def batched_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle whose graph takes padded batches; no test may change it."""
+    models = {"fp32": tiny_bundle.batched_graph()}
+    return tiny_bundle.write_bundle(tmp_path_factory.mktemp("bundles") / "batched", models, batched=True)
+
+
+@pytest.fixture(scope="session")
+def batched(batched_bundle: Path) -> wav2edge.Engine:
+    return wav2edge.load(batched_bundle, threads=1)
+
+
+@pytest.fixture(scope="session")
+def clips() -> list[np.ndarray]:
+    """Noise of many lengths and loudnesses, each `[samples] float32`."""
+    return [tiny_bundle.noise(length, seed=length, amplitude=0.01 + length / 40_000) for length in LENGTHS]
 
 
 @pytest.fixture(scope="session")

@@ -10,25 +10,6 @@ from wav2edge import BundleError, UsageError
 from wav2edge.bundle.folder import Bundle
 from wav2edge.evaluation.verification import verify
 
-LENGTHS = (16_000, 400, 31_999, 719, 16_319, 3_000, 720, 401, 9_000)
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    models = {"fp32": tiny_bundle.batched_graph()}
-    return tiny_bundle.write_bundle(tmp_path_factory.mktemp("bundles") / "batched", models, batched=True)
-
-
-@pytest.fixture(scope="module")
-def batched(folder):
-    return wav2edge.load(folder, threads=1)
-
-
-@pytest.fixture(scope="module")
-def clips():
-    return [tiny_bundle.noise(length, seed=length, amplitude=0.01 + length / 40_000) for length in LENGTHS]
-
-
 # Graphs that take no batches
 
 
@@ -69,10 +50,10 @@ def test_a_manifest_from_before_batches_is_of_variants_without_a_mask(edit_manif
 # The command line
 
 
-def test_run_gives_the_same_in_batches_as_one_by_one(cli, folder, save, clips):
+def test_run_gives_the_same_in_batches_as_one_by_one(cli, batched_bundle, save, clips):
     paths = [save(f"{number}.wav", clip) for number, clip in enumerate(clips)]
-    one_by_one = cli("run", folder, *paths, "--format", "jsonl")
-    in_batches = cli("run", folder, *paths, "--format", "jsonl", "--batch", 4)
+    one_by_one = cli("run", batched_bundle, *paths, "--format", "jsonl")
+    in_batches = cli("run", batched_bundle, *paths, "--format", "jsonl", "--batch", 4)
     assert (in_batches.code, in_batches.err) == (0, one_by_one.err)
     for found, expected in zip(in_batches.jsonl, one_by_one.jsonl, strict=True):
         assert (found["path"], found["text"], found["label"]) == (
@@ -82,8 +63,8 @@ def test_run_gives_the_same_in_batches_as_one_by_one(cli, folder, save, clips):
         )
 
 
-def test_run_recognises_the_clips_around_a_bad_one_in_their_batch(cli, folder, clip, tmp_path):
-    outcome = cli("run", folder, clip, tmp_path / "gone.wav", clip, "--batch", 3, "--format", "jsonl")
+def test_run_recognises_the_clips_around_a_bad_one_in_their_batch(cli, batched_bundle, clip, tmp_path):
+    outcome = cli("run", batched_bundle, clip, tmp_path / "gone.wav", clip, "--batch", 3, "--format", "jsonl")
     assert outcome.code == 1
     assert ["error" in entry for entry in outcome.jsonl] == [False, True, False]
     assert "no such file" in outcome.complaint_about(tmp_path / "gone.wav")
@@ -96,11 +77,11 @@ def test_run_in_batches_without_a_batched_bundle_is_wrong_usage(cli, bundle, cli
     assert "export with --batched" in outcome.complaint
 
 
-def test_inspect_names_batched_variants(cli, folder, bundle):
-    assert cli("inspect", folder, "--json").json["variants"]["fp32"]["batched"] is True
-    assert "onnx/model.onnx  batched  (default)" in cli("inspect", folder).out
+def test_inspect_names_batched_variants(cli, batched_bundle, bundle):
+    assert cli("inspect", batched_bundle, "--json").json["variants"]["fp32"]["batched"] is True
+    assert "onnx/model.onnx  batched  (default)" in cli("inspect", batched_bundle).out
     assert "batched" not in cli("inspect", bundle).out
 
 
-def test_a_batched_bundle_verifies(folder):
-    assert [check.name for check in verify(Bundle.open(folder)) if not check.passed] == []
+def test_a_batched_bundle_verifies(batched_bundle):
+    assert [check.name for check in verify(Bundle.open(batched_bundle)) if not check.passed] == []

@@ -15,23 +15,6 @@ from wav2edge.audio.clip import Clip
 from wav2edge.inference.batching import BATCHES_AHEAD, MAX_BATCH_S, in_batches
 
 SHRINKAGE = "memory.enable_memory_arena_shrinkage"
-LENGTHS = (16_000, 400, 31_999, 719, 16_319, 3_000, 720, 401, 9_000)
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    models = {"fp32": tiny_bundle.batched_graph()}
-    return tiny_bundle.write_bundle(tmp_path_factory.mktemp("bundles") / "batched", models, batched=True)
-
-
-@pytest.fixture(scope="module")
-def batched(folder):
-    return wav2edge.load(folder, threads=1)
-
-
-@pytest.fixture(scope="module")
-def clips():
-    return [tiny_bundle.noise(length, seed=length, amplitude=0.01 + length / 40_000) for length in LENGTHS]
 
 
 @pytest.fixture(scope="module")
@@ -138,8 +121,10 @@ def test_the_clips_that_wait_are_bounded_in_seconds():
     assert len(taken) == 2 * BATCHES_AHEAD
 
 
-def test_a_batch_that_keeps_to_the_bound_is_run_and_a_long_clip_among_short_ones_runs_alone(folder, monkeypatch):
-    engine = wav2edge.load(folder)
+def test_a_batch_that_keeps_to_the_bound_is_run_and_a_long_clip_among_short_ones_runs_alone(
+    batched_bundle, monkeypatch
+):
+    engine = wav2edge.load(batched_bundle)
     observed = Observed(engine._session._session)
     monkeypatch.setattr(engine._session, "_session", observed)
     short, long = tiny_bundle.noise(16_000), tiny_bundle.noise(round(MAX_BATCH_S * 16_000) - 16_000)
@@ -197,8 +182,8 @@ class Small:
         return [np.zeros((batch, 50, 8), np.float32), np.zeros((batch, 4), np.float32)]
 
 
-def test_clips_of_a_batch_that_fails_are_recognised_one_by_one(folder, monkeypatch):
-    engine = wav2edge.load(folder)
+def test_clips_of_a_batch_that_fails_are_recognised_one_by_one(batched_bundle, monkeypatch):
+    engine = wav2edge.load(batched_bundle)
     monkeypatch.setattr(engine._session, "_session", Small())
     sources = [tiny_bundle.noise(length) for length in (16_000, 24_000, 15_000, 14_000)]
     found = list(engine.map(sources, rate_hz=16_000, errors="return", batch_size=4))
@@ -206,8 +191,8 @@ def test_clips_of_a_batch_that_fails_are_recognised_one_by_one(folder, monkeypat
     assert str(found[1]).startswith("cpu failed on 1.5 s of audio: cannot allocate")
 
 
-def test_a_device_that_fails_on_a_batch_says_how_many_clips_it_held(folder, monkeypatch):
-    engine = wav2edge.load(folder)
+def test_a_device_that_fails_on_a_batch_says_how_many_clips_it_held(batched_bundle, monkeypatch):
+    engine = wav2edge.load(batched_bundle)
     monkeypatch.setattr(engine._session, "_session", Broken())
     with pytest.raises(DeviceError) as caught:
         engine.batch_outputs([tiny_bundle.noise(length) for length in (16_000, 32_000)])
@@ -215,8 +200,8 @@ def test_a_device_that_fails_on_a_batch_says_how_many_clips_it_held(folder, monk
     assert "a smaller batch" in str(caught.value)
 
 
-def test_memory_goes_back_after_a_batch_that_is_long_with_its_padding(folder):
-    engine = wav2edge.load(folder)
+def test_memory_goes_back_after_a_batch_that_is_long_with_its_padding(batched_bundle):
+    engine = wav2edge.load(batched_bundle)
     observed = Observed(engine._session._session)
     engine._session._session = observed
     for lengths in ((128_000, 1_000), (100_000, 100_000)):  # 16 s with padding, and 12.5 s
@@ -227,8 +212,8 @@ def test_memory_goes_back_after_a_batch_that_is_long_with_its_padding(folder):
         usual.get_run_config_entry(SHRINKAGE)
 
 
-def test_a_device_that_fails_on_one_batch_does_not_fail_the_clips_of_the_next(folder, monkeypatch):
-    engine = wav2edge.load(folder)
+def test_a_device_that_fails_on_one_batch_does_not_fail_the_clips_of_the_next(batched_bundle, monkeypatch):
+    engine = wav2edge.load(batched_bundle)
     monkeypatch.setattr(engine._session, "_session", Broken())
     sources = [tiny_bundle.noise(length) for length in (16_000, 32_000, 16_000, 32_000)]
     found = list(engine.map(sources, rate_hz=16_000, errors="return", batch_size=2))
