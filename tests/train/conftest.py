@@ -14,10 +14,12 @@ import soundfile
 import torch
 from transformers import Wav2Vec2Config
 
+from tests.train.reference_run import rows_of_the_log
 from wav2edge_train.data.clips import Targets
 from wav2edge_train.data.vocabulary import Vocabulary, make_feature_extractor
 from wav2edge_train.model.base_model import BaseModel
 from wav2edge_train.reporting import size_comparison
+from wav2edge_train.reporting.training_rows import TrainingRow
 from wav2edge_train.training import TrainingOutcome, train
 from wav2edge_train.training_options import TrainingOptions
 
@@ -152,3 +154,9 @@ def run(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Trainin
     base = BaseModel(name="thin", config=small_config(), extractor=make_feature_extractor(layer_norm=True))
     folder = tmp_path_factory.mktemp("runs") / "whistles"
     return train(corpus, folder, base=base, options=quick_options(), log=logged.append), logged
+
+
+@pytest.fixture(scope="session")
+def rows() -> tuple[TrainingRow, ...]:
+    """The evaluations of the run behind the reference card."""
+    return rows_of_the_log()
