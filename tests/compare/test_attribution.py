@@ -106,9 +106,9 @@ def test_the_multiply_accumulates_of_a_graph_are_those_of_pytorch(graph, flops):
 @pytest.mark.parametrize(("level", "operator_class"), [("int8", INT8), ("int4", INT4)])
 def test_quantised_matmuls_have_the_same_multiply_accumulates(graph, flops, tmp_path, level, operator_class):
     quantised = tmp_path / "quantised.onnx"
-    products = weight_matmuls(graph)
-    assert len(products) == 3
-    quantize_matmuls(graph, quantised, assign(products, level, {}))
+    matmuls = weight_matmuls(graph)
+    assert len(matmuls) == 3
+    quantize_matmuls(graph, quantised, assign(matmuls, level, {}))
     run = one_run(quantised)
     convolution = flops["aten.convolution"] // 2
     assert macs(run, FP32) == convolution

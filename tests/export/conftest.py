@@ -1,5 +1,7 @@
 """Checkpoints and bundles that the tests of the export share."""
 
+from types import ModuleType
+
 import pytest
 
 from tests.export.tiny_checkpoints import save_checkpoint
@@ -33,3 +35,9 @@ def bundles(checkpoints, tmp_path_factory):
         return made[kind]
 
     return bundle
+
+
+@pytest.fixture(scope="session")
+def espeakng_loader() -> ModuleType:
+    """espeak-ng's library; a test that speaks is skipped without it."""
+    return pytest.importorskip("espeakng_loader", reason="the demo extra is not installed (espeakng-loader)")

@@ -31,7 +31,7 @@ def padding_mask(frames, kept):
 @pytest.mark.parametrize("implementation", ["sdpa", "eager"])
 @pytest.mark.parametrize("heads", [2, 4, 1])  # widths 16 and 32 and 8: only 16 scales by a power of two
 @torch.no_grad()
-def test_attention_answers_alike_with_and_without_a_mask(flavour, family, implementation, heads):
+def test_attention_gives_the_same_with_and_without_a_mask(flavour, family, implementation, heads):
     original = attention_of(family, heads=heads, implementation=implementation)
     merged = FLAVOURS[flavour](original)
     for frames in (1, 2, 49, 99):

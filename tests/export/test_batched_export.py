@@ -1,4 +1,4 @@
-"""The batched flavour: a padded batch answers exactly as PyTorch answers each of its clips alone."""
+"""The batched flavour: a padded batch gives for each of its clips what PyTorch gives for that clip alone."""
 
 import json
 from functools import partial
@@ -38,7 +38,7 @@ def clips():
     return [voiced(length, seed=length, amplitude=loud) for length, loud in zip(LENGTHS, AMPLITUDES, strict=True)]
 
 
-def assert_each_answers_as_alone(path, checkpoint, clips, padding):
+def assert_each_clip_as_alone(path, checkpoint, clips, padding):
     """Hold one run over all clips against PyTorch on each of them, with some value where padding is."""
     feeds = pad_together(clips)
     feeds["input_values"][feeds["attention_mask"] == 0] = padding
@@ -53,10 +53,10 @@ def assert_each_answers_as_alone(path, checkpoint, clips, padding):
 
 @pytest.mark.parametrize("operators", RULES)
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_padded_batch_answers_each_clip_as_pytorch_does_alone(kind, operators, checkpoints, clips, tmp_path):
+def test_a_clip_in_a_padded_batch_agrees_with_pytorch_on_it_alone(kind, operators, checkpoints, clips, tmp_path):
     checkpoint = load_checkpoint(checkpoints(kind))
     export_graph(checkpoint, tmp_path / "model.onnx", operators=operators, batched=True)
-    assert_each_answers_as_alone(tmp_path / "model.onnx", checkpoint, clips, padding=3.0)
+    assert_each_clip_as_alone(tmp_path / "model.onnx", checkpoint, clips, padding=3.0)
     domains = {node.domain for node in onnx.load(str(tmp_path / "model.onnx")).graph.node}
     assert domains == ({""} if operators == "standard" else {"", "com.microsoft"})
 
@@ -67,7 +67,7 @@ def test_a_batched_graph_without_normalisation_is_as_exact(clips, tmp_path):
     (folder / "preprocessor_config.json").write_text(json.dumps({**settings, "do_normalize": False}))
     checkpoint = load_checkpoint(folder)
     export_graph(checkpoint, tmp_path / "model.onnx", operators="fused", batched=True)
-    assert_each_answers_as_alone(tmp_path / "model.onnx", checkpoint, clips, padding=0.0)
+    assert_each_clip_as_alone(tmp_path / "model.onnx", checkpoint, clips, padding=0.0)
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +109,7 @@ def test_its_certificate_holds_every_signal_alone_and_padded(exported):
     assert certificate["passed"]
 
 
-def test_it_verifies_and_answers_batches_of_clips_as_pytorch_answers_each(exported, checkpoints, clips):
+def test_it_verifies_and_its_results_in_batches_are_those_of_pytorch_on_each_clip(exported, checkpoints, clips):
     bundle = Bundle.open(exported)
     engine = Engine.from_bundle(bundle)
     checks = list(verify(bundle, repetition=plan_repetition(bundle, signals=True)))

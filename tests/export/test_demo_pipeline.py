@@ -19,7 +19,7 @@ def report(accuracy_of_100=100, edits=0):
     )
 
 
-def test_the_cards_figures_follow_from_its_confusion_matrix_and_its_word_errors():
+def test_the_figures_of_the_reference_card_follow_from_its_confusion_matrix_and_its_word_errors():
     figures = card_figures(REFERENCE.metrics())
     assert round(figures["accuracy"], 4) == 0.9897
     assert round(figures["wer"], 4) == 0.2258
@@ -27,7 +27,7 @@ def test_the_cards_figures_follow_from_its_confusion_matrix_and_its_word_errors(
     assert figures["mtrix"] == [[0, 1, 2, 3], [0, 26, 0, 0, 0], [1, 0, 30, 1, 0], [2, 0, 0, 26, 0], [3, 0, 0, 0, 14]]
 
 
-def test_the_demos_figures_stand_beside_the_cards():
+def test_the_demos_figures_stand_next_to_those_of_the_reference_card():
     rows = {line.split("  ")[0].strip(): line for line in beside_reference(REFERENCE).splitlines()}
     assert rows["wer"].split()[-2:] == ["0.2258", "0.2258"]
     assert rows["3_support"].split()[-2:] == ["14", "14"]

@@ -30,16 +30,16 @@ def encoder_of(family="wav2vec2", **options):
     return original
 
 
-def relative_error(answer, expected):
-    assert answer.shape == expected.shape
-    return float((answer - expected).abs().max() / expected.abs().max())
+def relative_error(found, expected):
+    assert found.shape == expected.shape
+    return float((found - expected).abs().max() / expected.abs().max())
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("norm", ["layer", "group"])
 @pytest.mark.parametrize("bias", [True, False])
 @torch.no_grad()
-def test_the_feature_encoder_answers_alike_when_samples_do_not_fill_a_window(family, norm, bias):
+def test_the_feature_encoder_gives_the_same_when_samples_do_not_fill_a_window(family, norm, bias):
     original = encoder_of(family, feat_extract_norm=norm, conv_bias=bias)
     stacked = StackedFeatureEncoder(original)
     for samples in SAMPLES:
@@ -70,7 +70,7 @@ def test_a_kernel_as_wide_as_its_stride_stacks_without_copying():
 
 
 @torch.no_grad()
-def test_the_channel_norm_holds_when_a_mean_is_large_beside_its_deviation():
+def test_the_channel_norm_holds_when_a_mean_is_large_compared_with_its_deviation():
     norm = nn.GroupNorm(4, 4)
     frames = 1000 + torch.randn(2, 300, 4)
     expected = nn.GroupNorm(4, 4).double()(frames.double().transpose(1, 2)).transpose(1, 2)

@@ -33,8 +33,8 @@ SHAPES = {
     "base": {"feat_extract_norm": "group", "conv_bias": False, "do_stable_layer_norm": False},
 }
 # Each feature layer, the feature projection, each group of the positional convolution, query-key-value and output and
-# two feed-forward products a layer, and the head.
-CONSTANT_PRODUCTS = 7 + 1 + GROUPS + 4 * LAYERS + 1
+# two feed-forward MatMuls per layer, and the head.
+WEIGHT_MATMULS = 7 + 1 + GROUPS + 4 * LAYERS + 1
 
 
 class NormalizedModel(nn.Module):
@@ -98,18 +98,18 @@ def model_of(shape):
 
 
 def write_graph(model, operators, path, configuration=RecognizerGraph):
-    """Operate, normalise inside, and export at one length only."""
+    """Rewrite, normalise inside the graph, and export at one length only."""
     rewritten = NormalizedModel(rewrite(model, operators=operators).model)
     export(rewritten, configuration(model.config, task="automatic-speech-recognition"), path, opset=18)
     return path
 
 
-def relative_error(answer, expected):
-    assert answer.shape == expected.shape
-    return float(np.abs(answer - expected).max() / np.abs(expected).max())
+def relative_error(found, expected):
+    assert found.shape == expected.shape
+    return float(np.abs(found - expected).max() / np.abs(expected).max())
 
 
-def answer(path, **inputs):
+def logits_of(path, **inputs):
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     return session.run(["logits"], inputs)[0]
 
@@ -136,14 +136,14 @@ def test_a_graph_traced_at_one_length_agrees_with_pytorch_at_every_length(export
             assert relative_error(logits, expected_of(model, clips)) < 1e-4, (samples, batch)
 
 
-def test_every_heavy_product_is_a_matrix_product_with_a_constant(exported):
+def test_no_convolution_is_left_and_every_linear_is_a_weight_matmul(exported):
     _, path, operators = exported
     graph = onnx.load(path).graph
     constants = {tensor.name for tensor in graph.initializer}
     kinds = Counter(node.op_type for node in graph.node)
-    products = [node for node in graph.node if node.op_type == "MatMul"]
+    matmuls = [node for node in graph.node if node.op_type == "MatMul"]
     assert kinds["Conv"] == kinds["Gemm"] == 0
-    assert sum(node.input[1] in constants for node in products) == CONSTANT_PRODUCTS
+    assert sum(node.input[1] in constants for node in matmuls) == WEIGHT_MATMULS
     assert kinds["Split"] == LAYERS + 2  # the two others split and regroup the positional convolution's groups
     assert kinds["MultiHeadAttention"] == (LAYERS if operators == "fused" else 0)
 
@@ -165,7 +165,7 @@ def test_batch_samples_and_frames_stay_dynamic(exported):
     assert dimensions == {"input_values": ["batch", "samples"], "logits": ["batch", "frames", TINY["vocab_size"]]}
 
 
-def test_stock_dynamic_quantisation_takes_every_constant_product_and_stays_near(exported, tmp_path):
+def test_stock_dynamic_quantisation_takes_every_weight_matmul_and_stays_near(exported, tmp_path):
     model, path, _ = exported
     quantized = tmp_path / "model_quantized.onnx"
     quantize_dynamic(
@@ -179,8 +179,8 @@ def test_stock_dynamic_quantisation_takes_every_constant_product_and_stays_near(
     options.optimized_model_filepath = str(tmp_path / "optimized.onnx")
     session = onnxruntime.InferenceSession(str(quantized), options, providers=["CPUExecutionProvider"])
     optimized = Counter(node.op_type for node in onnx.load(options.optimized_model_filepath).graph.node)
-    # One node a product: were a bias exported in another form, this would be MatMulIntegerToFloat and an Add.
-    assert optimized["DynamicQuantizeMatMul"] == CONSTANT_PRODUCTS
+    # One node per MatMul: were a bias exported in another form, this would be MatMulIntegerToFloat and an Add.
+    assert optimized["DynamicQuantizeMatMul"] == WEIGHT_MATMULS
     clips = torch.randn(1, 16_000)
     (logits,) = session.run(["logits"], {"input_values": clips.numpy()})
     assert relative_error(logits, expected_of(model, clips)) < 0.1
@@ -194,7 +194,7 @@ def test_a_masked_graph_agrees_with_pytorch_for_padded_clips(operators, tmp_path
         clips, mask = torch.randn(3, samples), torch.ones(3, samples, dtype=torch.long)
         mask[1, samples * 3 // 4 :] = 0
         mask[2, 450:] = 0
-        logits = answer(path, input_values=clips.numpy(), attention_mask=mask.numpy())
+        logits = logits_of(path, input_values=clips.numpy(), attention_mask=mask.numpy())
         assert relative_error(logits, expected_of(model, clips, mask)) < 1e-4, samples
 
 
@@ -205,4 +205,4 @@ def test_half_a_minute_is_normalised_in_the_graph_as_it_is_in_float64(tmp_path):
     torch.onnx.export(ZeroMeanUnitVariance(), (torch.randn(2, 700),), path, dynamo=False, opset_version=18, **names)
     clips = 0.1 * torch.randn(2, 480_001) + 0.3
     expected = ZeroMeanUnitVariance()(clips.double()).numpy()
-    assert relative_error(answer(path, input_values=clips.numpy()), expected) < 1e-6
+    assert relative_error(logits_of(path, input_values=clips.numpy()), expected) < 1e-6

@@ -57,10 +57,10 @@ def test_the_channel_norm_of_padded_clips_is_pytorchs_group_norm_of_each_alone()
     norm.bias.uniform_(-1, 1)
     counts = (700, 2, 513, 512)
     frames = 3 + torch.randn(4, 700, 6) * torch.tensor([1.0, 10.0, 0.01, 100.0])[:, None, None]
-    answer = ChannelNorm(norm)(frames, torch.tensor(counts))
+    normed = ChannelNorm(norm)(frames, torch.tensor(counts))
     for row, count in enumerate(counts):
         alone = norm(frames[row : row + 1, :count].transpose(1, 2)).transpose(1, 2)
-        torch.testing.assert_close(answer[row : row + 1, :count], alone, atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(normed[row : row + 1, :count], alone, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("padding", [0.0, 50.0])
@@ -76,7 +76,7 @@ def test_the_channel_norm_of_padded_clips_is_pytorchs_group_norm_of_each_alone()
     ids=["joint group norm", "joint one head", "wav2vec2 layer sum", "hubert layer sum"],
 )
 @torch.no_grad()
-def test_clips_in_a_padded_batch_answer_as_the_original_answers_each_alone(
+def test_clips_in_a_padded_batch_agree_with_the_original_on_each_alone(
     head, configuration, options, operators, padding
 ):
     original = model_of(head, configuration, **options)
@@ -100,7 +100,7 @@ def test_a_group_norm_that_could_not_be_replaced_is_refused_for_padded_batches()
 @torch.no_grad()
 def test_a_feature_encoder_without_norm_over_time_may_stay_as_it_was():
     original = model_of(Wav2Vec2ForCTC, Wav2Vec2Config, **LAYER_NORM)
-    original.wav2vec2.feature_extractor.register_forward_hook(lambda module, inputs, answer: answer * 2)
+    original.wav2vec2.feature_extractor.register_forward_hook(lambda module, inputs, output: output * 2)
     clips, mask = padded_batch(LENGTHS, 0.0)
     found = PaddedBatchModel(rewrite(original).model)(clips, mask)["logits"]
     alone = original(clips[2:3, : LENGTHS[2]]).logits[0]

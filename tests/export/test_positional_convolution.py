@@ -19,10 +19,10 @@ class LargestTensor(TorchDispatchMode):
     elements = 0
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        answer = func(*args, **(kwargs or {}))
-        for tensor in answer if isinstance(answer, (list, tuple)) else (answer,):
+        output = func(*args, **(kwargs or {}))
+        for tensor in output if isinstance(output, (list, tuple)) else (output,):
             self.elements = max(self.elements, tensor.numel())
-        return answer
+        return output
 
 
 @pytest.fixture(autouse=True)
@@ -45,15 +45,15 @@ def embedding_of(family="wav2vec2", hidden_size=32, kernel=128, groups=4, **opti
     return original
 
 
-def relative_error(answer, expected):
-    assert answer.shape == expected.shape
-    return float((answer - expected).abs().max() / expected.abs().max())
+def relative_error(found, expected):
+    assert found.shape == expected.shape
+    return float((found - expected).abs().max() / expected.abs().max())
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("kernel", [*range(1, 21), 127, 128])
 @torch.no_grad()
-def test_positions_answer_alike_for_even_and_odd_kernels_at_every_length(family, kernel):
+def test_positions_come_out_the_same_for_even_and_odd_kernels_at_every_length(family, kernel):
     original = embedding_of(family, kernel=kernel)
     blocked = BlockedPositionalConvolution(original)
     for frames in (1, 2, 3, 15, 16, 49, 63, 64, 65, 130):
@@ -63,7 +63,7 @@ def test_positions_answer_alike_for_even_and_odd_kernels_at_every_length(family,
 
 @pytest.mark.parametrize("groups", [1, 2, 16])
 @torch.no_grad()
-def test_positions_answer_alike_for_any_number_of_groups(groups):
+def test_positions_come_out_the_same_for_any_number_of_groups(groups):
     original = embedding_of(groups=groups)
     hidden = torch.randn(1, 70, 32)
     assert relative_error(BlockedPositionalConvolution(original)(hidden), original(hidden)) < 1e-5

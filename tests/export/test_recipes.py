@@ -1,4 +1,4 @@
-"""Every precision of the table: what becomes of the products, how large the file is, and that it answers alike."""
+"""Every precision of the table: what becomes of the weight MatMuls, how large the file is, and its error."""
 
 import dataclasses
 import json
@@ -21,19 +21,20 @@ from wav2edge_export.exporting import export_bundle
 from wav2edge_export.quantization import fp16, recipes
 from wav2edge_export.quantization.fp16 import convert_to_fp16
 from wav2edge_export.quantization.recipes import RECIPES
+from wav2edge_export.quantization.variant_builder import build_graph
 from wav2edge_export.quantization.weight_matmuls import INT4_BLOCK, assign, quantize_matmuls, weight_matmuls
 
 pytestmark = pytest.mark.slow  # exports or trains a model in most of its tests
 
-ONE_PRODUCT = "product"
+ONE_MATMUL = "matmul"
 INT8, UINT8 = TensorProto.INT8, TensorProto.UINT8
 
 
-def product_graph(path, weights):
-    """One matrix product and nothing else: ``[batch, terms]`` times ``weights: [terms, outputs]``."""
+def matmul_graph(path, weights):
+    """One weight MatMul and nothing else: ``[batch, terms]`` times ``weights: [terms, outputs]``."""
     graph = helper.make_graph(
-        [helper.make_node("MatMul", ["x", "w"], ["y"], name=ONE_PRODUCT)],
-        "product",
+        [helper.make_node("MatMul", ["x", "w"], ["y"], name=ONE_MATMUL)],
+        "matmul",
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", weights.shape[0]])],
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", weights.shape[1]])],
         [numpy_helper.from_array(weights, "w")],
@@ -82,19 +83,19 @@ def test_every_precision_is_written_certified_and_verifies(every_precision):
 
 
 def test_a_part_takes_the_matmuls_whose_names_hold_it_to_its_level(bundles):
-    products = weight_matmuls(bundles("joint").folder / "onnx/model.onnx")
-    levels = assign(products, "int4", {"/layers.1/attention/": "float", "/layers.1/": "int8"})
+    matmuls = weight_matmuls(bundles("joint").folder / "onnx/model.onnx")
+    levels = assign(matmuls, "int4", {"/layers.1/attention/": "float", "/layers.1/": "int8"})
     assert {name.split("/layers.1/")[1].split("/")[0] for name, level in levels.items() if level == "float"} == {
         "attention"
     }
     assert sum(level == "int8" for level in levels.values()) == 3  # of the feature encoder one, of the feed-forward two
-    assert set(levels) == {product.name for product in products}
+    assert set(levels) == {matmul.name for matmul in matmuls}
 
 
 def test_a_graph_of_mixed_levels_holds_as_many_matmuls_of_each_as_were_asked_for(bundles, tmp_path):
     source = bundles("joint").folder / "onnx/model.onnx"
-    products = weight_matmuls(source)
-    levels = {product.name: ("int4", "int8", "float")[place % 3] for place, product in enumerate(products)}
+    matmuls = weight_matmuls(source)
+    levels = {matmul.name: ("int4", "int8", "float")[place % 3] for place, matmul in enumerate(matmuls)}
     quantize_matmuls(source, tmp_path / "mixed.onnx", levels)
     operators = [node.op_type for node in nodes(tmp_path / "mixed.onnx")]
     assert operators.count("MatMulNBits") == sum(level == "int4" for level in levels.values())
@@ -104,17 +105,28 @@ def test_a_graph_of_mixed_levels_holds_as_many_matmuls_of_each_as_were_asked_for
 
 
 def test_four_bit_matmuls_that_the_quantiser_skips_are_noticed(tmp_path, monkeypatch):
-    source = product_graph(tmp_path / "fp32.onnx", np.ones((64, 4), np.float32))
+    source = matmul_graph(tmp_path / "fp32.onnx", np.ones((64, 4), np.float32))
     monkeypatch.setattr("wav2edge_export.quantization.weight_matmuls.MatMulNBitsQuantizer.process", lambda self: None)
     with pytest.raises(ParityError, match="int4: 0 weight MatMuls were quantised where 1 were intended"):
-        quantize_matmuls(source, tmp_path / "int4.onnx", {ONE_PRODUCT: "int4"})
+        quantize_matmuls(source, tmp_path / "int4.onnx", {ONE_MATMUL: "int4"})
+
+
+def test_eight_bit_matmuls_that_the_quantiser_skips_are_noticed(bundles, tmp_path, monkeypatch):
+    def quantise_nothing(source, target, **options):
+        onnx.save(onnx.load(str(source)), str(target))
+
+    monkeypatch.setattr("wav2edge_export.quantization.weight_matmuls.quantize_dynamic", quantise_nothing)
+    with pytest.raises(ParityError, match="0 weight MatMuls were quantised where"):
+        build_graph(
+            RECIPES["int8"], bundles("ctc").folder / "onnx/model.onnx", tmp_path / "int8.onnx", parts={}, target="vnni"
+        )
 
 
 def test_four_bits_are_those_of_round_to_nearest_in_blocks_with_eight_bit_activations(tmp_path):
     rng = np.random.default_rng(3)
     weights = rng.standard_normal((128, 8)).astype(np.float32)
-    source = product_graph(tmp_path / "fp32.onnx", weights)
-    quantize_matmuls(source, tmp_path / "int4.onnx", {ONE_PRODUCT: "int4"})
+    source = matmul_graph(tmp_path / "fp32.onnx", weights)
+    quantize_matmuls(source, tmp_path / "int4.onnx", {ONE_MATMUL: "int4"})
     (node,) = nodes(tmp_path / "int4.onnx")
     attributes = {each.name: helper.get_attribute_value(each) for each in node.attribute}
     assert (attributes["bits"], attributes["block_size"], attributes["accuracy_level"]) == (4, INT4_BLOCK, 4)
@@ -130,10 +142,10 @@ def test_four_bits_are_those_of_round_to_nearest_in_blocks_with_eight_bit_activa
 
 def test_four_bit_weights_and_their_scales_take_four_and_a_half_bits(tmp_path):
     weights = np.random.default_rng(4).standard_normal((1024, 512)).astype(np.float32)
-    source = product_graph(tmp_path / "fp32.onnx", weights)
+    source = matmul_graph(tmp_path / "fp32.onnx", weights)
     sizes_bytes = {}
     for level in ("int4", "int8"):
-        quantize_matmuls(source, tmp_path / f"{level}.onnx", {ONE_PRODUCT: level})
+        quantize_matmuls(source, tmp_path / f"{level}.onnx", {ONE_MATMUL: level})
         sizes_bytes[level] = (tmp_path / f"{level}.onnx").stat().st_size
     assert sizes_bytes["int4"] * 8 / weights.size == pytest.approx(4.5, abs=0.02)
     assert sizes_bytes["int4"] < 0.6 * sizes_bytes["int8"]
@@ -144,11 +156,11 @@ def test_four_bit_weights_and_their_scales_take_four_and_a_half_bits(tmp_path):
 
 def test_seven_bit_or_unsigned_weights_make_exact_matmuls_where_signed_eight_bits_saturate(tmp_path):
     if native_target()[0] == "vnni":
-        pytest.skip("the products of this processor are exact; tests/runtime/test_cpu.py has the arithmetic")
-    source = product_graph(tmp_path / "fp32.onnx", np.ones((64, 32), np.float32))
+        pytest.skip("the int8 MatMuls of this processor are exact; tests/runtime/test_cpu.py has the arithmetic")
+    source = matmul_graph(tmp_path / "fp32.onnx", np.ones((64, 32), np.float32))
     errors = {}
     for name, target in TARGETS.items():
-        quantize_matmuls(source, tmp_path / "int8.onnx", {ONE_PRODUCT: "int8"}, target=target)
+        quantize_matmuls(source, tmp_path / "int8.onnx", {ONE_MATMUL: "int8"}, target=target)
         (found,) = run(tmp_path / "int8.onnx", x=np.ones((16, 64), np.float32))
         errors[name] = float(np.abs(found / 64 - 1).max())
     assert errors["vnni"] > 0.4
@@ -180,9 +192,9 @@ def test_half_precision_keeps_norms_statistics_and_the_waveform_in_float32(every
     for node in graph.node:
         if node.op_type in ("LayerNormalization", "ReduceMean", "ReduceSum") or "/normalization/" in node.name:
             assert not halves & set(node.input[:1]), node.name
-    products = [node for node in graph.node if node.op_type in ("MatMul", "MultiHeadAttention")]
+    matmuls = [node for node in graph.node if node.op_type in ("MatMul", "MultiHeadAttention")]
     weights = {tensor.name: tensor.data_type for tensor in graph.initializer}
-    assert {weights.get(node.input[1], TensorProto.FLOAT16) for node in products} == {TensorProto.FLOAT16}
+    assert {weights.get(node.input[1], TensorProto.FLOAT16) for node in matmuls} == {TensorProto.FLOAT16}
 
 
 def casts_to_half(node):
@@ -195,8 +207,8 @@ def test_half_precision_is_within_a_hundredth_on_every_length_and_hard_signal(ki
     convert_to_fp16(source, tmp_path / "fp16.onnx")
     exact, rounded = open_graph(source), open_graph(tmp_path / "fp16.onnx")
     for case in synthetic_signals(bundles(kind).manifest.geometry, longest_s=10.0):
-        answers = (graph.run(None, {"input_values": case.samples[None]}) for graph in (exact, rounded))
-        for one, other in zip(*answers, strict=True):
+        outputs = (graph.run(None, {"input_values": case.samples[None]}) for graph in (exact, rounded))
+        for one, other in zip(*outputs, strict=True):
             assert np.abs(one - other).max() < 0.01 * np.abs(one).max(), case.name
 
 

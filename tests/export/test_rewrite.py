@@ -60,9 +60,9 @@ def model_of(head=Wav2Vec2ForCTC, configuration=Wav2Vec2Config, **options):
     return model
 
 
-def relative_error(answer, expected):
-    assert answer.shape == expected.shape
-    return float((answer - expected).abs().max() / expected.abs().max())
+def relative_error(found, expected):
+    assert found.shape == expected.shape
+    return float((found - expected).abs().max() / expected.abs().max())
 
 
 @pytest.mark.parametrize(("head", "configuration"), HEADS)
@@ -96,9 +96,9 @@ def test_the_joint_model_is_rewritten_whole_though_its_feature_encoder_trains_in
     original = model_of(Wav2Vec2ForJointCTC, **shape)
     result = rewrite(original)
     clips = torch.randn(2, 16_319)
-    answer, expected = result.model(clips), original(clips)
-    assert relative_error(answer.logits, expected.logits) < 1e-5
-    assert relative_error(answer.class_logits, expected.class_logits) < 1e-5
+    found, expected = result.model(clips), original(clips)
+    assert relative_error(found.logits, expected.logits) < 1e-5
+    assert relative_error(found.class_logits, expected.class_logits) < 1e-5
     assert result.unchanged == ()
     assert result.replaced[0].path == "wav2vec2.feature_extractor"
 
@@ -180,7 +180,7 @@ def test_an_attention_implementation_it_does_not_know_keeps_every_attention():
 @torch.no_grad()
 def test_a_hooked_module_keeps_its_hook():
     original = model_of()
-    original.wav2vec2.encoder.pos_conv_embed.register_forward_hook(lambda module, inputs, answer: answer * 2)
+    original.wav2vec2.encoder.pos_conv_embed.register_forward_hook(lambda module, inputs, output: output * 2)
     result = rewrite(original)
     clips = torch.randn(1, 5_000)
     assert relative_error(result.model(clips).logits, original(clips).logits) < 1e-5

@@ -33,7 +33,7 @@ def switchboard(source, heads):
 
 
 def separate(source, levels, path, clip):
-    """The answer of a graph that was made for these levels alone."""
+    """The outputs of a graph that was made for these levels alone."""
     quantize_in_place(source, path, levels, target=TARGET)
     session = onnxruntime.InferenceSession(str(path))
     names = [output.name for output in session.get_outputs()]
@@ -87,16 +87,14 @@ def test_the_divergence_is_that_of_pytorch(heads):
     assert divergence(original, original, heads) == 0.0
 
 
-def test_the_groups_of_the_positional_convolution_are_one_layer_and_every_product_has_one(source):
-    products = weight_matmuls(source)
-    layers = layers_of(products)
-    assert [product for layer in layers for product in layer.matmuls] == products
+def test_the_groups_of_the_positional_convolution_are_one_layer_and_every_weight_matmul_has_one(source):
+    matmuls = weight_matmuls(source)
+    layers = layers_of(matmuls)
+    assert [matmul for layer in layers for matmul in layer.matmuls] == matmuls
     positions = [layer for layer in layers if layer.name.endswith("/pos_conv_embed")]
     assert [len(layer.matmuls) for layer in positions] == [4]
     assert sum(layer.name.endswith("/query_key_value") for layer in layers) == 2
-    assert sum(layer.weights for layer in layers) == sum(
-        product.in_features * product.out_features for product in products
-    )
+    assert sum(layer.weights for layer in layers) == sum(matmul.in_features * matmul.out_features for matmul in matmuls)
 
 
 def test_a_layers_sensitivity_is_the_mean_divergence_with_that_layer_alone_quantised(
@@ -105,7 +103,7 @@ def test_a_layers_sensitivity_is_the_mean_divergence_with_that_layer_alone_quant
     layer = next(each for each in layers_of(weight_matmuls(source)) if each.name.endswith("/layers.3/linear"))
     clips = [voiced(length, seed=length) for length in (9_000, 14_000)]
     (found,) = measure_sensitivities(switchboard, [layer], clips, heads)
-    alone = {product.name: "int8" for product in layer.matmuls}
+    alone = {matmul.name: "int8" for matmul in layer.matmuls}
     expected = [
         divergence(switchboard.outputs(clip, {}), separate(source, alone, tmp_path / "alone.onnx", clip), heads)
         for clip in clips

@@ -25,17 +25,17 @@ def by_transformers(clips, mask=None):
 def test_quiet_and_loud_and_shifted_clips_are_normalised_as_transformers_does(amplitude, offset):
     for samples in SAMPLES:
         clips = clip_of(samples, amplitude, offset)
-        answer = ZeroMeanUnitVariance()(clips).double()
-        torch.testing.assert_close(answer, by_transformers(clips), atol=1e-5, rtol=1e-5)
+        normalized = ZeroMeanUnitVariance()(clips).double()
+        torch.testing.assert_close(normalized, by_transformers(clips), atol=1e-5, rtol=1e-5)
 
 
 def test_padding_neither_counts_nor_sounds():
     clips = clip_of(16_000, 0.1)
     mask = torch.ones(2, 16_000, dtype=torch.long)
     mask[1, 9_000:] = 0
-    answer = ZeroMeanUnitVariance()(clips, mask).double()
-    torch.testing.assert_close(answer, by_transformers(clips, mask), atol=1e-5, rtol=1e-5)
-    assert not answer[1, 9_000:].any()
+    normalized = ZeroMeanUnitVariance()(clips, mask).double()
+    torch.testing.assert_close(normalized, by_transformers(clips, mask), atol=1e-5, rtol=1e-5)
+    assert not normalized[1, 9_000:].any()
 
 
 def test_silence_and_a_clip_of_padding_alone_stay_finite():

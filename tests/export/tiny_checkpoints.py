@@ -1,4 +1,4 @@
-"""Checkpoints of every supported kind, tiny and with seeded random weights: they prove parity, never accuracy."""
+"""Checkpoints of every supported kind, tiny and with seeded random weights: they show parity, never accuracy."""
 
 import json
 
@@ -67,7 +67,7 @@ def save_checkpoint(folder, kind, **changes):
 
 
 def sharpen(model):
-    """Spread the random weights, so that answers differ between frames and clips as those of a trained model do."""
+    """Spread the random weights, so that outputs differ between frames and clips as those of a trained model do."""
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if name.startswith(("lm_head", "classifier", "projector")):

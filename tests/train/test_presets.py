@@ -43,8 +43,8 @@ def test_the_blocks_of_tiny_start_with_weights_that_keep_the_variance(targets: T
     model = build_model(preset_base_model("tiny"), targets, options, shortest_frames=20)
     normalised = torch.randn(1_000, model.config.hidden_size)  # as after a layer norm
     for layer in model.wav2vec2.encoder.layers:
-        for product in (layer.attention.q_proj, layer.attention.v_proj, layer.feed_forward.intermediate_dense):
-            assert float(product(normalised).detach().var()) == pytest.approx(1.0, abs=0.25)
+        for linear in (layer.attention.q_proj, layer.attention.v_proj, layer.feed_forward.intermediate_dense):
+            assert float(linear(normalised).detach().var()) == pytest.approx(1.0, abs=0.25)
 
 
 def test_an_unknown_preset_is_refused_with_the_known_ones() -> None:
