@@ -69,7 +69,7 @@ def relative_error(found, expected):
 @pytest.mark.parametrize("shape", [XLSR, BASE], ids=["xlsr", "base"])
 @pytest.mark.parametrize("operators", ["standard", "fused"])
 @torch.no_grad()
-def test_an_rewritten_model_agrees_with_the_original_at_every_length(head, configuration, shape, operators):
+def test_a_rewritten_model_agrees_with_the_original_at_every_length(head, configuration, shape, operators):
     original = model_of(head, configuration, **shape)
     rewritten = rewrite(original, operators=operators).model
     for samples in SAMPLES:
@@ -80,7 +80,7 @@ def test_an_rewritten_model_agrees_with_the_original_at_every_length(head, confi
 @pytest.mark.parametrize("operators", ["standard", "fused"])
 @pytest.mark.parametrize("implementation", ["sdpa", "eager"])
 @torch.no_grad()
-def test_an_rewritten_model_hears_the_attention_mask(operators, implementation):
+def test_a_rewritten_model_hears_the_attention_mask(operators, implementation):
     original = model_of(attn_implementation=implementation)
     rewritten = rewrite(original, operators=operators).model
     clips, mask = torch.randn(2, 16_000), torch.ones(2, 16_000, dtype=torch.long)
