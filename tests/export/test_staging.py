@@ -11,12 +11,12 @@ import pytest
 from wav2edge.bundle.manifest import MANIFEST
 from wav2edge.errors import UsageError
 from wav2edge_export.bundle import staging
-from wav2edge_export.bundle.staging import staged_folder
+from wav2edge_export.bundle.writing import staged_folder
 
 SLOW_WRITER = """
 import sys, time
 from pathlib import Path
-from wav2edge_export.bundle.staging import staged_folder
+from wav2edge_export.bundle.writing import staged_folder
 with staged_folder(Path(sys.argv[1])) as stage:
     print("writing", flush=True)
     for part in range(200):
