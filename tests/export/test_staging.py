@@ -16,7 +16,6 @@ from wav2edge_export.bundle.writing import staged_folder
 SLOW_WRITER = """
 import sys, time
 from pathlib import Path
-from wav2edge_export.bundle import writing
 from wav2edge_export.bundle.writing import staged_folder
 with staged_folder(Path(sys.argv[1])) as stage:
     print("writing", flush=True)

@@ -79,4 +79,4 @@ def test_run_loads_few_modules_of_this_project(python, bundle, clip):
     out, _ = python("-c", code).communicate()
     modules = out.decode().splitlines()[-1].split()
     assert "wav2edge.cli.run" in modules
-    assert len(modules) <= 28, modules
+    assert len(modules) <= 23, modules
