@@ -41,14 +41,14 @@ def bytes_of(folder: Path) -> dict[str, bytes]:
 
 def test_the_default_plan_has_the_counts_of_the_reference_card():
     plan = CorpusPlan()
-    assert (plan.training.utterances, plan.validation.utterances) == (388, 97)
+    assert (plan.training.utterances, plan.validation.utterances) == (776, 97)
     assert plan.validation.supports == (26, 31, 26, 14)
     assert plan.validation.syllables == 859
 
 
 def test_training_keeps_the_proportions_of_the_validation_supports():
     plan = CorpusPlan()
-    assert plan.training.supports == tuple(4 * support for support in plan.validation.supports)
+    assert plan.training.supports == tuple(8 * support for support in plan.validation.supports)
 
 
 def test_the_full_layout_has_exactly_859_validation_syllables_whatever_the_seed():

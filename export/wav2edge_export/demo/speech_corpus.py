@@ -3,7 +3,7 @@
 Speech therapists ask for quick repetitions of /pa/, /ta/, /ka/ (alternating motion rates) and of /pa ta ka/ (sequential
 motion rates) and listen to pace and precision. The corpus mirrors the evaluation set behind the card of
 ``model_syllable_onSet4``: four tasks with supports 26, 31, 26 and 14, and 859 syllables in 97 utterances, each syllable
-a word of the transcription. The training split holds 388 utterances, four times as many in the same proportions.
+a word of the transcription. The training split holds 776 utterances, eight times as many in the same proportions.
 
 What it is good for, and what not: voices differ between the splits in larynx, vocal tract and manner, but espeak-ng
 plays the bursts of /p/, /t/ and /k/ from one recording each, whatever the voice. Scores on this corpus show that a

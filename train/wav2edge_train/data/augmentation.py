@@ -11,6 +11,7 @@ import numpy.typing as npt
 from wav2edge.bundle.geometry import SAMPLE_RATE_HZ
 
 Samples = npt.NDArray[np.float32]
+Spectrum = npt.NDArray[np.complex64]
 
 FFT_BLOCK = 512
 """Clips are transformed in multiples of this many samples."""
@@ -36,7 +37,7 @@ class Augmentation:
         if self.margin_s is not None:
             samples = _change_margins(samples, self.margin_s, rng)
         period = _round_up(len(samples), FFT_BLOCK)  # lengths of small prime factors: ten times as fast as primes
-        spectrum = np.fft.rfft(samples, period)
+        spectrum = np.fft.rfft(samples, period).astype(np.complex64, copy=False)  # NumPy 1 computes in float64
         if self.equalizer_db is not None:
             spectrum *= _random_gain(len(spectrum), self.equalizer_db, rng)
         if self.snr_db is not None:
@@ -67,24 +68,22 @@ def _change_margins(samples: Samples, margin_s: tuple[float, float], rng: np.ran
     return np.pad(kept, (max(0, before), max(0, after)))
 
 
-def _random_gain(bins: int, deviation_db: float, rng: np.random.Generator) -> npt.NDArray[np.float64]:
+def _random_gain(bins: int, deviation_db: float, rng: np.random.Generator) -> npt.NDArray[np.float32]:
     """A gain for each bin, linear in dB between ten random points spread evenly over frequency."""
     points_db = rng.normal(0.0, deviation_db, 10)
     curve_db = np.interp(np.linspace(0.0, 9.0, bins), np.arange(10), points_db)
-    gain: npt.NDArray[np.float64] = 10.0 ** (curve_db / 20.0)
-    return gain
+    return np.power(np.float32(10.0), curve_db.astype(np.float32) / np.float32(20.0))
 
 
-def _random_noise(
-    spectrum: npt.NDArray[np.complex128], snr_db: tuple[float, float], rng: np.random.Generator
-) -> npt.NDArray[np.complex128]:
+def _random_noise(spectrum: Spectrum, snr_db: tuple[float, float], rng: np.random.Generator) -> Spectrum:
     """Noise of a random colour at a random level, as a spectrum of the same length."""
-    fall = np.arange(1, len(spectrum) + 1) ** -rng.uniform(0.0, 1.0)
-    noise = fall * rng.standard_normal(2 * len(spectrum)).view(np.complex128)
+    fall = np.arange(1, len(spectrum) + 1, dtype=np.float32) ** np.float32(-rng.uniform(0.0, 1.0))
+    white = rng.standard_normal(2 * len(spectrum), np.float32).view(np.complex64)
+    noise: Spectrum = np.multiply(white, fall, dtype=np.complex64)
     noise[0] = 0.0  # a constant is not noise, and normalising the waveform removes it
-    wanted = np.linalg.norm(spectrum) * 10.0 ** (-rng.uniform(*snr_db) / 20.0)
+    wanted = float(np.linalg.norm(spectrum.view(np.float32))) * 10.0 ** (-rng.uniform(*snr_db) / 20.0)
     # Of the real and imaginary parts as one array: NumPy's norm of complex numbers reads each with a stride, which took
     # more time than the rest of the augmentation.
-    norm = float(np.linalg.norm(noise.view(np.float64)))
-    scaled: npt.NDArray[np.complex128] = noise * (wanted / max(norm, 1e-12))
-    return scaled
+    norm = float(np.linalg.norm(noise.view(np.float32)))
+    noise *= np.float32(wanted / max(norm, 1e-12))
+    return noise
