@@ -19,7 +19,7 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import cycle
+from itertools import cycle, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -30,8 +30,8 @@ from benchmarks.records.command_recorder import CommandRecorder
 from wav2edge.evaluation.dataset import read_dataset
 from wav2edge.output.progress import track
 from wav2edge_export.demo.acoustics import Samples
-from wav2edge_export.demo.espeak import Synthesizer
-from wav2edge_export.demo.speech_corpus import RATE_HZ, add_background
+from wav2edge_export.demo.espeak import Phoneme, Synthesizer
+from wav2edge_export.demo.speech_corpus import RATE_HZ, add_background, written_starts
 
 WORDS = {
     "北京": ("bei jing", "0"),
@@ -49,6 +49,8 @@ WORDS = {
 }
 """Word -> its transcription and label."""
 LANGUAGE = "cmn"
+VOWELS = "aeiouyAEIOUV@3"
+"""First letters of espeak-ng's mnemonics of vowels."""
 RATE_WPM_LIMITS, PITCH_LIMITS, PITCH_RANGE_LIMITS = (100, 180), (35, 70), (35, 70)
 NAME = "wav2edge-words"
 """Name of the model, and of its checkpoint's folder."""
@@ -75,10 +77,13 @@ class Row:
     label: str
     speaker: str
     split: str
+    word_starts_s: str | None = None
+    """When each word begins to sound, where that is known: in synthetic speech."""
 
     def line(self) -> str:
         """The row as JSON."""
-        return json.dumps(self.__dict__, ensure_ascii=False)
+        known = {name: value for name, value in self.__dict__.items() if value is not None}
+        return json.dumps(known, ensure_ascii=False)
 
 
 def real_rows(data: Path) -> Iterator[Row]:
@@ -103,20 +108,42 @@ def spoken_rows(folder: Path, *, seed: int = 0) -> Iterator[Row]:
         for voice in track(voices, "speaking", len(voices)):
             for number, (word, (text, label)) in enumerate(WORDS.items()):
                 path = folder / f"{voice.replace(' ', '-')}-{number:02d}.flac"
-                soundfile.write(path, synthesize(word, voice, synthesizer, rng), RATE_HZ, subtype="PCM_16")
-                split = SPOKEN if voice in unseen else "train"
-                yield Row(audio_filepath=str(path.resolve()), text=text, label=label, speaker=voice, split=split)
+                samples, starts = synthesize(word, voice, synthesizer, rng)
+                soundfile.write(path, samples, RATE_HZ, subtype="PCM_16")
+                yield Row(
+                    audio_filepath=str(path.resolve()),
+                    text=text,
+                    label=label,
+                    speaker=voice,
+                    split=SPOKEN if voice in unseen else "train",
+                    word_starts_s=starts,
+                )
 
 
-def synthesize(word: str, voice: str, synthesizer: Synthesizer, rng: np.random.Generator) -> Samples:
-    """One word at a random rate and pitch, with silence around it and noise: ``[samples] float32`` at 16 kHz."""
+def synthesize(word: str, voice: str, synthesizer: Synthesizer, rng: np.random.Generator) -> tuple[Samples, str]:
+    """One word at a random rate and pitch, with silence around it and noise, and when its syllables start.
+
+    Returns:
+        ``[samples] float32`` at 16 kHz, and the starts in seconds, apart by spaces.
+    """
     rate_wpm, pitch, pitch_range = (
         int(rng.integers(*limits)) for limits in (RATE_WPM_LIMITS, PITCH_LIMITS, PITCH_RANGE_LIMITS)
     )
-    samples, rate_hz = synthesizer.speak_text(
+    spoken = synthesizer.speak_text(
         word, language=LANGUAGE, voice=voice, rate_wpm=rate_wpm, pitch=pitch, pitch_range=pitch_range
     )
-    return add_background(soxr.resample(samples, rate_hz, RATE_HZ), rng).astype(np.float32)
+    clip, delay_s = add_background(soxr.resample(spoken.samples, spoken.rate_hz, RATE_HZ), rng)
+    return clip.astype(np.float32), written_starts(delay_s + start_s for start_s in syllable_starts_s(spoken.phonemes))
+
+
+def syllable_starts_s(phonemes: Sequence[Phoneme]) -> Iterator[float]:
+    """When each Mandarin syllable begins: at the consonant before its vowel. espeak-ng takes some pairs for one word.
+
+    Every syllable of ``WORDS`` is spoken as one consonant, one vowel or diphthong, and maybe a nasal.
+    """
+    for onset, rime in pairwise(phonemes):
+        if rime.name.lstrip("',")[0] in VOWELS:
+            yield onset.start_s
 
 
 def publish(bundle: Path, rows: Sequence[Row], folder: Path) -> None:
@@ -130,12 +157,12 @@ def publish(bundle: Path, rows: Sequence[Row], folder: Path) -> None:
     voices = cycle(dict.fromkeys(row.speaker for row in unseen))
     with (clips / "metadata.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
-        table.writerow(("file_name", "transcription", "label", "speaker", "split"))
+        table.writerow(("file_name", "transcription", "label", "speaker", "split", "word_starts_s"))
         for spoken, voice in zip(WORDS.values(), voices, strict=False):
             row = next(each for each in unseen if (each.text, each.label) == spoken and each.speaker == voice)
             name = f"{row.text.replace(' ', '-')}-{row.label}.flac"
             shutil.copyfile(row.audio_filepath, clips / name)
-            table.writerow((name, row.text, row.label, row.speaker, "test"))
+            table.writerow((name, row.text, row.label, row.speaker, "test", row.word_starts_s))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
