@@ -17,6 +17,22 @@ FFT_BLOCK = 512
 """Clips are transformed in multiples of this many samples."""
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Variation:
+    """A varied copy of a clip, ``samples: [samples] float32``, and where its moments went.
+
+    What was at ``t`` seconds is at ``(t + delay_s) * stretch``; with a negative delay the beginning is cut off.
+    """
+
+    samples: Samples
+    delay_s: float = 0.0
+    stretch: float = 1.0
+
+    def moved_s(self, time_s: float) -> float:
+        """Where a moment of the clip is now."""
+        return (time_s + self.delay_s) * self.stretch
+
+
 @dataclass(frozen=True, kw_only=True)
 class Augmentation:
     """How clips are varied; each value is drawn uniformly from its range, and None switches that part off.
@@ -32,10 +48,11 @@ class Augmentation:
     snr_db: tuple[float, float] | None = None
     margin_s: tuple[float, float] | None = None
 
-    def __call__(self, samples: Samples, rng: np.random.Generator) -> Samples:
+    def __call__(self, samples: Samples, rng: np.random.Generator) -> Variation:
         """A varied copy of ``samples: [samples] float32``; the same generator state gives the same copy."""
+        delay = 0
         if self.margin_s is not None:
-            samples = _change_margins(samples, self.margin_s, rng)
+            samples, delay = _change_margins(samples, self.margin_s, rng)
         period = _round_up(len(samples), FFT_BLOCK)  # lengths of small prime factors: ten times as fast as primes
         spectrum = np.fft.rfft(samples, period).astype(np.complex64, copy=False)  # NumPy 1 computes in float64
         if self.equalizer_db is not None:
@@ -46,7 +63,11 @@ class Augmentation:
         if self.speed is not None:
             new_period = _round_up(period / rng.uniform(*self.speed), FFT_BLOCK // 4)
         changed = np.fft.irfft(spectrum, new_period)
-        return np.asarray(changed[: max(1, len(samples) * new_period // period)], np.float32)
+        return Variation(
+            samples=np.asarray(changed[: max(1, len(samples) * new_period // period)], np.float32),
+            delay_s=delay / SAMPLE_RATE_HZ,
+            stretch=new_period / period,
+        )
 
 
 AUGMENTATIONS: dict[str, Augmentation | None] = {
@@ -60,12 +81,13 @@ def _round_up(samples: float, block: int) -> int:
     return max(1, math.ceil(samples / block)) * block
 
 
-def _change_margins(samples: Samples, margin_s: tuple[float, float], rng: np.random.Generator) -> Samples:
+def _change_margins(samples: Samples, margin_s: tuple[float, float], rng: np.random.Generator) -> tuple[Samples, int]:
+    """The samples with other margins, and by how many samples they are later."""
     before, after = (round(rng.uniform(*margin_s) * SAMPLE_RATE_HZ) for _ in range(2))
     kept = samples[max(0, -before) : len(samples) - max(0, -after)]
     if len(kept) < len(samples) // 2:
-        return samples
-    return np.pad(kept, (max(0, before), max(0, after)))
+        return samples, 0
+    return np.pad(kept, (max(0, before), max(0, after))), before
 
 
 def _random_gain(bins: int, deviation_db: float, rng: np.random.Generator) -> npt.NDArray[np.float32]:
