@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import wav2edge
-from wav2edge.cli.command import Command
 from wav2edge.cli.main import EXIT_CODES, build_parser
-from wav2edge.cli.verbs import VERBS, load_command
+from wav2edge.cli.verbs import VERBS, Command, load_command
 
 FOLDER = Path(__file__).parent / "reference"
 ERRORS_INTRODUCTION = (

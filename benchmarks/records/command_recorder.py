@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from wav2edge.evaluation.benchmark.environment import environment
-from wav2edge.evaluation.intervals import share_interval
+from wav2edge.evaluation.rates import share_interval
 from wav2edge.output.documents import write_json
 
 

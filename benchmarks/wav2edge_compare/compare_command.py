@@ -8,7 +8,7 @@ from argparse import ArgumentParser, Namespace
 from importlib import util
 from pathlib import Path
 
-from wav2edge.cli.command import Command, tell
+from wav2edge.cli.verbs import Command, tell
 from wav2edge.errors import UsageError
 from wav2edge.inference.device import physical_cores
 from wav2edge_compare.comparison_options import ComparisonOptions

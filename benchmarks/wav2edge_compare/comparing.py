@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from wav2edge.bundle.folder import Bundle
+from wav2edge.bundle.manifest import installed_versions
 from wav2edge.errors import BenchmarkError
-from wav2edge.evaluation.benchmark.environment import environment, installed_versions
+from wav2edge.evaluation.benchmark.environment import environment
 from wav2edge.evaluation.dataset import read_dataset
 from wav2edge.inference.cpu import int8_saturation_warning
 from wav2edge.output.progress import Progress

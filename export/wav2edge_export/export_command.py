@@ -6,7 +6,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from wav2edge.cli.command import Command
+from wav2edge.cli.verbs import Command
 from wav2edge.inference.cpu import NATIVE, TARGETS
 from wav2edge_export.export_options import OPERATORS, PREFERENCES, ExportOptions
 from wav2edge_export.quantization.recipes import RECIPES

@@ -12,16 +12,12 @@ from wav2edge.errors import ParityError
 from wav2edge.evaluation.parity.certificate import Certificate, certified_up_to_s
 from wav2edge.evaluation.parity.differences import CachedModel
 from wav2edge.inference.cpu import NATIVE, TARGETS, native_target
-from wav2edge_export.bundle.certification import Certifier
-from wav2edge_export.bundle.evaluation_clips import EvaluationClips, choose_evaluation_clips
-from wav2edge_export.bundle.staging import staged_folder
-from wav2edge_export.bundle.writing import write_bundle
+from wav2edge_export.bundle.certification import Certifier, EvaluationClips, choose_evaluation_clips
+from wav2edge_export.bundle.writing import staged_folder, write_bundle
 from wav2edge_export.export_options import ExportOptions
-from wav2edge_export.quantization.recipes import RECIPES
-from wav2edge_export.quantization.variant_builder import VariantBuilder
+from wav2edge_export.quantization.recipes import RECIPES, VariantBuilder
 from wav2edge_export.rewrite.onnx_export import export_graph
-from wav2edge_train.checkpoint.loading import Checkpoint, load_checkpoint
-from wav2edge_train.checkpoint.original import Original
+from wav2edge_train.checkpoint.loading import Checkpoint, Original, load_checkpoint
 from wav2edge_train.model.complexity import count_macs_per_s, count_parameters
 from wav2edge_train.reporting.card_metadata import license_of
 

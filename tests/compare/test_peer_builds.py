@@ -10,14 +10,13 @@ import pytest
 import torch
 
 from tests.export.tiny_checkpoints import save_checkpoint
-from wav2edge.audio.normalization import zero_mean_unit_variance
+from wav2edge.audio.clip import zero_mean_unit_variance
 from wav2edge.evaluation.parity.signals import voiced
 from wav2edge_compare.peers.checkpoint_facts import weight_bytes
 from wav2edge_compare.peers.peer_builds import BUILDS, CHECKPOINT, OPTIMUM_RECIPES, optimum_recipe
 from wav2edge_compare.peers.runners import RUNNERS, normalize
 from wav2edge_compare.peers.systems import PEERS
-from wav2edge_train.checkpoint.loading import load_checkpoint
-from wav2edge_train.checkpoint.original import load_original
+from wav2edge_train.checkpoint.loading import load_checkpoint, load_original
 
 pytestmark = pytest.mark.slow  # builds the models of other systems
 

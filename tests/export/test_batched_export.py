@@ -16,15 +16,13 @@ from wav2edge.evaluation.parity.certificate import PADDED
 from wav2edge.evaluation.parity.repetition import plan_repetition
 from wav2edge.evaluation.parity.signals import synthetic_signals, voiced
 from wav2edge.evaluation.verification import verify
-from wav2edge.inference.batching import pad_together
 from wav2edge.inference.engine import Engine
+from wav2edge.inference.many_clips import pad_together
 from wav2edge_export.bundle import certification
-from wav2edge_export.quantization.recipes import RECIPES
-from wav2edge_export.quantization.variant_builder import build_graph
+from wav2edge_export.quantization.recipes import RECIPES, build_graph
 from wav2edge_export.rewrite import RULES
 from wav2edge_export.rewrite.onnx_export import export_graph
-from wav2edge_train.checkpoint.loading import load_checkpoint
-from wav2edge_train.checkpoint.original import Original, load_original
+from wav2edge_train.checkpoint.loading import Original, load_checkpoint, load_original
 
 pytestmark = pytest.mark.slow  # exports or trains a model in most of its tests
 

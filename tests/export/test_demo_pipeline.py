@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from wav2edge.cli import main
+from wav2edge.evaluation.rates import WordErrors
 from wav2edge.evaluation.report import ClassificationReport, Report
-from wav2edge.evaluation.wer import WordErrors
 from wav2edge_export.demo.reference_card import REFERENCE, beside_reference, shortfalls
 from wav2edge_train.reporting.training_card import card_figures
 

@@ -6,7 +6,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from wav2edge_export.quantization.early_quantization import quantize_before_stacking
+from wav2edge_export.quantization.weight_matmuls import quantize_before_stacking
 
 FRAMES, WIDTH, OUTPUTS = 9, 4, 5
 WINDOWS = (np.arange(4)[:, None] * 2 + np.arange(3)).reshape(-1)

@@ -23,7 +23,7 @@ from wav2edge.bundle.folder import Bundle
 from wav2edge.cli import main
 from wav2edge.errors import ParityError, UsageError
 from wav2edge.evaluation.dataset import read_dataset
-from wav2edge.evaluation.parity.budget import Budget
+from wav2edge.evaluation.parity.differences import Budget
 from wav2edge.evaluation.parity.repetition import plan_repetition
 from wav2edge.evaluation.parity.signals import voiced
 from wav2edge.evaluation.verification import verify

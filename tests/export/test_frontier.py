@@ -5,9 +5,8 @@ import json
 
 import pytest
 
-from wav2edge.evaluation.parity.budget import Budget
 from wav2edge.evaluation.parity.certificate import Certificate
-from wav2edge.evaluation.parity.differences import OutputDifference
+from wav2edge.evaluation.parity.differences import Budget, OutputDifference
 from wav2edge_export.export_options import PREFERENCES
 from wav2edge_export.mixed_precision.frontier import (
     BYTES_PER_WEIGHT,

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 from wav2edge.bundle.folder import CERTIFICATE
 from wav2edge.cli import main
 from wav2edge.errors import ParityError
-from wav2edge.evaluation.parity.budget import Budget
+from wav2edge.evaluation.parity.differences import Budget
 from wav2edge.evaluation.parity.signals import synthetic_signals
 from wav2edge.evaluation.verification import verify
 from wav2edge.inference.cpu import TARGETS, native_target
@@ -20,8 +20,7 @@ from wav2edge_export.export_options import ExportOptions
 from wav2edge_export.exporting import export_bundle
 from wav2edge_export.quantization import fp16, recipes
 from wav2edge_export.quantization.fp16 import convert_to_fp16
-from wav2edge_export.quantization.recipes import RECIPES
-from wav2edge_export.quantization.variant_builder import build_graph
+from wav2edge_export.quantization.recipes import RECIPES, build_graph
 from wav2edge_export.quantization.weight_matmuls import INT4_BLOCK, assign, quantize_matmuls, weight_matmuls
 
 pytestmark = pytest.mark.slow  # exports or trains a model in most of its tests

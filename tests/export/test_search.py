@@ -12,11 +12,11 @@ import wav2edge
 from wav2edge.bundle.folder import CERTIFICATE, Bundle
 from wav2edge.cli import main
 from wav2edge.errors import DataError
-from wav2edge.evaluation.parity.budget import Budget
+from wav2edge.evaluation.parity.differences import Budget
 from wav2edge.evaluation.parity.signals import synthetic_signals, voiced
 from wav2edge.evaluation.verification import verify
 from wav2edge_export.bundle import certification
-from wav2edge_export.bundle.evaluation_clips import EvaluationClips, choose_evaluation_clips
+from wav2edge_export.bundle.certification import EvaluationClips, choose_evaluation_clips
 from wav2edge_export.mixed_precision import search
 from wav2edge_export.mixed_precision.frontier import PROBES, WALKS
 from wav2edge_export.quantization import recipes

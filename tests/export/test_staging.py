@@ -10,13 +10,14 @@ import pytest
 
 from wav2edge.bundle.manifest import MANIFEST
 from wav2edge.errors import UsageError
-from wav2edge_export.bundle import staging
-from wav2edge_export.bundle.staging import staged_folder
+from wav2edge_export.bundle import writing
+from wav2edge_export.bundle.writing import staged_folder
 
 SLOW_WRITER = """
 import sys, time
 from pathlib import Path
-from wav2edge_export.bundle.staging import staged_folder
+from wav2edge_export.bundle import writing
+from wav2edge_export.bundle.writing import staged_folder
 with staged_folder(Path(sys.argv[1])) as stage:
     print("writing", flush=True)
     for part in range(200):
@@ -60,7 +61,7 @@ def test_an_old_bundle_is_replaced_with_nothing_of_it_left(bundle):
 
 
 def test_a_system_without_the_exchange_call_replaces_the_bundle_too(bundle, monkeypatch):
-    monkeypatch.setattr(staging, "_exchange", lambda one, other: False)
+    monkeypatch.setattr(writing, "_exchange", lambda one, other: False)
     write(bundle)
     assert (bundle / MANIFEST).read_text() == "new"
     assert siblings(bundle) == []

@@ -10,7 +10,7 @@ import pytest
 from tests.export.tiny_checkpoints import VOCABULARY
 from wav2edge.bundle.heads import CtcHead
 from wav2edge.decoding.ctc import best_path, join_words
-from wav2edge_export.bundle.tokenizer_file import tokenizer_json
+from wav2edge_export.bundle.writing import tokenizer_json
 
 HEADS = {
     "unknown token": CtcHead(output="logits", vocabulary=VOCABULARY, blank_id=6, silent_ids=frozenset({5})),

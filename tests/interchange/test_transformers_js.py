@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 import wav2edge
-from wav2edge.audio.clip import load_clip
-from wav2edge.audio.normalization import zero_mean_unit_variance
+from wav2edge.audio.clip import load_clip, zero_mean_unit_variance
 
 pytestmark = pytest.mark.slow
 

@@ -12,7 +12,7 @@ import wav2edge
 from tests.runtime import tiny_bundle
 from wav2edge import AudioError, DeviceError, Result
 from wav2edge.audio.clip import Clip
-from wav2edge.inference.batching import BATCHES_AHEAD, MAX_BATCH_S, in_batches
+from wav2edge.inference.many_clips import BATCHES_AHEAD, MAX_BATCH_S, in_batches
 
 SHRINKAGE = "memory.enable_memory_arena_shrinkage"
 

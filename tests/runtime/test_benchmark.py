@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from wav2edge import BenchmarkError, UsageError
-from wav2edge.evaluation.benchmark.environment import environment, installed_versions
+from wav2edge.bundle.manifest import installed_versions
+from wav2edge.evaluation.benchmark.environment import environment
 from wav2edge.evaluation.benchmark.latency import BenchmarkPlan, LatencySample, benchmark
 from wav2edge.evaluation.benchmark.resident_memory import peak_memory_bytes
 

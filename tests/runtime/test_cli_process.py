@@ -13,7 +13,7 @@ from collections.abc import Callable
 import pytest
 
 from wav2edge.cli import main
-from wav2edge.inference.parallel import WORKERS
+from wav2edge.inference.many_clips import WORKERS
 
 pytestmark = pytest.mark.slow  # starts an interpreter in most of its tests
 

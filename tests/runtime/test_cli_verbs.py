@@ -6,8 +6,7 @@ import importlib
 
 import pytest
 
-from wav2edge.cli.command import Command
-from wav2edge.cli.verbs import VERBS, load_command
+from wav2edge.cli.verbs import VERBS, Command, load_command
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from wav2edge.bundle.geometry import ConvGeometry
 from wav2edge.bundle.heads import ClassificationHead, CtcHead, Heads
 from wav2edge.decoding.ctc import best_path, join_words, softmax
-from wav2edge.decoding.interpretation import interpret
+from wav2edge.inference.recognizer import interpret
 
 VOCABULARY = ("<pad>", "|", "A", "B", "C", "'")
 HEAD = CtcHead(output="logits", vocabulary=VOCABULARY, blank_id=0)

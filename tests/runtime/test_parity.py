@@ -13,12 +13,11 @@ import soundfile
 from wav2edge.bundle.geometry import ConvGeometry
 from wav2edge.bundle.heads import ClassificationHead, CtcHead, Heads
 from wav2edge.evaluation.dataset import Utterance
-from wav2edge.evaluation.intervals import paired_rate, share_interval
-from wav2edge.evaluation.parity.budget import Budget
 from wav2edge.evaluation.parity.certificate import Certificate, certified_up_to_s, certify
-from wav2edge.evaluation.parity.differences import CachedModel, Prediction, compare_outputs
+from wav2edge.evaluation.parity.differences import Budget, CachedModel, Prediction, compare_outputs
 from wav2edge.evaluation.parity.original_record import record_original
 from wav2edge.evaluation.parity.signals import synthetic_signals, voiced
+from wav2edge.evaluation.rates import paired_rate, share_interval
 
 GEOMETRY = ConvGeometry.of((10, 3, 3, 3, 3, 2, 2), (5, 2, 2, 2, 2, 2, 2))
 DIGEST_OF_THE_SIGNALS = "2b45f34e0e2a9f2c68643dad7b7e58c0452ad391b9dea976fc3fb07f814c2d27"

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from wav2edge.evaluation.wer import WordErrors, count_word_errors, edit_distance
+from wav2edge.evaluation.rates import WordErrors, count_word_errors, edit_distance
 
 
 def sentences(seed: int, count: int, *, empty: float = 0.0) -> list[str]:

@@ -6,8 +6,8 @@ import ast
 
 import numpy as np
 
+from wav2edge.evaluation.rates import WordErrors
 from wav2edge.evaluation.report import ClassificationReport, Report
-from wav2edge.evaluation.wer import WordErrors
 from wav2edge_train.reporting.training_rows import TrainingRow, training_rows
 
 WORDS = 859

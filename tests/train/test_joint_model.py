@@ -16,8 +16,7 @@ from wav2edge_train.checkpoint.library_logging import quiet_transformers
 from wav2edge_train.checkpoint.loading import load_checkpoint
 from wav2edge_train.data.clips import Targets
 from wav2edge_train.model.base_model import build_model, checkpoint_base_model, joint_config
-from wav2edge_train.model.joint_model import Wav2Vec2ForJointCTC
-from wav2edge_train.model.time_major_encoder import TimeMajorFeatureEncoder
+from wav2edge_train.model.joint_model import TimeMajorFeatureEncoder, Wav2Vec2ForJointCTC
 from wav2edge_train.training_options import TrainingOptions
 
 ConfigMaker = Callable[..., Wav2Vec2Config]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from wav2edge.cli.command import Command
+from wav2edge.cli.verbs import Command
 from wav2edge.errors import CheckpointError, DataError, UsageError
 from wav2edge_train.distillation import distill_command
 from wav2edge_train.model.presets import PRESETS

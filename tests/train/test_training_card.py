@@ -10,8 +10,8 @@ from huggingface_hub import ModelCard
 from matplotlib.image import imread
 
 from tests.train.reference_run import FINAL, SECOND_CLASS_ONE_OFF, WORDS, cells, report
+from wav2edge.evaluation.rates import WordErrors
 from wav2edge.evaluation.report import Report
-from wav2edge.evaluation.wer import WordErrors
 from wav2edge_train.reporting.card_metadata import license_of
 from wav2edge_train.reporting.charts import write_charts
 from wav2edge_train.reporting.training_card import Card

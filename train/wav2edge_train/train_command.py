@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wav2edge.cli.command import Command
+from wav2edge.cli.verbs import Command
 from wav2edge.errors import UsageError
 from wav2edge.output.documents import strict_json
 from wav2edge_train.data.augmentation import AUGMENTATIONS

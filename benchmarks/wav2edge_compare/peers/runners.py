@@ -47,7 +47,7 @@ def load_torch_compile(*, model: str, threads: int) -> Run:
 def _original(model: str, threads: int) -> Any:
     import torch
 
-    from wav2edge_train.checkpoint.original import load_original
+    from wav2edge_train.checkpoint.loading import load_original
 
     torch.set_num_threads(threads)
     return load_original(model)
@@ -152,7 +152,7 @@ def _preparation(model: str) -> Callable[[FloatSamples], FloatSamples]:
 def normalize(samples: FloatSamples) -> FloatSamples:
     """Zero mean and unit variance, as transformers' ``Wav2Vec2FeatureExtractor`` computes it.
 
-    A copy of ``wav2edge.audio.normalization``, which must not be imported here: a peer would be charged with the cold
+    A copy of ``wav2edge.audio.clip``, which must not be imported here: a peer would be charged with the cold
     start and the memory of wav2edge. A test holds the two equal.
     """
     return ((samples - samples.mean()) / np.sqrt(samples.var() + EPSILON)).astype(np.float32)

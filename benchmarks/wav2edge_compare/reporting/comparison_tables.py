@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from wav2edge.evaluation.intervals import PairedRate
+from wav2edge.evaluation.rates import PairedRate
 from wav2edge.output.tables import markdown_table
 from wav2edge_compare.comparison_results import Comparison, Row
 from wav2edge_compare.measuring.statistics import Ratio, median_s, p95_s

@@ -1,22 +1,99 @@
-"""Certifies one variant after the other against the same original."""
+"""Certifies one variant after the other against the same original, on the evaluation clips chosen for it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from wav2edge.bundle.geometry import ConvGeometry
+import numpy as np
+import numpy.typing as npt
+
+from wav2edge.audio.clip import load_clip
+from wav2edge.bundle.geometry import SAMPLE_RATE_HZ, ConvGeometry
 from wav2edge.bundle.heads import Heads
-from wav2edge.evaluation.parity.budget import Budget
+from wav2edge.errors import AudioError, DataError
 from wav2edge.evaluation.parity.certificate import Certificate, certify
-from wav2edge.evaluation.parity.differences import CachedModel
+from wav2edge.evaluation.parity.differences import Budget, CachedModel
 from wav2edge.evaluation.parity.original_record import OriginalRecord, record_original
-from wav2edge.evaluation.parity.signals import SyntheticSignal, synthetic_signals
+from wav2edge.evaluation.parity.signals import SyntheticSignal, synthetic_signals, voiced
 from wav2edge.inference.engine import Engine
 from wav2edge.output.progress import Progress
-from wav2edge_export.bundle.evaluation_clips import EvaluationClips
 from wav2edge_export.quantization.recipes import Level
+
+if TYPE_CHECKING:
+    from wav2edge.evaluation.dataset import Utterance
+
+
+SEARCH_SPLITS = ("validation", "train")
+"""Splits to compare the layers on, the better one first, where the certificates do not use them."""
+SYNTHETIC_DURATIONS_S = (0.5, 1.0, 1.5, 2.0, 2.5, 3.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationClips:
+    """``utterances`` are for the certificates, ``search`` to compare layers, which ``description`` describes."""
+
+    utterances: Sequence[Utterance] = ()
+    search: Sequence[Utterance] = ()
+    description: str = "synthetic signals, since no --data was given: nothing is known of WER or accuracy"
+
+    def search_clips(self, most: int) -> list[npt.NDArray[np.float32]]:
+        """Clips to compare the layers on, ``[samples] float32`` each: so many at most, evenly drawn."""
+        if not self.search:
+            durations_s = enumerate(SYNTHETIC_DURATIONS_S[:most])
+            return [voiced(round(length_s * SAMPLE_RATE_HZ), seed=seed) for seed, length_s in durations_s]
+        every = max(1, len(self.search) // most)
+        clips = list(islice(_readable(self.search[::every]), most))
+        if not clips:
+            raise DataError(f"{self.search[0].where}: none of the clips to compare the layers on can be read")
+        return clips
+
+
+def choose_evaluation_clips(
+    data: Path | None, *, split: str | None = None, max_clips: int | None = None, search: bool = False
+) -> EvaluationClips:
+    """Read the data set and divide it.
+
+    Args:
+        data: the data set; None where there is none.
+        split: which rows the variants are certified on, as ``choose_split`` takes it.
+        max_clips: use the first of them.
+        search: clips are wanted to compare the layers on, too. They are another split's, or every second one of the
+            certificate's, which then certifies nothing.
+
+    Raises:
+        DataError: the data set cannot be used.
+    """
+    if data is None:
+        return EvaluationClips()
+    from wav2edge.evaluation.dataset import read_dataset  # here: most exports have no data
+    from wav2edge.evaluation.evaluator import choose_split
+
+    rows = read_dataset(data)
+    chosen = choose_split(rows, split)[:max_clips]
+    if not search:
+        return EvaluationClips(utterances=chosen)
+    taken = {row.split for row in chosen}
+    for name in SEARCH_SPLITS:
+        found = [row for row in rows if row.split == name and name not in taken]
+        if found:
+            return EvaluationClips(utterances=chosen, search=found, description=f"clips of the split {name}")
+    if len(chosen) < 2:
+        raise DataError(f"{data}: auto needs two clips at least, one to compare the layers on and one to certify on")
+    return EvaluationClips(
+        utterances=chosen[1::2], search=chosen[::2], description="every second clip, which then certifies nothing"
+    )
+
+
+def _readable(rows: Sequence[Utterance]) -> Iterator[npt.NDArray[np.float32]]:
+    for row in rows:
+        with suppress(AudioError):  # the certificate counts those that it cannot read; here others take their place
+            yield load_clip(row.path).samples
 
 
 @dataclass(frozen=True, kw_only=True)

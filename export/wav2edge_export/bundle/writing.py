@@ -1,9 +1,14 @@
-"""Writes the files of a bundle next to its graphs, and the manifest, which makes it a bundle, last."""
+"""Writes a bundle: its files next to the graphs, the manifest last, and the folder into its place in one step."""
 
 from __future__ import annotations
 
+import ctypes
+import os
 import shutil
-from collections.abc import Iterable, Sequence
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,16 +18,17 @@ import numpy as np
 from wav2edge import __version__
 from wav2edge.bundle.folder import CERTIFICATE, GOLDEN, sha256_of
 from wav2edge.bundle.geometry import SAMPLE_RATE_HZ
-from wav2edge.bundle.manifest import MANIFEST, FileRecord, Manifest
-from wav2edge.evaluation.benchmark.environment import installed_versions
+from wav2edge.bundle.heads import CtcHead
+from wav2edge.bundle.manifest import MANIFEST, FileRecord, Manifest, installed_versions
+from wav2edge.errors import UsageError
 from wav2edge.evaluation.parity.certificate import Certificate
 from wav2edge.evaluation.parity.original_record import OriginalRecord
 from wav2edge.evaluation.parity.signals import voiced
 from wav2edge.inference.engine import Engine
-from wav2edge.output.documents import write_json
+from wav2edge.output.documents import strict_json, write_json
 from wav2edge_export.bundle.bundle_card import bundle_card
-from wav2edge_export.bundle.tokenizer_file import tokenizer_json
 from wav2edge_export.quantization.recipes import RECIPES
+from wav2edge_train.checkpoint.durable import sync, sync_folder
 from wav2edge_train.checkpoint.loading import Checkpoint
 
 COPIED_FILES = (
@@ -36,6 +42,11 @@ COPIED_FILES = (
 MADE_WITH = ("torch", "transformers", "optimum", "optimum-onnx", "onnx", "onnxruntime", "onnxruntime-gpu")
 GOLDEN_SAMPLES = SAMPLE_RATE_HZ // 2
 DECIMALS = 6
+
+
+AT_FDCWD = -100
+RENAME_EXCHANGE = 2
+"""``renameat2(2)``: swap two paths in one step."""
 
 
 def write_bundle(
@@ -108,3 +119,124 @@ def golden_document(engines: Iterable[tuple[str, Engine]]) -> dict[str, Any]:
 
 def _record(path: Path) -> FileRecord:
     return FileRecord(sha256=sha256_of(path), size_bytes=path.stat().st_size)
+
+
+@contextmanager
+def staged_folder(target: Path) -> Iterator[Path]:
+    """A temporary sibling of ``target`` to write in; it takes the target's place when the block ends well.
+
+    An error removes it and leaves the target as it was. A killed process leaves its sibling behind, and the next
+    writer takes it away.
+
+    Raises:
+        UsageError: the target is something other than a bundle.
+    """
+    if target.exists() and not _replaceable(target):
+        raise UsageError(f"{target}: exists and is not a bundle; give another --output")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _remove_abandoned(target)
+    stage = Path(tempfile.mkdtemp(prefix=f"{_prefix(target)}{os.getpid()}-", dir=target.parent))
+    try:
+        yield stage
+        stage.chmod(0o755)  # mkdtemp's folder is for its owner alone
+        sync_folder(stage)
+        _take_place(stage, target)
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+    sync(target.parent)
+
+
+def _replaceable(target: Path) -> bool:
+    return target.is_dir() and ((target / MANIFEST).exists() or not any(target.iterdir()))
+
+
+def _prefix(target: Path) -> str:
+    return f".{target.name}.tmp-"
+
+
+def _remove_abandoned(target: Path) -> None:
+    for path in target.parent.glob(f"{_prefix(target)}*"):
+        pid = path.name.removeprefix(_prefix(target)).partition("-")[0]
+        if pid.isdecimal() and not _is_running(int(pid)):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _take_place(stage: Path, target: Path) -> None:
+    """Put ``stage`` where ``target`` is; what was there is then at ``stage``, to be removed."""
+    if not target.exists():
+        os.replace(stage, target)
+    elif not _exchange(stage, target):
+        # No such system call here: between these two renames there is an instant without a bundle.
+        aside = stage.with_name(f"{stage.name}-old")
+        os.replace(target, aside)
+        os.replace(stage, target)
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    if not sys.platform.startswith("linux"):
+        return False
+    try:
+        rename = ctypes.CDLL(None, use_errno=True).renameat2
+    except AttributeError:
+        return False
+    return bool(rename(AT_FDCWD, os.fsencode(one), AT_FDCWD, os.fsencode(other), RENAME_EXCHANGE) == 0)
+
+
+def tokenizer_json(head: CtcHead) -> str:
+    """A CTC tokenizer in the format of the ``tokenizers`` library, which writes a path's transcript as wav2edge does.
+
+    No token is marked special: ``skip_special_tokens`` drops special tokens before the decoder merges repeats, and
+    without the blank between them two equal letters would become one.
+    """
+    added = sorted({head.blank_id, *head.silent_ids})
+    flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": False}
+    blank, delimiter = head.vocabulary[head.blank_id], head.word_delimiter
+    document = {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": [{"id": i, "content": head.vocabulary[i], **flags} for i in added],
+        "normalizer": {"type": "Replace", "pattern": {"String": " "}, "content": delimiter} if delimiter else None,
+        "pre_tokenizer": {"type": "Split", "pattern": {"Regex": ""}, "behavior": "Isolated", "invert": False},
+        "post_processor": None,
+        "decoder": {"type": "Sequence", "decoders": _decoders(head)},
+        "model": {
+            "type": "WordLevel",
+            "vocab": {token: i for i, token in enumerate(head.vocabulary)},
+            "unk_token": next((head.vocabulary[i] for i in sorted(head.silent_ids)), blank),
+        },
+    }
+    return strict_json(document) + "\n"
+
+
+def _decoders(head: CtcHead) -> list[dict[str, Any]]:
+    """From the best token of each frame to a transcript: the rules of `wav2edge.decoding.ctc`, step by step."""
+    blank, delimiter = head.vocabulary[head.blank_id], head.word_delimiter
+    silent = [head.vocabulary[i] for i in sorted(head.silent_ids - {head.blank_id})]
+    steps: list[dict[str, Any]] = [
+        {"type": "CTC", "pad_token": blank, "word_delimiter_token": delimiter or "", "cleanup": False},
+        *(_replace({"String": token}, "") for token in silent),
+        {"type": "Fuse"},
+    ]
+    if delimiter:
+        steps += [_replace({"String": delimiter}, " "), _replace({"Regex": " +"}, " ")]
+        steps += [{"type": "Strip", "content": " ", "start": 1, "stop": 1}]
+    if head.lower_case:
+        letters = sorted({letter for token in head.vocabulary for letter in token if letter != letter.lower()})
+        steps += [_replace({"String": letter}, letter.lower()) for letter in letters]
+    return steps
+
+
+def _replace(pattern: dict[str, str], content: str) -> dict[str, Any]:
+    return {"type": "Replace", "pattern": pattern, "content": content}

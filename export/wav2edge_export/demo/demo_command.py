@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from wav2edge.cli.command import Command
+from wav2edge.cli.verbs import Command
 
 
 def _add_arguments(parser: ArgumentParser) -> None:

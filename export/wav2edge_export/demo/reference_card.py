@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from wav2edge.evaluation.rates import WordErrors
 from wav2edge.evaluation.report import ClassificationReport, Report
-from wav2edge.evaluation.wer import WordErrors
 from wav2edge_train.reporting.training_card import card_figures
 
 REFERENCE = Report(

@@ -33,8 +33,7 @@ from wav2edge_export.mixed_precision.frontier import (
 from wav2edge_export.mixed_precision.frontier_plot import plot_frontier
 from wav2edge_export.mixed_precision.selectable_precision import SelectablePrecisionGraph
 from wav2edge_export.mixed_precision.sensitivity import Layer, Sensitivity, layers_of, measure_sensitivities
-from wav2edge_export.quantization.recipes import RECIPES, Level
-from wav2edge_export.quantization.variant_builder import VariantBuilder
+from wav2edge_export.quantization.recipes import RECIPES, Level, VariantBuilder
 from wav2edge_export.quantization.weight_matmuls import QUANTIZED_OPERATORS, quantize_matmuls, weight_matmuls
 
 SEARCH_MACS = 4e13

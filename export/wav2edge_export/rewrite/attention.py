@@ -16,8 +16,7 @@ from transformers.models.hubert.modeling_hubert import HubertAttention
 from transformers.models.wav2vec2.modeling_wav2vec2 import Wav2Vec2Attention
 
 from wav2edge.errors import UsageError
-from wav2edge_export.rewrite.rules import Rule
-from wav2edge_export.rewrite.stacking import linear_of
+from wav2edge_export.rewrite.rules import Rule, linear_of
 
 Attention: TypeAlias = Wav2Vec2Attention | HubertAttention
 

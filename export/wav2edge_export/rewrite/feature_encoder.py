@@ -18,11 +18,9 @@ from torch import Tensor, nn
 from transformers.models.hubert import modeling_hubert as hubert
 from transformers.models.wav2vec2 import modeling_wav2vec2 as wav2vec2
 
-from wav2edge_export.rewrite.rules import Rule, plain_convolution_obstacle
-from wav2edge_export.rewrite.stacking import linear_of, window_index
+from wav2edge_export.rewrite.rules import Rule, linear_of, plain_convolution_obstacle, window_index
 from wav2edge_export.rewrite.waveform_normalization import block_mean
-from wav2edge_train.model.frame_mask import frame_counts, inside
-from wav2edge_train.model.time_major_encoder import TimeMajorFeatureEncoder
+from wav2edge_train.model.joint_model import TimeMajorFeatureEncoder, frame_counts, inside
 
 FeatureEncoder: TypeAlias = wav2vec2.Wav2Vec2FeatureEncoder | hubert.HubertFeatureEncoder
 

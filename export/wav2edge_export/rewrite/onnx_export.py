@@ -14,7 +14,7 @@ from torch import nn
 
 from wav2edge.bundle.heads import Heads
 from wav2edge.errors import CheckpointError
-from wav2edge.inference.batching import INPUT, MASK
+from wav2edge.inference.many_clips import INPUT, MASK
 from wav2edge_export.rewrite import RewriteResult, ZeroMeanUnitVariance, rewrite
 from wav2edge_train.checkpoint.library_logging import quiet_exporters
 from wav2edge_train.checkpoint.loading import Checkpoint

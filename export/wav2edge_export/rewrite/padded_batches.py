@@ -23,8 +23,7 @@ from transformers import (
 from wav2edge.bundle.geometry import ConvGeometry
 from wav2edge.errors import CheckpointError
 from wav2edge_export.rewrite.feature_encoder import StackedFeatureEncoder
-from wav2edge_train.model.frame_mask import frame_counts, inside
-from wav2edge_train.model.joint_model import Wav2Vec2ForJointCTC, masked_mean
+from wav2edge_train.model.joint_model import Wav2Vec2ForJointCTC, frame_counts, inside, masked_mean
 
 
 def _transcribe(model: Any, frames: Tensor, counts: Tensor) -> dict[str, Tensor]:

@@ -25,8 +25,7 @@ from torch import Tensor, nn
 from transformers.models.hubert.modeling_hubert import HubertPositionalConvEmbedding
 from transformers.models.wav2vec2.modeling_wav2vec2 import Wav2Vec2PositionalConvEmbedding
 
-from wav2edge_export.rewrite.rules import Rule, plain_convolution_obstacle
-from wav2edge_export.rewrite.stacking import linear_of, window_index
+from wav2edge_export.rewrite.rules import Rule, linear_of, plain_convolution_obstacle, window_index
 
 PositionalConvEmbedding: TypeAlias = Wav2Vec2PositionalConvEmbedding | HubertPositionalConvEmbedding
 

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - PyTorch's own name for it
 from torch import Tensor, nn
 
-from wav2edge.audio.normalization import VARIANCE_EPS
+from wav2edge.audio.clip import VARIANCE_EPS
 
 BLOCK = 512
 

@@ -37,6 +37,10 @@ AudioSource = str | PathLike[str] | BinaryIO | npt.NDArray[Any]
 """A path, ``-`` for standard input, an open binary file, or samples ``[samples]`` or ``[samples, channels]``."""
 
 
+VARIANCE_EPS = 1e-7
+"""Added to the variance; for quiet clips it shapes the result (``feature_extraction_wav2vec2.py`` of transformers)."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Clip:
     """``samples: [samples] float32`` at 16 kHz, mono, not normalised, with warnings about the recording."""
@@ -245,3 +249,9 @@ def _is_text(head: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return all(letter.isprintable() or letter in "\t\n\r" for letter in text)
+
+
+def zero_mean_unit_variance(samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """``(x - mean) / sqrt(variance + 1e-7)`` of ``samples: [samples]``, with the population variance."""
+    normalized: npt.NDArray[np.float32] = (samples - samples.mean()) / np.sqrt(samples.var() + VARIANCE_EPS)
+    return normalized.astype(np.float32, copy=False)

@@ -6,8 +6,9 @@ The format is documented in ``docs/bundle.schema.json``.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from importlib import metadata
 from pathlib import PurePosixPath
 from typing import Any, TypeVar
 
@@ -219,3 +220,14 @@ def _heads_from_dict(written: Mapping[str, Any]) -> Heads:
         head = _take(written, "classification", dict)
         classification = ClassificationHead(output=_take(head, "output", str), labels=_take_names(head, "labels"))
     return Heads(ctc=ctc, classification=classification)
+
+
+def installed_versions(names: Iterable[str]) -> dict[str, str]:
+    """The versions of those packages that are installed, by name."""
+    found = {}
+    for name in names:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found

@@ -6,8 +6,8 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from wav2edge.bundle.folder import Bundle
-from wav2edge.cli.command import Command, tell
 from wav2edge.cli.engine_options import add_engine_options, engine_from, tell_int8_saturation
+from wav2edge.cli.verbs import Command, tell
 from wav2edge.errors import UsageError
 from wav2edge.evaluation.benchmark.latency import BenchmarkPlan, benchmark
 from wav2edge.output.documents import strict_json

@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable
 
 from wav2edge.bundle.manifest import Variant
-from wav2edge.cli.command import tell
+from wav2edge.cli.verbs import tell
 from wav2edge.inference.cpu import int8_saturation_warning
 from wav2edge.inference.device import DEVICES
 from wav2edge.inference.engine import Engine, load

@@ -7,8 +7,8 @@ from importlib import import_module
 from pathlib import Path
 
 from wav2edge.bundle.manifest import MANIFEST
-from wav2edge.cli.command import Command, tell
 from wav2edge.cli.engine_options import add_engine_options
+from wav2edge.cli.verbs import Command, tell
 from wav2edge.errors import MissingDependencyError
 from wav2edge.evaluation.dataset import read_dataset
 from wav2edge.evaluation.evaluator import choose_split, evaluate
@@ -18,7 +18,7 @@ from wav2edge.inference.recognizer import Recognizer
 from wav2edge.output.documents import strict_json
 from wav2edge.output.progress import Progress
 
-ORIGINALS = "wav2edge_train.checkpoint.original"
+ORIGINALS = "wav2edge_train.checkpoint.loading"
 """The module that runs a PyTorch checkpoint; imported by name, because it needs the extra ``train``."""
 
 

@@ -6,8 +6,8 @@ from argparse import ArgumentParser, Namespace
 from typing import Any
 
 from wav2edge.bundle.folder import CERTIFICATE, Bundle
-from wav2edge.cli.command import Command
 from wav2edge.cli.engine_options import tell_int8_saturation
+from wav2edge.cli.verbs import Command
 from wav2edge.output.documents import strict_json
 
 SPEED_CLASSES = ((0.3e9, "tiny"), (2e9, "small"), (10e9, "medium"))

@@ -11,8 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 
 from wav2edge import __version__
-from wav2edge.cli.command import Command, tell
-from wav2edge.cli.verbs import VERBS, load_command, missing_extra
+from wav2edge.cli.verbs import VERBS, Command, load_command, missing_extra, tell
 from wav2edge.errors import MissingDependencyError, Wav2EdgeError
 
 EXIT_CODES = """\

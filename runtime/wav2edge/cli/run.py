@@ -14,8 +14,8 @@ from typing import Any
 
 from wav2edge.audio.clip import AudioSource, PipedFile, read_standard_input
 from wav2edge.audio.inputs import Input, expand_inputs, gives_many
-from wav2edge.cli.command import Command, tell
 from wav2edge.cli.engine_options import add_engine_options, engine_from
+from wav2edge.cli.verbs import Command, tell
 from wav2edge.errors import Wav2EdgeError
 from wav2edge.output.documents import strict_json
 from wav2edge.output.progress import Progress

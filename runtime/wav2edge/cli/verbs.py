@@ -1,15 +1,34 @@
-"""The verbs of the command line: where each is defined, and which extra installs its dependencies.
+"""The verbs of the command line: what one is, where each is defined, and which extra installs its dependencies.
 
 Modules are named and not imported: one verb is loaded per run, and PyTorch is never needed for those of the runtime.
 """
 
 from __future__ import annotations
 
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 
-from wav2edge.cli.command import Command
 from wav2edge.errors import MissingDependencyError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """One verb. ``run`` returns the exit code; a ``Wav2EdgeError`` it raises becomes one line and that error's code."""
+
+    name: str
+    summary: str
+    add_arguments: Callable[[ArgumentParser], None]
+    run: Callable[[Namespace], int]
+    examples: str = ""
+
+
+def tell(message: str) -> None:
+    """Write one line to standard error, whatever line breaks a file name has."""
+    if sys.stderr is not None:  # closed; print would write to standard output instead
+        print(f"wav2edge: {' '.join(message.splitlines())}", file=sys.stderr)
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from wav2edge.bundle.folder import Bundle
 from wav2edge.bundle.manifest import MANIFEST
-from wav2edge.cli.command import Command
 from wav2edge.cli.engine_options import tell_int8_saturation
+from wav2edge.cli.verbs import Command
 from wav2edge.errors import BundleError, UsageError
 from wav2edge.evaluation.dataset import read_dataset
 from wav2edge.evaluation.evaluator import choose_split

@@ -10,8 +10,8 @@ import numpy as np
 
 from wav2edge.bundle.folder import CERTIFICATE, GOLDEN, Bundle
 from wav2edge.errors import BundleError
-from wav2edge.evaluation.parity.budget import Budget, exceeds
 from wav2edge.evaluation.parity.certificate import Certificate
+from wav2edge.evaluation.parity.differences import Budget, exceeds
 from wav2edge.evaluation.parity.repetition import Repetition
 from wav2edge.inference.engine import Engine
 from wav2edge.output.documents import json_ready

@@ -15,9 +15,8 @@ from wav2edge.bundle.folder import Bundle
 from wav2edge.bundle.geometry import ConvGeometry
 from wav2edge.bundle.heads import Heads
 from wav2edge.errors import DeviceError, Wav2EdgeError
-from wav2edge.inference.batching import in_batches
 from wav2edge.inference.graph_session import Calls, GraphSession
-from wav2edge.inference.parallel import attempt, ordered, settled
+from wav2edge.inference.many_clips import attempt, in_batches, ordered, settled
 from wav2edge.inference.recognizer import FloatSamples, Recognizer
 from wav2edge.output.result import Result
 
@@ -206,7 +205,7 @@ class Engine(Recognizer):
             errors: ``raise`` ends at the first clip that cannot be recognised; ``return`` yields its error in its
                 place.
             batch_size: most clips that a batched graph takes at once, padded to the longest of them. Clips of similar
-                length go together, and long ones in smaller batches (see ``wav2edge.inference.batching``).
+                length go together, and long ones in smaller batches (see ``wav2edge.inference.many_clips``).
 
         Raises:
             UsageError: the graph takes no mask, so it cannot take batches.

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from wav2edge.bundle.geometry import SAMPLE_RATE_HZ, ConvGeometry
 from wav2edge.bundle.heads import Heads
 from wav2edge.errors import BundleError, DeviceError, UsageError
-from wav2edge.inference.batching import INPUT, MASK, pad_together
 from wav2edge.inference.device import open_session, run_options
+from wav2edge.inference.many_clips import INPUT, MASK, pad_together
 from wav2edge.inference.recognizer import FloatSamples
 
 if TYPE_CHECKING:

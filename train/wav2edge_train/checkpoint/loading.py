@@ -1,4 +1,4 @@
-"""Loading any wav2vec2-family checkpoint, from a folder or the Hub, with the meaning of its outputs."""
+"""Loading any wav2vec2-family checkpoint, from a folder or the Hub, with the meaning of its outputs, to run it."""
 
 from __future__ import annotations
 
@@ -21,12 +21,21 @@ from transformers import (
 )
 from transformers.utils import SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME, WEIGHTS_INDEX_NAME, WEIGHTS_NAME
 
+from wav2edge.audio.clip import zero_mean_unit_variance
 from wav2edge.bundle.geometry import SAMPLE_RATE_HZ, ConvGeometry
 from wav2edge.bundle.heads import ClassificationHead, CtcHead, Heads
 from wav2edge.bundle.manifest import MANIFEST
 from wav2edge.errors import CheckpointError
+from wav2edge.inference.recognizer import FloatSamples, Recognizer
 from wav2edge_train.checkpoint.library_logging import first_line, quiet_transformers
 from wav2edge_train.model.joint_model import Wav2Vec2ForJointCTC
+
+TEXT_FILES = ["*.json", "*.txt"]
+"""Files fetched from the Hub before the weights: configs and vocabularies."""
+WEIGHT_FILES = (SAFE_WEIGHTS_NAME, SAFE_WEIGHTS_INDEX_NAME, WEIGHTS_NAME, WEIGHTS_INDEX_NAME)
+"""The files that PyTorch weights are in, one of which every checkpoint has."""
+UNUSED_IN_INFERENCE = "masked_spec_embed"
+"""Weights that only SpecAugment uses; old checkpoints do not have them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,15 +58,6 @@ ARCHITECTURES = {
     )
 }
 """The supported architectures, by their name in the ``architectures`` of a config."""
-
-TEXT_FILES = ["*.json", "*.txt"]
-"""Files fetched from the Hub before the weights: configs and vocabularies."""
-
-WEIGHT_FILES = (SAFE_WEIGHTS_NAME, SAFE_WEIGHTS_INDEX_NAME, WEIGHTS_NAME, WEIGHTS_INDEX_NAME)
-"""The files that PyTorch weights are in, one of which every checkpoint has."""
-
-UNUSED_IN_INFERENCE = "masked_spec_embed"
-"""Weights that only SpecAugment uses; old checkpoints do not have them."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -234,3 +234,45 @@ def _read_tokenizer(source: str | Path, folder: Path) -> Any:
         raise CheckpointError(
             f"{source}: its tokenizer cannot be read ({reason}); save the processor next to the model"
         ) from None
+
+
+class Original(Recognizer):
+    """Recognises clips with a PyTorch checkpoint."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self.checkpoint = checkpoint
+
+    def __str__(self) -> str:
+        return self.checkpoint.name
+
+    @property
+    def heads(self) -> Heads:
+        """The meaning of the outputs."""
+        return self.checkpoint.heads
+
+    @property
+    def geometry(self) -> ConvGeometry:
+        """How samples become frames."""
+        return self.checkpoint.geometry
+
+    def outputs(self, samples: FloatSamples) -> dict[str, FloatSamples]:
+        """Each head's output for one clip, without its batch axis.
+
+        Args:
+            samples: ``[samples] float32`` at 16 kHz, padded with zeros if it is shorter than one frame.
+        """
+        waveform = self.geometry.pad_to_frame(samples)
+        if self.checkpoint.normalize:
+            waveform = zero_mean_unit_variance(waveform)
+        with torch.inference_mode():
+            outputs = self.checkpoint.model(torch.from_numpy(waveform)[None])
+        return {name: outputs[name][0].numpy() for name in self.heads.outputs}
+
+
+def load_original(source: str | Path) -> Original:
+    """Load a checkpoint, from a local folder or the Hub, as something to evaluate.
+
+    Raises:
+        CheckpointError: it cannot be used.
+    """
+    return Original(load_checkpoint(source))

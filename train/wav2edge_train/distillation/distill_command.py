@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import Any
 
-from wav2edge.cli.command import Command
+from wav2edge.cli.verbs import Command
 from wav2edge.errors import UsageError
 from wav2edge_train.train_command import CHOICES, Choice, add_run_arguments, run_training
 from wav2edge_train.training_options import DistillationOptions, TrainingOptions

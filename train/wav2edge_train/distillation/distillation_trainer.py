@@ -17,8 +17,7 @@ from torch.nn import functional
 
 from wav2edge_train.distillation.teacher import Teacher
 from wav2edge_train.loop.trainer import JointTrainer
-from wav2edge_train.model.frame_mask import inside
-from wav2edge_train.model.joint_model import JointOutput, Wav2Vec2ForJointCTC
+from wav2edge_train.model.joint_model import JointOutput, Wav2Vec2ForJointCTC, inside
 from wav2edge_train.training_options import DistillationOptions
 
 

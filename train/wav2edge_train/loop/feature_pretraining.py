@@ -18,7 +18,7 @@ from torch import nn
 from torch.nn import functional
 from transformers.audio_utils import mel_filter_bank
 
-from wav2edge.audio.normalization import zero_mean_unit_variance
+from wav2edge.audio.clip import zero_mean_unit_variance
 from wav2edge.bundle.geometry import SAMPLE_RATE_HZ, ConvGeometry
 from wav2edge.output.progress import track
 from wav2edge_train.data.clips import ClipDataset

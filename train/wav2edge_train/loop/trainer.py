@@ -17,8 +17,7 @@ from wav2edge.errors import TrainingError
 from wav2edge_train.data.clips import ClipDataset, LengthGroupedOrder
 from wav2edge_train.loop.callbacks import patience_is_over
 from wav2edge_train.loop.saved_checkpoints import checkpoint_folder, keep_only, mark_complete, writing
-from wav2edge_train.model.frame_mask import inside
-from wav2edge_train.model.joint_model import Wav2Vec2ForJointCTC
+from wav2edge_train.model.joint_model import Wav2Vec2ForJointCTC, inside
 
 LOSS_NAMES = ("loss", "ctc_loss", "class_loss")
 """Fields of ``JointOutput`` that are not predictions."""

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional
 from transformers import Wav2Vec2Config, Wav2Vec2Model
-from transformers.models.wav2vec2.modeling_wav2vec2 import Wav2Vec2PreTrainedModel
+from transformers.models.wav2vec2.modeling_wav2vec2 import Wav2Vec2FeatureEncoder, Wav2Vec2PreTrainedModel
 from transformers.utils.generic import ModelOutput
 
 from wav2edge_train.model.ctc_loss import ctc_loss
-from wav2edge_train.model.frame_mask import inside
-from wav2edge_train.model.time_major_encoder import TimeMajorFeatureEncoder
 
 HEAD_NAMES = ("ctc", "classification")
 """The heads that a model may have; those it has are in the config's ``joint_heads``."""
@@ -141,3 +140,57 @@ def masked_mean(frames: torch.Tensor, counts: torch.Tensor | None) -> torch.Tens
         return frames.mean(dim=1)
     total = (frames.float() * inside(counts, frames.shape[1])[:, :, None]).sum(dim=1)
     return (total / counts[:, None]).to(frames.dtype)
+
+
+class TimeMajorFeatureEncoder(Wav2Vec2FeatureEncoder):
+    """A layer-norm feature encoder with the weights and outputs of transformers' own.
+
+    PyTorch's backward convolution is slow for narrow layers on a CPU, and transformers transposes twice per layer for
+    the norm. While training on a CPU frames therefore stay before channels, and every layer is one matrix product.
+    Everywhere else the code of transformers runs.
+    """
+
+    def forward(self, input_values: torch.Tensor) -> Any:
+        """Features of waveforms: ``[batch, samples]`` to ``[batch, channels, frames]``."""
+        if not (self.training and input_values.device.type == "cpu"):
+            return super().forward(input_values)
+        frames = input_values[:, :, None]
+        for layer in cast("list[Any]", self.conv_layers):
+            frames = functional.linear(_windows(frames, layer.conv), _matrix(layer.conv), layer.conv.bias)
+            frames = layer.activation(layer.layer_norm(frames))
+        return frames.transpose(1, 2)
+
+
+def _windows(frames: torch.Tensor, conv: nn.Conv1d) -> torch.Tensor:
+    """The inputs of each output frame, ``[batch, frames, channels]`` to ``[batch, windows, kernel * channels]``."""
+    (kernel,), (stride,) = conv.kernel_size, conv.stride
+    if frames.shape[2] == 1:
+        return frames[:, :, 0].unfold(1, kernel, stride)
+    span = (frames.shape[1] - kernel) // stride * stride + 1
+    return torch.cat([frames[:, tap : tap + span : stride] for tap in range(kernel)], dim=-1)
+
+
+def _matrix(conv: nn.Conv1d) -> torch.Tensor:
+    """The weights ``[channels after, channels, kernel]`` as ``[channels after, kernel * channels]``."""
+    return conv.weight.transpose(1, 2).flatten(1)
+
+
+def frame_counts(samples: Tensor, kernel: int, stride: int) -> Tensor:
+    """Windows of an unpadded convolution that lie entirely inside each clip.
+
+    A stack of such convolutions counts as one, with the receptive field of the stack as kernel and its hop as stride.
+
+    Args:
+        samples: [batch] int64, samples or frames of each clip before its padding.
+        kernel: samples in a window.
+        stride: samples from one window to the next.
+
+    Returns:
+        [batch] int64; at least one, so that nothing is divided by zero for a clip of padding alone.
+    """
+    return (torch.div(samples - kernel, stride, rounding_mode="trunc") + 1).clamp(min=1)
+
+
+def inside(counts: Tensor, length: int) -> Tensor:
+    """The positions before each count: counts [batch] -> [batch, length] bool."""
+    return torch.arange(length, device=counts.device) < counts[:, None]

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterable
-from importlib import metadata
 
 from wav2edge import __version__
+from wav2edge.bundle.manifest import installed_versions
 from wav2edge.inference.cpu import cpuinfo, int8_features
 from wav2edge.inference.device import physical_cores
 
@@ -26,17 +25,6 @@ def environment() -> dict[str, object]:
         "wav2edge": __version__,
         **installed_versions(PACKAGES),
     }
-
-
-def installed_versions(names: Iterable[str]) -> dict[str, str]:
-    """The versions of those packages that are installed, by name."""
-    found = {}
-    for name in names:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
 
 
 def _processor() -> str:

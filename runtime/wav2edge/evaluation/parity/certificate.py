@@ -12,9 +12,8 @@ import numpy as np
 from wav2edge.bundle.geometry import ConvGeometry
 from wav2edge.bundle.heads import Heads
 from wav2edge.errors import AudioError
-from wav2edge.evaluation.intervals import Interval, PairedRate, paired_rate, share_interval
-from wav2edge.evaluation.parity.budget import Budget
 from wav2edge.evaluation.parity.differences import (
+    Budget,
     ClipComparison,
     Model,
     OutputDifference,
@@ -22,6 +21,7 @@ from wav2edge.evaluation.parity.differences import (
     compare_on_signals,
 )
 from wav2edge.evaluation.parity.signals import SyntheticSignal
+from wav2edge.evaluation.rates import Interval, PairedRate, paired_rate, share_interval
 from wav2edge.output.documents import json_ready
 
 if TYPE_CHECKING:

@@ -12,9 +12,8 @@ import numpy as np
 from wav2edge.bundle.folder import Bundle, sha256_of
 from wav2edge.bundle.geometry import ConvGeometry
 from wav2edge.errors import AudioError, BundleError, DataError
-from wav2edge.evaluation.parity.budget import Budget
 from wav2edge.evaluation.parity.certificate import PADDED, Certificate, ClipEvidence
-from wav2edge.evaluation.parity.differences import Outputs, Prediction, compare_outputs, compare_predictions
+from wav2edge.evaluation.parity.differences import Budget, Outputs, Prediction, compare_outputs, compare_predictions
 from wav2edge.evaluation.parity.original_record import OriginalRecord, RecordedSignal
 from wav2edge.evaluation.parity.padded_batch import padded_in_a_batch
 from wav2edge.evaluation.parity.signals import SyntheticSignal, synthetic_signals

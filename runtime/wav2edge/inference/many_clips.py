@@ -1,8 +1,10 @@
-"""Batches for a graph that takes a mask: which clips go together, and how they are padded."""
+"""Many clips, in order and with few in memory: on a few threads, or in batches for a graph that takes a mask."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +13,9 @@ from wav2edge.audio.clip import Clip
 from wav2edge.bundle.geometry import SAMPLE_RATE_HZ
 from wav2edge.errors import Wav2EdgeError
 from wav2edge.output.result import Result
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 INPUT = "input_values"
 """The input for samples of every graph: ``[batch, samples] float32``."""
@@ -25,6 +30,10 @@ no more than one clip of this length: at the size of wav2vec2-base, 1.9 GB in fp
 512 channels of the feature encoder), for 60 clips of 1 s as for 12 of 5 s."""
 
 Outcome = Result | Wav2EdgeError
+Given = TypeVar("Given")
+Made = TypeVar("Made")
+WORKERS = 2
+"""Clips in progress: one is decoded from its file while another is in the graph."""
 
 
 def pad_together(clips: Sequence[npt.NDArray[np.float32]]) -> dict[str, npt.NDArray[np.generic]]:
@@ -99,3 +108,54 @@ def _batches(lengths: Mapping[int, int], batch_size: int, most_samples: int) -> 
         batch.append(place)
     if batch:
         yield batch
+
+
+def attempt(work: Callable[[Given], Made]) -> Callable[[Given], Made | Wav2EdgeError]:
+    """The same work, returning its error instead of raising it."""
+
+    def attempted(given: Given) -> Made | Wav2EdgeError:
+        try:
+            return work(given)
+        except Wav2EdgeError as error:
+            return error
+
+    return attempted
+
+
+def settled(
+    outcomes: Iterable[Result | Wav2EdgeError], errors: Literal["raise", "return"]
+) -> Iterator[Result | Wav2EdgeError]:
+    """Pass outcomes on, or raise the first error."""
+    for found in outcomes:
+        if isinstance(found, Wav2EdgeError) and errors == "raise":
+            raise found
+        yield found
+
+
+def ordered(
+    work: Callable[[Given], Made], given: Iterable[Given], *, interrupt: Callable[[], None] = lambda: None
+) -> Iterator[Made]:
+    """Do the work on a few threads, and yield the outcomes in the order of what was given.
+
+    Args:
+        work: what to do with each item.
+        given: items, taken one by one in the caller's thread.
+        interrupt: ends work that is running. It is called on Ctrl-C, which otherwise waits for a long clip to finish.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    pending: deque[Future[Made]] = deque()
+    with ThreadPoolExecutor(WORKERS, thread_name_prefix="wav2edge") as pool:
+        try:
+            for each in given:
+                pending.append(pool.submit(work, each))
+                if len(pending) > WORKERS:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        except KeyboardInterrupt:
+            interrupt()
+            raise
+        finally:
+            for future in pending:
+                future.cancel()

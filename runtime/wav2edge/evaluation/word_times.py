@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 CLOSE_S = 0.12
 """An error that a viewer of subtitles, or of a waveform with its words, does not take for a wrong word."""
 
+TRUE_MEDIAN_S, TRUE_SHARE = 0.04, 0.95
+"""Word times are true when their median error is at most this, and this share of words is within ``CLOSE_S``."""
+FEWEST_WORDS = 20
+"""Fewer words than these say nothing about the others."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class WordTimesError:
@@ -42,6 +47,13 @@ class WordTimesError:
             close_share=float(np.mean(absolute <= CLOSE_S)),
             words=len(absolute),
         )
+
+    @property
+    def borne_out(self) -> bool | None:
+        """Whether word times are true enough to give; None where too few words tell."""
+        if self.words < FEWEST_WORDS:
+            return None
+        return self.median_s <= TRUE_MEDIAN_S and self.close_share >= TRUE_SHARE
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready values."""
