@@ -3,8 +3,8 @@
     python examples/syllable_rate.py models/words models/clips/zhong-guo-1.flac
 
 The model must write one word per syllable. Word times are where CTC emits its tokens: compare them with a few clips
-that were labelled by hand before you rely on them. Those of models/words do not follow the speech; it only shows how
-the program is run. This is no medical device.
+that were labelled by hand before you rely on them. models/words knows other words, and only shows how the program is
+run. This is no medical device.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from pathlib import Path
 from wav2edge.bundle.folder import Bundle
 from wav2edge.bundle.manifest import FileRecord, Manifest, Variant
 from wav2edge.errors import ParityError
-from wav2edge.evaluation.parity.certificate import Certificate, certified_up_to_s
+from wav2edge.evaluation.parity.certificate import Certificate, certified_up_to_s, word_times_borne_out
 from wav2edge.evaluation.parity.differences import CachedModel
 from wav2edge.inference.cpu import NATIVE, TARGETS, native_target
 from wav2edge_export.bundle.certification import Certifier, EvaluationClips, choose_evaluation_clips
@@ -185,6 +185,7 @@ def _manifest(checkpoint: Checkpoint, passed: Sequence[_Made], macs_per_s: int) 
         parameters=count_parameters(checkpoint.model),
         macs_per_s=macs_per_s,
         certified_up_to_s=certified_up_to_s([each.certificate for each in passed]),
+        word_times=word_times_borne_out([each.certificate for each in passed]),
     )
 
 

@@ -38,6 +38,13 @@ def test_a_voice_is_in_training_or_evaluation_and_speaks_every_word(few_voices, 
     assert 0.4 < clip.duration_s < 2.5
 
 
+def test_a_spoken_row_tells_when_both_syllables_begin_also_where_espeak_takes_them_for_one_word(few_voices, tmp_path):
+    for row in spoken_rows(tmp_path):
+        first_s, second_s = map(float, (row.word_starts_s or "").split())
+        assert 0.05 < first_s < second_s - 0.1
+        assert second_s < load_clip(row.audio_filepath).duration_s - 0.1
+
+
 def test_the_same_seed_gives_the_same_clips(few_voices, tmp_path):
     for name in "ab":
         list(spoken_rows(tmp_path / name))

@@ -41,14 +41,14 @@ def bytes_of(folder: Path) -> dict[str, bytes]:
 
 def test_the_default_plan_has_the_counts_of_the_reference_card():
     plan = CorpusPlan()
-    assert (plan.training.utterances, plan.validation.utterances) == (388, 97)
+    assert (plan.training.utterances, plan.validation.utterances) == (776, 97)
     assert plan.validation.supports == (26, 31, 26, 14)
     assert plan.validation.syllables == 859
 
 
 def test_training_keeps_the_proportions_of_the_validation_supports():
     plan = CorpusPlan()
-    assert plan.training.supports == tuple(4 * support for support in plan.validation.supports)
+    assert plan.training.supports == tuple(8 * support for support in plan.validation.supports)
 
 
 def test_the_full_layout_has_exactly_859_validation_syllables_whatever_the_seed():
@@ -105,7 +105,20 @@ def test_a_corpus_holds_exactly_what_was_planned(small: CorpusSummary):
 
 def test_the_columns_are_those_of_the_data_contract(small: CorpusSummary):
     header = (small.folder / "metadata.csv").read_text(encoding="utf-8").splitlines()[0]
-    assert header == "file_name,transcription,label,speaker,split,seconds"
+    assert header == "file_name,transcription,label,speaker,split,seconds,word_starts_s"
+
+
+def test_a_row_tells_when_each_of_its_words_begins_and_there_it_becomes_louder(small: CorpusSummary):
+    rises_db = []
+    for row in rows_of(small.folder):
+        starts_s = [float(start) for start in row["word_starts_s"].split()]
+        assert len(starts_s) == len(row["transcription"].split())
+        samples, rate_hz = soundfile.read(small.folder / row["file_name"])
+        for start_s in starts_s:
+            at, window = round(start_s * rate_hz), round(0.03 * rate_hz)
+            before, after = samples[at - window : at], samples[at : at + 2 * window]
+            rises_db.append(10 * np.log10(np.mean(after**2) / np.mean(before**2)))
+    assert np.mean(np.array(rises_db) > 1.0) > 0.95
 
 
 def test_a_voice_is_never_on_both_sides_of_the_split(small: CorpusSummary):
@@ -207,10 +220,11 @@ def test_noise_has_unit_power_and_the_slope_of_its_colour(exponent: float):
 def test_speech_and_noise_stand_in_a_ratio_within_the_limits():
     speech = tone_bursts(1)
     for seed in range(5):
-        clip = speech_corpus.add_background(speech, np.random.default_rng(seed))
+        clip, delay_s = speech_corpus.add_background(speech, np.random.default_rng(seed))
         # The speech is known, so least squares at the best alignment tells it from the noise.
         correlation = np.correlate(clip, speech, "valid")
         start = int(np.argmax(correlation))
+        assert start == pytest.approx(delay_s * speech_corpus.RATE_HZ, abs=1)
         gain = correlation[start] / np.dot(speech, speech)
         noise = clip.copy()
         noise[start : start + len(speech)] -= gain * speech

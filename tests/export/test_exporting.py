@@ -27,6 +27,7 @@ from wav2edge.evaluation.parity.differences import Budget
 from wav2edge.evaluation.parity.repetition import plan_repetition
 from wav2edge.evaluation.parity.signals import voiced
 from wav2edge.evaluation.verification import verify
+from wav2edge_export.bundle.certification import choose_evaluation_clips
 from wav2edge_export.export_options import ExportOptions
 from wav2edge_export.exporting import export_bundle
 from wav2edge_export.quantization import recipes
@@ -105,6 +106,15 @@ def test_real_clips_are_certified_and_their_rates_are_in_the_certificate(checkpo
     assert certificate.clips.clips == 5
     assert certificate.clips.changed_transcripts == certificate.clips.changed_classes == 0
     assert certificate.clips.wer.original == certificate.clips.wer.variant > 0
+
+
+def test_word_starts_are_compared_on_clips_of_any_split_but_the_trainings(tmp_path):
+    table = "file_name,transcription,split,word_starts_s\n"
+    rows = ("a.wav,ba,test,", "b.wav,ba,validation,0.1", "c.wav,ba,train,0.1", "d.wav,ba,spoken,0.2")
+    (tmp_path / "metadata.csv").write_text(table + "\n".join(rows))
+    clips = choose_evaluation_clips(tmp_path)
+    assert [row.path.name for row in clips.utterances] == ["a.wav"]
+    assert [row.path.name for row in clips.timed] == ["b.wav", "d.wav"]
 
 
 def test_an_exported_certificate_repeats_without_pytorch_as_it_was_measured_with_it(checkpoints, tmp_path):

@@ -41,7 +41,7 @@ def test_every_voice_says_one_syllable_a_burst_at_every_task_and_pace(synthesize
             phonemes = " ".join(speech_corpus.MNEMONICS[syllable] for syllable in (task * 6)[:6])
             for rate_wpm in speech_corpus.RATE_WPM_LIMITS:
                 for pitch in speech_corpus.PITCH_LIMITS:
-                    samples, rate_hz = synthesizer.speak(phonemes, voice=voice, rate_wpm=rate_wpm, pitch=pitch)
+                    samples, rate_hz, _ = synthesizer.speak(phonemes, voice=voice, rate_wpm=rate_wpm, pitch=pitch)
                     assert acoustics.count_bursts(samples, rate_hz) == 6, (voice, phonemes, rate_wpm, pitch)
 
 
@@ -58,7 +58,7 @@ def test_whispers_echoes_twins_and_irreproducible_breath_are_no_voices(synthesiz
 def test_speech_stays_clear_of_full_scale(synthesizer: Synthesizer):
     loudest = 0.0
     for voice in synthesizer.voices():
-        samples, rate_hz = synthesizer.speak("pA: tA: kA:", voice=voice, rate_wpm=150, pitch=70)
+        samples, rate_hz, _ = synthesizer.speak("pA: tA: kA:", voice=voice, rate_wpm=150, pitch=70)
         assert samples.dtype == np.float32
         assert rate_hz == 22_050
         loudest = max(loudest, float(np.abs(samples).max()))
@@ -82,7 +82,7 @@ def test_two_synthesizers_say_the_same_things_the_same_way(synthesizer: Synthesi
 
 def test_threads_that_share_a_synthesizer_do_not_mix_their_speech(synthesizer: Synthesizer):
     def bursts(count: int) -> int:
-        samples, rate_hz = synthesizer.speak("pA: " * count, voice="m3", rate_wpm=140, pitch=50)
+        samples, rate_hz, _ = synthesizer.speak("pA: " * count, voice="m3", rate_wpm=140, pitch=50)
         return acoustics.count_bursts(samples, rate_hz)
 
     counts = [2, 9, 4, 7, 3, 8, 5, 6] * 3
@@ -91,20 +91,38 @@ def test_threads_that_share_a_synthesizer_do_not_mix_their_speech(synthesizer: S
 
 
 def test_higher_pitch_and_slower_rate_are_what_they_say(synthesizer: Synthesizer):
-    slow, rate_hz = synthesizer.speak("pA: pA: pA:", voice="m3", rate_wpm=90, pitch=50)
-    fast, _ = synthesizer.speak("pA: pA: pA:", voice="m3", rate_wpm=180, pitch=50)
-    apart, _ = synthesizer.speak("pA: pA: pA:", voice="m3", rate_wpm=90, pitch=50, word_gap=6)
+    slow, rate_hz, _ = synthesizer.speak("pA: pA: pA:", voice="m3", rate_wpm=90, pitch=50)
+    fast, _, _ = synthesizer.speak("pA: pA: pA:", voice="m3", rate_wpm=180, pitch=50)
+    apart, _, _ = synthesizer.speak("pA: pA: pA:", voice="m3", rate_wpm=90, pitch=50, word_gap=6)
     assert len(slow) > 1.5 * len(fast)
     assert len(apart) > 1.2 * len(slow)
 
     def fundamental_hz(pitch: int) -> float:
-        samples, _ = synthesizer.speak("A:", voice="m3", rate_wpm=90, pitch=pitch, pitch_range=0)
+        samples, _, _ = synthesizer.speak("A:", voice="m3", rate_wpm=90, pitch=pitch, pitch_range=0)
         middle = samples[len(samples) // 4 :][: rate_hz // 10]
         correlation = np.correlate(middle, middle, "full")[len(middle) - 1 :]
         shortest = rate_hz // 300
         return rate_hz / (shortest + int(np.argmax(correlation[shortest : rate_hz // 50])))
 
     assert fundamental_hz(70) > 1.3 * fundamental_hz(35)
+
+
+def test_a_word_starts_with_the_burst_of_its_plosive(synthesizer: Synthesizer):
+    samples, rate_hz, phonemes = synthesizer.speak("pA: tA: kA:", voice="m3", rate_wpm=90, pitch=50, word_gap=6)
+    starts_s = [phoneme.start_s for phoneme in phonemes if phoneme.begins_word]
+    assert [phoneme.name.lstrip("'") for phoneme in phonemes] == ["p", "A:", "t", "A:", "k", "A:"]
+    loud = np.abs(samples) > 0.02 * np.abs(samples).max()
+    for start_s in starts_s:
+        at, closure, burst = (round(seconds * rate_hz) for seconds in (start_s, 0.03, 0.02))
+        assert not loud[max(0, at - closure) : at].any()
+        assert loud[at : at + burst].any()
+
+
+def test_a_new_request_forgets_the_phonemes_of_the_last(synthesizer: Synthesizer):
+    synthesizer.speak("pA: tA: kA:", voice="m3", rate_wpm=150, pitch=50)
+    again = synthesizer.speak("fA:", voice="m3", rate_wpm=150, pitch=50)
+    assert len(again.word_starts_s) == 1
+    assert again.phonemes[0].name == "f"
 
 
 def test_an_unknown_voice_is_refused_instead_of_spoken_by_the_default_one(synthesizer: Synthesizer):

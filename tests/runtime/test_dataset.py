@@ -67,6 +67,31 @@ def test_a_byte_order_mark_is_not_part_of_the_first_column(write):
     assert row.path.name == "a.wav"
 
 
+def test_word_starts_are_seconds_apart_by_spaces_or_a_list_of_them(write):
+    table = "file_name,transcription,word_starts_s\na.wav,ba da,0.12 0.4\nb.wav,ba da,\n"
+    told, untold = read_dataset(write("metadata.csv", table))
+    assert (told.word_starts_s, untold.word_starts_s) == ((0.12, 0.4), None)
+    root = write("set.jsonl", json.dumps({"audio_filepath": "a.wav", "text": "ba da", "word_starts_s": [0.12, 0.4]}))
+    (listed,) = read_dataset(root / "set.jsonl")
+    assert listed.word_starts_s == (0.12, 0.4)
+
+
+@pytest.mark.parametrize(
+    ("starts", "complaint"),
+    [
+        ("0.12", "1 word_starts_s for 2 words; give one for each word, or none"),
+        ("0.12 soon", "word_starts_s is '0.12 soon'; write seconds apart by spaces"),
+        ("0.4 0.12", "the seconds must rise from 0 on"),
+        ("-1 0.12", "the seconds must rise from 0 on"),
+        ("0.1 nan", "the seconds must rise from 0 on"),
+    ],
+)
+def test_word_starts_that_cannot_be_true_are_refused_with_their_line(write, starts, complaint):
+    message = refusal(write("metadata.csv", f"file_name,transcription,word_starts_s\na.wav,ba da,{starts}\n"))
+    assert "metadata.csv:2: " in message
+    assert complaint in message
+
+
 def test_an_empty_cell_means_no_label_and_no_speaker(write):
     (row,) = read_dataset(write("metadata.csv", "file_name,transcription,label,speaker\na.wav,ba,,\n"))
     assert (row.label, row.speaker) == (None, None)

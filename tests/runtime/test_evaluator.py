@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from wav2edge.bundle.heads import ClassificationHead, CtcHead, Heads
 from wav2edge.evaluation.dataset import Utterance
 from wav2edge.evaluation.evaluator import choose_split, evaluate, evaluate_dataset
 from wav2edge.evaluation.text_normalization import TextNormalization
+from wav2edge.output.result import Word
 
 CTC = CtcHead(output="logits", vocabulary=("", "|", "a"), blank_id=0)
 CLASSES = ClassificationHead(output="class_logits", labels=("0", "1"))
@@ -39,6 +41,18 @@ def test_both_heads_are_counted():
     assert (found.report.word_errors.edits, found.report.word_errors.words) == (2, 5)
     assert [utterance.path.name for utterance, _ in found.results] == ["a", "b", "c"]
     assert (found.report.clips, found.failures) == (3, ())
+
+
+def test_word_starts_are_judged_where_a_row_tells_them():
+    class Timed(Table):
+        def __call__(self, source: Path, /) -> Result:
+            words = (Word(text="x", start_s=0.3, end_s=0.4, confidence=1.0),)
+            return replace(super().__call__(source), words=words)
+
+    told = replace(row("a", "x"), word_starts_s=(0.25,))
+    found = evaluate(Timed({"a": ("x", None), "b": ("x", None)}), [told, row("b", "x")])
+    assert found.report.word_times.words == 1
+    assert found.report.word_times.median_s == pytest.approx(0.05)
 
 
 def test_a_clip_that_cannot_be_read_is_left_out_and_named():

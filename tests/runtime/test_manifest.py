@@ -46,6 +46,14 @@ def test_the_values_of_a_manifest_are_those_written(text):
     assert manifest.geometry.frames(16_000) == 49
 
 
+@pytest.mark.parametrize("verdict", [True, False, None])
+def test_whether_word_times_are_true_survives_the_round_trip_and_may_be_missing(text, verdict):
+    manifest = dataclasses.replace(Manifest.from_json(text), word_times=verdict)
+    assert Manifest.from_json(manifest.to_json()).word_times is verdict
+    assert Manifest.from_json(changed(text, lambda document: document.pop("word_times"))).word_times is None
+    assert "'word_times' is not a bool" in refusal(changed(text, lambda document: document.update(word_times="yes")))
+
+
 @pytest.mark.parametrize("content", ["", "{", "not json", b"\xff\xfe\x00", '{"format": '])
 def test_what_is_not_json_is_refused(content):
     assert refusal(content).startswith("not JSON (")

@@ -19,7 +19,7 @@ OBJECTS = {
     "a variant": ("variants", "int8"),
     "a file": ("files", "vocab.json"),
 }
-OPTIONAL = {"target"}
+OPTIONAL = {"target", "word_times"}
 
 
 def part(document, path):

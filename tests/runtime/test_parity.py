@@ -13,7 +13,7 @@ import soundfile
 from wav2edge.bundle.geometry import ConvGeometry
 from wav2edge.bundle.heads import ClassificationHead, CtcHead, Heads
 from wav2edge.evaluation.dataset import Utterance
-from wav2edge.evaluation.parity.certificate import Certificate, certified_up_to_s, certify
+from wav2edge.evaluation.parity.certificate import Certificate, certified_up_to_s, certify, word_times_borne_out
 from wav2edge.evaluation.parity.differences import Budget, CachedModel, Prediction, compare_outputs
 from wav2edge.evaluation.parity.original_record import record_original
 from wav2edge.evaluation.parity.signals import synthetic_signals, voiced
@@ -51,7 +51,7 @@ def utterances(tmp_path):
     return rows
 
 
-def certificate_of(variant, budget, utterances=()):
+def certificate_of(variant, budget, utterances=(), timed=()):
     signals = list(synthetic_signals(GEOMETRY, longest_s=1.0))
     return certify(
         "int8",
@@ -62,6 +62,7 @@ def certificate_of(variant, budget, utterances=()):
         geometry=GEOMETRY,
         signals=signals,
         utterances=utterances,
+        timed=timed,
     )
 
 
@@ -255,3 +256,25 @@ def test_several_certificates_together_cover_what_each_of_them_covers(utterances
     assert certified_up_to_s([long, short]) == short.certified_up_to_s
     assert certified_up_to_s([long, empty]) is None
     assert certified_up_to_s([]) is None
+
+
+def test_word_starts_of_the_variant_are_compared_with_the_true_ones(utterances):
+    timed = [
+        dataclasses.replace(row, transcription="a b", word_starts_s=(0.01, 0.07)) for row in utterances
+    ]  # the stand-in emits them at 0.00 and 0.04 s
+    certificate = certificate_of(model(), Budget(), timed=[*timed, utterances[0]])
+    assert certificate.word_times_error.words == 24
+    assert certificate.word_times_error.median_s == pytest.approx(0.02)
+    assert "word start error median 0.020 s, 95th percentile 0.030 s, 24 words" in certificate.summary
+    assert certificate.to_dict()["word_times_error"]["p95_s"] == pytest.approx(0.03)
+
+
+def test_word_times_are_borne_out_where_every_variant_has_true_ones(utterances):
+    late = [dataclasses.replace(row, transcription="a b", word_starts_s=(0.3, 0.34)) for row in utterances]
+    true = [dataclasses.replace(row, transcription="a b", word_starts_s=(0.01, 0.05)) for row in utterances]
+    good, bad, unknown, few = (certificate_of(model(), Budget(), timed=timed) for timed in (true, late, (), true[:2]))
+    assert word_times_borne_out([good, good]) is True
+    assert word_times_borne_out([good, bad]) is False
+    assert word_times_borne_out([good, unknown]) is None
+    assert word_times_borne_out([few]) is None
+    assert word_times_borne_out([]) is None

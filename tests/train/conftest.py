@@ -51,6 +51,12 @@ def whistle(text: str, *, letter_s: float = 0.12, seed: int = 0) -> npt.NDArray[
     return np.asarray(0.3 * tones + 0.01 * noise, np.float32)
 
 
+def word_starts_s(text: str, *, letter_s: float = 0.12) -> str:
+    """When the words of a whistled clip begin, as a data set holds it."""
+    places = (place for place, letter in enumerate(text) if letter != " " and (" " + text)[place] == " ")
+    return " ".join(f"{place * letter_s:.3f}" for place in places)
+
+
 Rows = Sequence[tuple[str, str, str]]
 
 
@@ -58,10 +64,10 @@ def write_corpus(folder: Path, rows: Rows, **how: float) -> Path:
     """A data set of whistled clips; rows are (split, transcription, label)."""
     with (folder / "metadata.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
-        table.writerow(["file_name", "transcription", "label", "split"])
+        table.writerow(["file_name", "transcription", "label", "split", "word_starts_s"])
         for number, (split, text, label) in enumerate(rows):
             soundfile.write(folder / f"{number}.wav", whistle(text or "a", seed=number, **how), RATE_HZ)
-            table.writerow([f"{number}.wav", text, label, split])
+            table.writerow([f"{number}.wav", text, label, split, word_starts_s(text, **how)])
     return folder
 
 

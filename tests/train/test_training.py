@@ -139,6 +139,19 @@ def test_a_resumed_run_ends_with_the_weights_of_an_unbroken_one(
         assert torch.equal(found[name], weights), name
 
 
+def test_words_are_emitted_where_they_begin_and_without_that_elsewhere(
+    corpus: Path, base: BaseModel, options: OptionsMaker, tmp_path: Path
+) -> None:
+    losses = {}
+    for follow in (True, False):
+        chosen = options(max_steps=2, follow_word_starts=follow)
+        outcome = train(corpus, tmp_path / str(follow), base=base, options=chosen, log=lambda line: None)
+        losses[follow] = outcome.rows[0].training_loss
+        card = (outcome.folder / "README.md").read_text(encoding="utf-8")
+        assert ("words are emitted where they begin in 12 of the training clips" in card) is follow
+    assert losses[True] > losses[False]  # fewer paths count
+
+
 def test_a_second_run_needs_resume_and_resuming_needs_a_first(
     run: tuple[TrainingOutcome, list[str]], corpus: Path, base: BaseModel, options: OptionsMaker, tmp_path: Path
 ) -> None:

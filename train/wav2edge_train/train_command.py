@@ -72,6 +72,11 @@ CHOICES = (
     Choice(field="class_balance", choices=CLASS_BALANCES, help="weigh classes in the loss by how rare they are"),
     Choice(field="heads", choices=tuple(HEAD_CHOICES), help="heads to train; auto: those that the data has labels for"),
     Choice(field="augmentation", choices=tuple(AUGMENTATIONS), help="how much training clips are varied"),
+    Choice(
+        field="follow_word_starts",
+        parse=bool,
+        help="emit words where they begin, in clips with word_starts_s, so that word times are true",
+    ),
     Choice(field="lowercase", parse=bool, help="lowercase the transcripts"),
     Choice(field="strip_punctuation", parse=bool, help="remove punctuation from the transcripts"),
     Choice(field="freeze_feature_encoder", parse=bool, help="keep the convolutions unchanged"),

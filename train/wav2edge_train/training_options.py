@@ -46,6 +46,7 @@ class TrainingOptions(_Options):
     ``encoder_layers`` are the transformer layers to start with, all if it is None, and ``prune_ffn`` is the share of
     their feed-forward width that is removed before training; see ``model.shrinking``. ``lowercase`` and
     ``strip_punctuation`` normalise the transcripts; see ``wav2edge.evaluation.text_normalization``.
+    ``follow_word_starts`` binds the CTC loss to when words begin, in clips whose rows say so; see ``data.emission``.
     ``class_balance`` "balanced" weighs each class in the cross-entropy by ``clips / (classes * clips of the class)``.
     Frozen parts stay frozen for the whole training, or until the update given by ``unfreeze_..._after``; see
     ``model.freezing``. ``patience`` is how many evaluations may pass without a new best.
@@ -72,6 +73,7 @@ class TrainingOptions(_Options):
     unfreeze_layers_after: int | None = None
     gradient_checkpointing: bool = False
     augmentation: str = "none"
+    follow_word_starts: bool = True
     lowercase: bool = False
     strip_punctuation: bool = False
     eval_steps: int = 100

@@ -31,14 +31,20 @@ if TYPE_CHECKING:
 
 SEARCH_SPLITS = ("validation", "train")
 """Splits to compare the layers on, the better one first, where the certificates do not use them."""
+MOST_TIMED = 240
+"""Clips that a variant's word starts are compared on: several hundred words, in seconds."""
 SYNTHETIC_DURATIONS_S = (0.5, 1.0, 1.5, 2.0, 2.5, 3.0)
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationClips:
-    """``utterances`` are for the certificates, ``search`` to compare layers, which ``description`` describes."""
+    """``utterances`` are for the certificates, ``search`` to compare layers, which ``description`` describes.
+
+    ``timed`` say when their words begin, and are of any split but the training's.
+    """
 
     utterances: Sequence[Utterance] = ()
+    timed: Sequence[Utterance] = ()
     search: Sequence[Utterance] = ()
     description: str = "synthetic signals, since no --data was given: nothing is known of WER or accuracy"
 
@@ -76,17 +82,22 @@ def choose_evaluation_clips(
 
     rows = read_dataset(data)
     chosen = choose_split(rows, split)[:max_clips]
+    timed = [row for row in rows if row.word_starts_s is not None and row.split != "train"][:MOST_TIMED]
     if not search:
-        return EvaluationClips(utterances=chosen)
+        return EvaluationClips(utterances=chosen, timed=timed)
     taken = {row.split for row in chosen}
     for name in SEARCH_SPLITS:
         found = [row for row in rows if row.split == name and name not in taken]
         if found:
-            return EvaluationClips(utterances=chosen, search=found, description=f"clips of the split {name}")
+            described = f"clips of the split {name}"
+            return EvaluationClips(utterances=chosen, timed=timed, search=found, description=described)
     if len(chosen) < 2:
         raise DataError(f"{data}: auto needs two clips at least, one to compare the layers on and one to certify on")
     return EvaluationClips(
-        utterances=chosen[1::2], search=chosen[::2], description="every second clip, which then certifies nothing"
+        utterances=chosen[1::2],
+        timed=timed,
+        search=chosen[::2],
+        description="every second clip, which then certifies nothing",
     )
 
 
@@ -161,6 +172,7 @@ class Certifier:
                 geometry=self.geometry,
                 signals=self.signals,
                 utterances=self.clips.utterances,
+                timed=self.clips.timed,
                 kept_in_float=[part for part, level in parts.items() if level == "float"],
                 kept_in_int8=[part for part, level in parts.items() if level == "int8"],
                 note=note,

@@ -48,7 +48,7 @@ class SplitPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class CorpusPlan:
-    """How large the corpus is; the defaults are the figures of the reference card, and four times as many to train on.
+    """How large the corpus is; the defaults are the figures of the reference card, and eight times as many to train on.
 
     Attributes:
         training: The split to train on.
@@ -59,7 +59,7 @@ class CorpusPlan:
         UsageError: The share is not between 0 and 1.
     """
 
-    training: SplitPlan = SplitPlan(supports=(104, 124, 104, 56), syllables=4 * 859)
+    training: SplitPlan = SplitPlan(supports=(208, 248, 208, 112), syllables=8 * 859)
     validation: SplitPlan = SplitPlan(supports=(26, 31, 26, 14), syllables=859)
     validation_voice_share: float = 0.2
 

@@ -15,7 +15,7 @@ import ctypes
 import threading
 from functools import cache
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,7 @@ from wav2edge_export.demo.espeak_library import (
     EE_OK,
     FROM_THE_START,
     INITIALIZE_DONT_EXIT,
+    INITIALIZE_PHONEME_EVENTS,
     PARAMETER_PITCH,
     PARAMETER_RANGE,
     PARAMETER_RATE,
@@ -39,9 +40,12 @@ from wav2edge_export.demo.espeak_library import (
     POSITION_IN_CHARACTERS,
     TO_THE_END,
     Callback,
+    Happening,
     Installation,
     declare,
+    happenings,
     load_private_copy,
+    sounding_phonemes,
 )
 
 ACCENT = "en-us"
@@ -68,6 +72,33 @@ _MIN_PERIODICITY = 0.6
 _MIN_TIMBRE_DISTANCE_DB = 2.0
 
 
+class Phoneme(NamedTuple):
+    """A phoneme by espeak-ng's mnemonic, when it begins to sound, and whether it is the first of a word."""
+
+    name: str
+    start_s: float
+    begins_word: bool
+
+
+class Speech(NamedTuple):
+    """What was spoken.
+
+    Attributes:
+        samples: ``[n]`` float32 within [-1, 1].
+        rate_hz: Sample rate.
+        phonemes: What sounds when, pauses left out; a plosive begins with its burst.
+    """
+
+    samples: Samples
+    rate_hz: int
+    phonemes: tuple[Phoneme, ...]
+
+    @property
+    def word_starts_s(self) -> tuple[float, ...]:
+        """When each word begins to sound."""
+        return tuple(phoneme.start_s for phoneme in self.phonemes if phoneme.begins_word)
+
+
 class Synthesizer:
     """One private espeak-ng; a context manager, and safe to share between threads (they take turns).
 
@@ -87,6 +118,7 @@ class Synthesizer:
         self._variants = frozenset(self._installation.variants())
         self._lock = threading.Lock()
         self._pcm = bytearray()
+        self._told: list[Happening] = []
         self._callback = Callback(self._collect)  # C holds no reference of its own
         self._library: ctypes.CDLL | None = load_private_copy(self._installation.library)
         declare(self._library)
@@ -128,7 +160,7 @@ class Synthesizer:
         pitch: int,
         pitch_range: int = 50,
         word_gap: int = 0,
-    ) -> tuple[Samples, int]:
+    ) -> Speech:
         """Speak phonemes.
 
         Args:
@@ -139,9 +171,6 @@ class Synthesizer:
             pitch_range: Liveliness of the intonation, 0 (monotone) to 99, 50 being the voice's own.
             word_gap: Pause between words, in units of 10 ms at the normal rate.
 
-        Returns:
-            ``(samples, rate_hz)``: samples ``[n]`` float32 within [-1, 1].
-
         Raises:
             UsageError: An argument is out of its range, the voice unknown, or the Synthesizer closed.
             AudioError: espeak-ng refused the text, or gave silence.
@@ -151,7 +180,7 @@ class Synthesizer:
 
     def speak_text(
         self, text: str, *, language: str, voice: str, rate_wpm: int, pitch: int, pitch_range: int = 50
-    ) -> tuple[Samples, int]:
+    ) -> Speech:
         """Speak text of a language.
 
         Args:
@@ -165,22 +194,25 @@ class Synthesizer:
         prosody = _prosody(rate_wpm=rate_wpm, pitch=pitch, pitch_range=pitch_range, word_gap=0)
         return self._say(text, language, voice, prosody)
 
-    def _say(self, text: str, language: str, voice: str, prosody: dict[int, int]) -> tuple[Samples, int]:
+    def _say(self, text: str, language: str, voice: str, prosody: dict[int, int]) -> Speech:
         if voice not in self._variants:
             # espeak-ng itself would say nothing and speak with the default voice.
             raise UsageError(f"espeak-ng has no voice variant {voice!r}; Synthesizer.voices() lists the usable ones")
         with self._lock:
             status = self._synthesise(text, f"{language}+{voice}", prosody)
             samples = np.frombuffer(bytes(self._pcm), dtype=np.int16).astype(np.float32) / np.float32(_FULL_SCALE)
+            phonemes = tuple(
+                Phoneme(told.name.decode(), told.sample / self.rate_hz, begins_word)
+                for told, begins_word in sounding_phonemes(self._told)
+            )
         if status != EE_OK or not samples.any():
             raise AudioError(f"espeak-ng could not say {text} with voice {language}+{voice} (status {status})")
-        return samples, self.rate_hz
+        return Speech(samples, self.rate_hz, phonemes)
 
     def _initialise(self, library: ctypes.CDLL) -> int:
         data = str(self._installation.data).encode()
-        rate_hz = int(
-            library.espeak_Initialize(AUDIO_OUTPUT_SYNCHRONOUS, DEFAULT_BUFFER_MS, data, INITIALIZE_DONT_EXIT)
-        )
+        options = INITIALIZE_DONT_EXIT | INITIALIZE_PHONEME_EVENTS
+        rate_hz = int(library.espeak_Initialize(AUDIO_OUTPUT_SYNCHRONOUS, DEFAULT_BUFFER_MS, data, options))
         if rate_hz <= 0:
             raise MissingDependencyError(
                 f"espeak-ng could not read its data under {self._installation.data}; it may be longer than the 140"
@@ -196,6 +228,7 @@ class Synthesizer:
         if library is None:
             raise UsageError("this Synthesizer is closed; make a new one")
         self._pcm.clear()
+        self._told.clear()
         status = int(library.espeak_SetVoiceByName(voice.encode()))
         if status != EE_OK:
             return status
@@ -207,9 +240,10 @@ class Synthesizer:
         return int(library.espeak_Synth(data, len(data) + 1, *where, flags, None, None))
 
     def _collect(self, wave: int | None, count: int, events: int | None) -> int:
-        """espeak-ng's callback: keep ``count`` int16 samples at address ``wave``; 0 asks for more."""
+        """espeak-ng's callback: keep ``count`` int16 samples at address ``wave``, and the events; 0 asks for more."""
         if wave and count > 0:
             self._pcm += ctypes.string_at(wave, count * np.dtype(np.int16).itemsize)
+        self._told.extend(happenings(events))
         return 0
 
 
@@ -248,7 +282,7 @@ def _usable_voices(installation: Installation) -> tuple[str, ...]:
 
 
 def _audition(stage: Synthesizer, variant: str, rate_wpm: int) -> Samples:
-    return stage.speak(_AUDITION_PHONEMES, voice=variant, rate_wpm=rate_wpm, pitch=_AUDITION_PITCH)[0]
+    return stage.speak(_AUDITION_PHONEMES, voice=variant, rate_wpm=rate_wpm, pitch=_AUDITION_PITCH).samples
 
 
 def _has_twin(timbre: NDArray[np.float64], kept: dict[str, NDArray[np.float64]]) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import shutil
 import tempfile
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from wav2edge.errors import MissingDependencyError
 AUDIO_OUTPUT_SYNCHRONOUS = 2
 # speak_lib.h: without this bit a data folder that cannot be read ends the whole process with exit(1).
 INITIALIZE_DONT_EXIT = 0x8000
+# speak_lib.h: with this bit the callback is told of every phoneme, not of words alone.
+INITIALIZE_PHONEME_EVENTS = 1
 DEFAULT_BUFFER_MS = 0
 # speak_lib.h, espeak_PARAMETER.
 PARAMETER_RATE = 1
@@ -32,6 +35,12 @@ FROM_THE_START = 0
 POSITION_IN_CHARACTERS = 1
 TO_THE_END = 0
 EE_OK = 0
+# speak_lib.h, espeak_EVENT_TYPE; the list of events ends with the first.
+EVENT_LIST_TERMINATED = 0
+EVENT_WORD = 1
+EVENT_PHONEME = 7
+PAUSE = b"_"
+"""First letter of the mnemonics of all pauses."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +94,57 @@ def load_private_copy(library: Path) -> ctypes.CDLL:
 
 
 Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
+
+
+class Event(ctypes.Structure):
+    """speak_lib.h, espeak_EVENT: something that happens at a sample of what is spoken.
+
+    ``name`` is the mnemonic of a phoneme (a union in C, of which nothing else is used here).
+    """
+
+    _fields_ = (
+        ("kind", ctypes.c_int),
+        ("message", ctypes.c_uint),
+        ("text_position", ctypes.c_int),
+        ("text_length", ctypes.c_int),
+        ("audio_position_ms", ctypes.c_int),
+        ("sample", ctypes.c_int),
+        ("user_data", ctypes.c_void_p),
+        ("name", ctypes.c_char * 8),
+    )
+
+
+@dataclass(frozen=True)
+class Happening:
+    """The parts of an `Event` that are kept, since C reuses its memory."""
+
+    kind: int
+    sample: int
+    name: bytes
+
+
+def happenings(address: int | None) -> Iterator[Happening]:
+    """What a list of events at an address tells, up to its end; nothing at address 0 or None."""
+    while address:
+        event = Event.from_address(address)
+        if event.kind == EVENT_LIST_TERMINATED:
+            return
+        yield Happening(event.kind, event.sample, event.name)
+        address += ctypes.sizeof(Event)
+
+
+def sounding_phonemes(told: Sequence[Happening]) -> Iterator[tuple[Happening, bool]]:
+    """The phonemes that are not pauses, and whether each is the first of a word.
+
+    A plosive begins with its burst; the closure before it counts as a pause.
+    """
+    begins_word = False
+    for happening in told:
+        if happening.kind == EVENT_WORD:
+            begins_word = True
+        elif happening.kind == EVENT_PHONEME and not happening.name.startswith(PAUSE):
+            yield happening, begins_word
+            begins_word = False
 
 
 def declare(library: ctypes.CDLL) -> None:

@@ -3,7 +3,7 @@
 Speech therapists ask for quick repetitions of /pa/, /ta/, /ka/ (alternating motion rates) and of /pa ta ka/ (sequential
 motion rates) and listen to pace and precision. The corpus mirrors the evaluation set behind the card of
 ``model_syllable_onSet4``: four tasks with supports 26, 31, 26 and 14, and 859 syllables in 97 utterances, each syllable
-a word of the transcription. The training split holds 388 utterances, four times as many in the same proportions.
+a word of the transcription. The training split holds 776 utterances, eight times as many in the same proportions.
 
 What it is good for, and what not: voices differ between the splits in larynx, vocal tract and manner, but espeak-ng
 plays the bursts of /p/, /t/ and /k/ from one recording each, whatever the voice. Scores on this corpus show that a
@@ -66,6 +66,8 @@ class Clip:
     speaker: str
     split: str
     seconds: float
+    word_starts_s: str
+    """When each word begins to sound, in seconds, apart by spaces."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,7 +206,8 @@ def _draw_cycles(labels: list[str], syllables: int, rng: np.random.Generator) ->
 
 def _record(folder: Path, utterance: _Utterance, synthesizer: Synthesizer, rng: np.random.Generator) -> Clip:
     """Speak, mix and write one clip."""
-    samples = add_background(_say(utterance, synthesizer, rng), rng)
+    speech, starts_s = _say(utterance, synthesizer, rng)
+    samples, delay_s = add_background(speech, rng)
     file_name = f"{utterance.split}/{utterance.number:04d}.flac"
     (folder / utterance.split).mkdir(exist_ok=True)
     pcm = np.rint(samples * _FULL_SCALE).astype(np.int16)
@@ -216,17 +219,25 @@ def _record(folder: Path, utterance: _Utterance, synthesizer: Synthesizer, rng: 
         speaker=utterance.voice,
         split=utterance.split,
         seconds=round(len(pcm) / RATE_HZ, 4),
+        word_starts_s=written_starts(delay_s + start_s for start_s in starts_s),
     )
 
 
-def _say(utterance: _Utterance, synthesizer: Synthesizer, rng: np.random.Generator) -> Samples:
-    """Speak an utterance at a pace that fits `SPEECH_S_LIMITS`: ``[n]`` float32 at `RATE_HZ`."""
+def written_starts(starts_s: Iterable[float]) -> str:
+    """Word starts as the column ``word_starts_s`` holds them, to the millisecond."""
+    return " ".join(f"{start_s:.3f}" for start_s in starts_s)
+
+
+def _say(
+    utterance: _Utterance, synthesizer: Synthesizer, rng: np.random.Generator
+) -> tuple[Samples, tuple[float, ...]]:
+    """Speak an utterance at a pace that fits `SPEECH_S_LIMITS`: ``[n]`` float32 at `RATE_HZ`, and its word starts."""
     pitch = _draw_integer(PITCH_LIMITS, rng)
     pitch_range = _draw_integer(PITCH_RANGE_LIMITS, rng)
     phonemes = " ".join(MNEMONICS[syllable] for syllable in utterance.syllables)
     shortest_s, longest_s = SPEECH_S_LIMITS
     for _ in range(_PACE_ATTEMPTS):
-        samples, rate_hz = synthesizer.speak(
+        spoken = synthesizer.speak(
             phonemes,
             voice=utterance.voice,
             rate_wpm=_draw_integer(RATE_WPM_LIMITS, rng),
@@ -234,8 +245,9 @@ def _say(utterance: _Utterance, synthesizer: Synthesizer, rng: np.random.Generat
             pitch_range=pitch_range,
             word_gap=_draw_integer(WORD_GAP_LIMITS, rng),
         )
-        if shortest_s <= len(samples) / rate_hz <= longest_s:
-            return np.asarray(soxr.resample(samples, rate_hz, RATE_HZ), dtype=np.float32)
+        if shortest_s <= len(spoken.samples) / spoken.rate_hz <= longest_s:
+            samples = soxr.resample(spoken.samples, spoken.rate_hz, RATE_HZ)
+            return np.asarray(samples, dtype=np.float32), spoken.word_starts_s
     raise DataError(
         f"voice {utterance.voice!r} did not say {len(utterance.syllables)} syllables in {shortest_s} to {longest_s} s"
         f" at any of {_PACE_ATTEMPTS} paces"
@@ -246,15 +258,15 @@ def _draw_integer(limits: tuple[int, int], rng: np.random.Generator) -> int:
     return int(rng.integers(*limits, endpoint=True))
 
 
-def add_background(speech: Samples, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Put speech ``[n]`` between margins, under noise, at a level: ``[m]`` within [-1, 1]."""
+def add_background(speech: Samples, rng: np.random.Generator) -> tuple[NDArray[np.float64], float]:
+    """Put speech ``[n]`` between margins, under noise, at a level: ``[m]`` within [-1, 1], and its delay in seconds."""
     before, after = (round(margin_s * RATE_HZ) for margin_s in rng.uniform(*MARGIN_S_LIMITS, size=2))
     clip = np.pad(speech.astype(np.float64), (before, after))
     colour = str(rng.choice(list(NOISE_COLOURS)))
     noise_power = np.mean(speech.astype(np.float64) ** 2) / 10 ** (rng.uniform(*SNR_DB_LIMITS) / 10)
     clip += np.sqrt(noise_power) * coloured_noise(len(clip), NOISE_COLOURS[colour], rng)
     peak = 10 ** (rng.uniform(*PEAK_DBFS_LIMITS) / 20)
-    return np.asarray(clip * (peak / np.abs(clip).max()))
+    return np.asarray(clip * (peak / np.abs(clip).max())), before / RATE_HZ
 
 
 def coloured_noise(count: int, exponent: float, rng: np.random.Generator) -> NDArray[np.float64]:

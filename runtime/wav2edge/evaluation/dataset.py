@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +35,10 @@ SPLIT_NAMES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Utterance:
-    """A row of a data set; ``where`` is its table and line, as in ``metadata.csv:7``."""
+    """A row of a data set; ``where`` is its table and line, as in ``metadata.csv:7``.
+
+    ``word_starts_s`` is when each word of the transcription begins to sound, in seconds; None where that is unknown.
+    """
 
     path: Path
     where: str
@@ -42,6 +46,7 @@ class Utterance:
     label: str | None = None
     split: str | None = None
     speaker: str | None = None
+    word_starts_s: tuple[float, ...] | None = None
 
 
 def read_dataset(root: Path) -> list[Utterance]:
@@ -149,15 +154,34 @@ def _utterance(path: Path, number: int, row: Mapping[str, Any], root: Path) -> U
         raise DataError(f"{where}: a clip with an offset; cut it out into a file of its own")
     clip = path.parent / name
     transcription = _text(row, "transcription", "text")
+    transcription = None if transcription is None else NORMALIZE(transcription)
     split = _text(row, "split") or _split_of(clip, root)
     return Utterance(
         path=clip,
         where=where,
-        transcription=None if transcription is None else NORMALIZE(transcription),
+        transcription=transcription,
         label=_text(row, "label", "command") or None,
         split=None if split is None else SPLIT_NAMES.get(split.lower(), split),
         speaker=_text(row, "speaker", "speaker_id") or None,
+        word_starts_s=_word_starts_s(row, where, len((transcription or "").split())),
     )
+
+
+def _word_starts_s(row: Mapping[str, Any], where: str, words: int) -> tuple[float, ...] | None:
+    """The column ``word_starts_s``: numbers apart by spaces, or a JSON list of them."""
+    written = row.get("word_starts_s")
+    parts = written if isinstance(written, list) else str(written or "").split()
+    if not parts:
+        return None
+    try:
+        starts_s = tuple(float(part) for part in parts)
+    except (TypeError, ValueError):
+        raise DataError(f"{where}: word_starts_s is {written!r}; write seconds apart by spaces: 0.12 0.48") from None
+    if len(starts_s) != words:
+        raise DataError(f"{where}: {len(starts_s)} word_starts_s for {words} words; give one for each word, or none")
+    if not all(0 <= start_s < math.inf for start_s in starts_s) or list(starts_s) != sorted(starts_s):
+        raise DataError(f"{where}: word_starts_s is {written!r}; the seconds must rise from 0 on")
+    return starts_s
 
 
 def _text(row: Mapping[str, Any], *keys: str) -> str | None:

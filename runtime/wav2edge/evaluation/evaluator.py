@@ -12,6 +12,7 @@ from wav2edge.errors import AudioError, DataError, DeviceError, Wav2EdgeError
 from wav2edge.evaluation.dataset import Utterance, read_dataset, select_split
 from wav2edge.evaluation.report import Report, make_report, normalized_word_errors
 from wav2edge.evaluation.text_normalization import TextNormalization
+from wav2edge.evaluation.word_times import WordTimesError, start_errors_s
 from wav2edge.inference.recognizer import Recognizer
 from wav2edge.output.result import Result
 
@@ -158,6 +159,9 @@ def _report(
         labels=labels,
         label_pairs=[(row.label, found.label) for row, found in results if row.label and found.label] if labels else [],
         transcription_pairs=_transcripts(results) if _transcribed(heads, utterances) else None,
+        word_times=WordTimesError.over(
+            error_s for row, found in results for error_s in start_errors_s(found.words, row)
+        ),
         normalization=normalization,
     )
 

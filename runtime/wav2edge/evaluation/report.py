@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from wav2edge.evaluation.rates import WordErrors, count_word_errors
 from wav2edge.evaluation.text_normalization import TextNormalization
+from wav2edge.evaluation.word_times import WordTimesError
 from wav2edge.output.tables import markdown_table
 
 COLUMNS = ("precision", "recall", "f1-score", "support")
@@ -84,6 +85,7 @@ class ClassificationReport:
 class Report:
     """The figures of one evaluation; those of a head that the model or the data lacks are None.
 
+    ``word_times`` are over clips whose rows say when words begin, and whose transcript is right.
     ``normalization`` was applied to references and hypotheses before word errors were counted.
     """
 
@@ -91,6 +93,7 @@ class Report:
     classification: ClassificationReport | None = None
     word_errors: WordErrors | None = None
     loss: float | None = None
+    word_times: WordTimesError | None = None
     normalization: TextNormalization = field(default_factory=TextNormalization)
 
     def metrics(self) -> dict[str, Any]:
@@ -117,6 +120,8 @@ class Report:
                 "words": self.word_errors.words,
                 "text_normalization": asdict(self.normalization),
             }
+        if self.word_times is not None:
+            counted["word_times_error"] = self.word_times.to_dict()
         return {**self.metrics(), **counted}
 
     def table(self) -> str:
@@ -130,6 +135,8 @@ class Report:
             lines.append(f"WER       {errors.rate:.4f}   ({errors.edits} of {errors.words} words)")
             if self.normalization.summary:
                 lines.append(f"text      {self.normalization.summary}")
+        if self.word_times is not None:
+            lines.append(f"starts    {self.word_times}")
         if self.loss is not None:
             lines.append(f"loss      {self.loss:.4f}")
         lines.append(f"clips     {self.clips}")
@@ -142,6 +149,7 @@ def make_report(
     label_pairs: Sequence[tuple[str, str]] = (),
     transcription_pairs: Sequence[tuple[str, str]] | None = None,
     loss: float | None = None,
+    word_times: WordTimesError | None = None,
     normalization: TextNormalization | None = None,
 ) -> Report:
     """Count pairs of (truth, prediction).
@@ -151,6 +159,7 @@ def make_report(
         label_pairs: true and predicted label per clip.
         transcription_pairs: reference and hypothesis per clip; None where no transcript was evaluated.
         loss: the mean loss over the clips, where it is known.
+        word_times: how far word starts are from the true ones, where those are known.
         normalization: applied to references and hypotheses; white space and Unicode NFC where None.
     """
     classification = word_errors = None
@@ -162,7 +171,12 @@ def make_report(
         word_errors = normalized_word_errors(transcription_pairs, normalize)
     clips = max(len(label_pairs), len(transcription_pairs or ()))
     return Report(
-        clips=clips, classification=classification, word_errors=word_errors, loss=loss, normalization=normalize
+        clips=clips,
+        classification=classification,
+        word_errors=word_errors,
+        loss=loss,
+        word_times=word_times,
+        normalization=normalize,
     )
 
 

@@ -11,9 +11,26 @@ import numpy.typing as npt
 from wav2edge.bundle.geometry import SAMPLE_RATE_HZ
 
 Samples = npt.NDArray[np.float32]
+Spectrum = npt.NDArray[np.complex64]
 
 FFT_BLOCK = 512
 """Clips are transformed in multiples of this many samples."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Variation:
+    """A varied copy of a clip, ``samples: [samples] float32``, and where its moments went.
+
+    What was at ``t`` seconds is at ``(t + delay_s) * stretch``; with a negative delay the beginning is cut off.
+    """
+
+    samples: Samples
+    delay_s: float = 0.0
+    stretch: float = 1.0
+
+    def moved_s(self, time_s: float) -> float:
+        """Where a moment of the clip is now."""
+        return (time_s + self.delay_s) * self.stretch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,12 +48,13 @@ class Augmentation:
     snr_db: tuple[float, float] | None = None
     margin_s: tuple[float, float] | None = None
 
-    def __call__(self, samples: Samples, rng: np.random.Generator) -> Samples:
+    def __call__(self, samples: Samples, rng: np.random.Generator) -> Variation:
         """A varied copy of ``samples: [samples] float32``; the same generator state gives the same copy."""
+        delay = 0
         if self.margin_s is not None:
-            samples = _change_margins(samples, self.margin_s, rng)
+            samples, delay = _change_margins(samples, self.margin_s, rng)
         period = _round_up(len(samples), FFT_BLOCK)  # lengths of small prime factors: ten times as fast as primes
-        spectrum = np.fft.rfft(samples, period)
+        spectrum = np.fft.rfft(samples, period).astype(np.complex64, copy=False)  # NumPy 1 computes in float64
         if self.equalizer_db is not None:
             spectrum *= _random_gain(len(spectrum), self.equalizer_db, rng)
         if self.snr_db is not None:
@@ -45,7 +63,11 @@ class Augmentation:
         if self.speed is not None:
             new_period = _round_up(period / rng.uniform(*self.speed), FFT_BLOCK // 4)
         changed = np.fft.irfft(spectrum, new_period)
-        return np.asarray(changed[: max(1, len(samples) * new_period // period)], np.float32)
+        return Variation(
+            samples=np.asarray(changed[: max(1, len(samples) * new_period // period)], np.float32),
+            delay_s=delay / SAMPLE_RATE_HZ,
+            stretch=new_period / period,
+        )
 
 
 AUGMENTATIONS: dict[str, Augmentation | None] = {
@@ -59,32 +81,31 @@ def _round_up(samples: float, block: int) -> int:
     return max(1, math.ceil(samples / block)) * block
 
 
-def _change_margins(samples: Samples, margin_s: tuple[float, float], rng: np.random.Generator) -> Samples:
+def _change_margins(samples: Samples, margin_s: tuple[float, float], rng: np.random.Generator) -> tuple[Samples, int]:
+    """The samples with other margins, and by how many samples they are later."""
     before, after = (round(rng.uniform(*margin_s) * SAMPLE_RATE_HZ) for _ in range(2))
     kept = samples[max(0, -before) : len(samples) - max(0, -after)]
     if len(kept) < len(samples) // 2:
-        return samples
-    return np.pad(kept, (max(0, before), max(0, after)))
+        return samples, 0
+    return np.pad(kept, (max(0, before), max(0, after))), before
 
 
-def _random_gain(bins: int, deviation_db: float, rng: np.random.Generator) -> npt.NDArray[np.float64]:
+def _random_gain(bins: int, deviation_db: float, rng: np.random.Generator) -> npt.NDArray[np.float32]:
     """A gain for each bin, linear in dB between ten random points spread evenly over frequency."""
     points_db = rng.normal(0.0, deviation_db, 10)
     curve_db = np.interp(np.linspace(0.0, 9.0, bins), np.arange(10), points_db)
-    gain: npt.NDArray[np.float64] = 10.0 ** (curve_db / 20.0)
-    return gain
+    return np.power(np.float32(10.0), curve_db.astype(np.float32) / np.float32(20.0))
 
 
-def _random_noise(
-    spectrum: npt.NDArray[np.complex128], snr_db: tuple[float, float], rng: np.random.Generator
-) -> npt.NDArray[np.complex128]:
+def _random_noise(spectrum: Spectrum, snr_db: tuple[float, float], rng: np.random.Generator) -> Spectrum:
     """Noise of a random colour at a random level, as a spectrum of the same length."""
-    fall = np.arange(1, len(spectrum) + 1) ** -rng.uniform(0.0, 1.0)
-    noise = fall * rng.standard_normal(2 * len(spectrum)).view(np.complex128)
+    fall = np.arange(1, len(spectrum) + 1, dtype=np.float32) ** np.float32(-rng.uniform(0.0, 1.0))
+    white = rng.standard_normal(2 * len(spectrum), np.float32).view(np.complex64)
+    noise: Spectrum = np.multiply(white, fall, dtype=np.complex64)
     noise[0] = 0.0  # a constant is not noise, and normalising the waveform removes it
-    wanted = np.linalg.norm(spectrum) * 10.0 ** (-rng.uniform(*snr_db) / 20.0)
+    wanted = float(np.linalg.norm(spectrum.view(np.float32))) * 10.0 ** (-rng.uniform(*snr_db) / 20.0)
     # Of the real and imaginary parts as one array: NumPy's norm of complex numbers reads each with a stride, which took
     # more time than the rest of the augmentation.
-    norm = float(np.linalg.norm(noise.view(np.float64)))
-    scaled: npt.NDArray[np.complex128] = noise * (wanted / max(norm, 1e-12))
-    return scaled
+    norm = float(np.linalg.norm(noise.view(np.float32)))
+    noise *= np.float32(wanted / max(norm, 1e-12))
+    return noise

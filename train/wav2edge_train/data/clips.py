@@ -18,7 +18,8 @@ from wav2edge.audio.clip import load_clip
 from wav2edge.bundle.geometry import SAMPLE_RATE_HZ, ConvGeometry
 from wav2edge.errors import AudioError, DataError
 from wav2edge.evaluation.dataset import Utterance
-from wav2edge_train.data.augmentation import Augmentation
+from wav2edge_train.data.augmentation import Augmentation, Variation
+from wav2edge_train.data.emission import TokenFrames, anywhere, token_frames
 from wav2edge_train.data.vocabulary import Vocabulary
 
 IGNORED_ID = -100
@@ -45,6 +46,8 @@ class Example:
     where: str
     token_ids: tuple[int, ...] | None = None
     class_id: int | None = None
+    word_lengths: tuple[int, ...] = ()
+    word_starts_s: tuple[float, ...] | None = None
 
     @property
     def needed_frames(self) -> int:
@@ -65,7 +68,14 @@ def prepare_example(row: Utterance, targets: Targets, geometry: ConvGeometry) ->
         samples = geometry.pad_to_frame(load_clip(row.path).samples)
     except AudioError as error:
         raise DataError(f"{row.where}: {error}") from None
-    return Example(samples=samples, where=row.where, token_ids=token_ids, class_id=class_id)
+    return Example(
+        samples=samples,
+        where=row.where,
+        token_ids=token_ids,
+        class_id=class_id,
+        word_lengths=tuple(len(word) for word in (row.transcription or "").split()),
+        word_starts_s=row.word_starts_s,
+    )
 
 
 def leave_out_too_short(
@@ -123,16 +133,23 @@ class ClipDataset(Dataset[dict[str, Any]]):
         *,
         augmentation: Augmentation | None = None,
         seed: int = 0,
+        follow_word_starts: bool = False,
     ) -> None:
         self.examples = examples
         self.epoch = 0
         self._geometry, self._augmentation, self._seed = geometry, augmentation, seed
+        self._follow_word_starts = follow_word_starts
 
     @property
     def shortest_frames(self) -> int:
         """Frames of the shortest clip at the highest speed that augmentation may give it."""
         fastest = self._augmentation.speed[1] if self._augmentation and self._augmentation.speed else 1.0
         return min(self._geometry.frames(int(len(example.samples) / fastest)) for example in self.examples)
+
+    @property
+    def clips_with_word_starts(self) -> int:
+        """Clips whose tokens are bound to when their words begin."""
+        return sum(example.word_starts_s is not None for example in self.examples) if self._follow_word_starts else 0
 
     def set_epoch(self, epoch: int) -> None:
         """Draw new variations of the clips from here on."""
@@ -143,19 +160,31 @@ class ClipDataset(Dataset[dict[str, Any]]):
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         example = self.examples[index]
+        varied = self._varied(example, index)
         return {
             "index": index,
-            "samples": self._augmented(example, index),
+            "samples": varied.samples,
             "token_ids": example.token_ids,
             "class_id": example.class_id,
+            "token_frames": self._token_frames(example, varied),
         }
 
-    def _augmented(self, example: Example, index: int) -> npt.NDArray[np.float32]:
+    def _token_frames(self, example: Example, varied: Variation) -> TokenFrames | None:
+        """Where each token may be emitted; None where the clips of this data set are not bound to their word starts."""
+        if not self._follow_word_starts or example.token_ids is None:
+            return None
+        frames = self._geometry.frames(len(varied.samples))
+        if example.word_starts_s is None:
+            return anywhere(len(example.token_ids), frames)
+        starts_s = [varied.moved_s(start_s) for start_s in example.word_starts_s]
+        return token_frames(example.token_ids, example.word_lengths, starts_s, frames, self._geometry)
+
+    def _varied(self, example: Example, index: int) -> Variation:
         if self._augmentation is None:
-            return example.samples
+            return Variation(samples=example.samples)
         varied = self._augmentation(example.samples, np.random.default_rng((self._seed, self.epoch, index)))
-        long_enough = self._geometry.frames(len(varied)) >= example.needed_frames
-        return varied if long_enough else example.samples
+        long_enough = self._geometry.frames(len(varied.samples)) >= example.needed_frames
+        return varied if long_enough else Variation(samples=example.samples)
 
 
 class LengthGroupedOrder(Sampler[int]):
@@ -190,7 +219,8 @@ class Collator:
         """A batch of the items of ``ClipDataset``.
 
         ``input_values`` and ``attention_mask`` are ``[batch, samples]``, ``labels`` ``[batch, tokens]`` and
-        ``class_labels`` ``[batch]``; labels of an absent head are left out. ``indices: [batch]`` are the items'
+        ``class_labels`` ``[batch]``; labels of an absent head are left out. ``token_frames`` are
+        ``[batch, tokens, 2]``, where tokens are bound to word starts. ``indices: [batch]`` are the items'
         positions in the data set, for messages.
         """
         padded = self.extractor(
@@ -206,6 +236,9 @@ class Collator:
         if items[0]["token_ids"] is not None:
             rows = [torch.tensor(item["token_ids"], dtype=torch.long) for item in items]
             batch["labels"] = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=IGNORED_ID)
+        if items[0].get("token_frames") is not None:
+            frames = [torch.from_numpy(item["token_frames"]) for item in items]
+            batch["token_frames"] = torch.nn.utils.rnn.pad_sequence(frames, batch_first=True)
         if items[0]["class_id"] is not None:
             batch["class_labels"] = torch.tensor([item["class_id"] for item in items])
         return batch

@@ -78,7 +78,13 @@ def prepare_corpus(
     augmentation = AUGMENTATIONS[options.augmentation]
     return Corpus(
         targets=targets,
-        training=ClipDataset(kept, base.geometry, augmentation=augmentation, seed=options.seed),
+        training=ClipDataset(
+            kept,
+            base.geometry,
+            augmentation=augmentation,
+            seed=options.seed,
+            follow_word_starts=options.follow_word_starts,
+        ),
         validation=ClipDataset(examples["validation"], base.geometry),
         transcriptions=tuple(row.transcription or "" for row in rows["validation"]),
         left_out=len(examples["train"]) - len(kept),

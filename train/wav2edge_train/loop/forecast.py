@@ -52,6 +52,7 @@ class Forecast:
     clips: Mapping[str, int]
     lengths_s: Mapping[str, tuple[float, float, float]]
     left_out: int
+    clips_with_word_starts: int
     vocabulary: Sequence[str]
     classes: Mapping[str, Mapping[str, int]]
     parameters: int
@@ -84,6 +85,8 @@ class Forecast:
             for (split, count), (low, middle, high) in zip(self.clips.items(), self.lengths_s.values(), strict=True)
         }
         lines["left out"] = f"{self.left_out} too short for their transcription"
+        if self.clips_with_word_starts:
+            lines["word starts"] = f"of {self.clips_with_word_starts} training clips"
         if self.vocabulary:
             lines["vocabulary"] = f"{len(self.vocabulary)}: {' '.join(self.vocabulary)}"
         for label, counts in self.classes.items():
@@ -149,6 +152,7 @@ def forecast(trainer: JointTrainer, run: Run) -> Forecast:
         clips={name: len(split) for name, split in splits.items()},
         lengths_s={name: lengths_s(split) for name, split in splits.items()},
         left_out=corpus.left_out,
+        clips_with_word_starts=corpus.training.clips_with_word_starts,
         vocabulary=corpus.targets.vocabulary.tokens if corpus.targets.vocabulary else (),
         classes=class_counts(splits, corpus.targets.labels or ()),
         parameters=parameters,

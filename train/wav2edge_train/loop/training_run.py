@@ -89,7 +89,10 @@ def _clips(split: ClipDataset) -> str:
     parts = (
         part
         for example in split.examples
-        for part in (example.samples.tobytes(), repr((example.token_ids, example.class_id)).encode())
+        for part in (
+            example.samples.tobytes(),
+            repr((example.token_ids, example.class_id, example.word_starts_s)).encode(),
+        )
     )
     return f"{len(split)} (sha256 {_digest(parts)})"
 

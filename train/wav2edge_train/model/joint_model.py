@@ -12,6 +12,8 @@ from transformers import Wav2Vec2Config, Wav2Vec2Model
 from transformers.models.wav2vec2.modeling_wav2vec2 import Wav2Vec2FeatureEncoder, Wav2Vec2PreTrainedModel
 from transformers.utils.generic import ModelOutput
 
+from wav2edge_train.model.ctc_loss import ctc_loss
+
 HEAD_NAMES = ("ctc", "classification")
 """The heads that a model may have; those it has are in the config's ``joint_heads``."""
 
@@ -72,6 +74,7 @@ class Wav2Vec2ForJointCTC(Wav2Vec2PreTrainedModel):
         attention_mask: torch.Tensor | None = None,
         labels: torch.Tensor | None = None,
         class_labels: torch.Tensor | None = None,
+        token_frames: torch.Tensor | None = None,
     ) -> JointOutput:
         """The logits of a batch, and its losses where labels are given.
 
@@ -81,6 +84,7 @@ class Wav2Vec2ForJointCTC(Wav2Vec2PreTrainedModel):
                 without a mask and never gets it; pooling and the CTC loss always use it.
             labels: ``[batch, tokens]`` token ids, padded with -100.
             class_labels: ``[batch]`` class ids.
+            token_frames: ``[batch, tokens, 2]`` the frames in which each token may be emitted, see ``ctc_loss``.
         """
         encoder_mask = attention_mask if self.config.feat_extract_norm == "layer" else None
         frames = self.wav2vec2(input_values, attention_mask=encoder_mask).last_hidden_state
@@ -90,16 +94,24 @@ class Wav2Vec2ForJointCTC(Wav2Vec2PreTrainedModel):
         if self.classifier is not None:
             counts = None if attention_mask is None else self.frame_counts(input_values, attention_mask)
             class_logits = self.classifier(masked_mean(frames, counts))
-        ctc_loss = class_loss = None
+        ctc = class_loss = None
         if logits is not None and labels is not None:
-            ctc_loss = self._ctc_loss(logits, labels, self.frame_counts(input_values, attention_mask))
+            ctc = ctc_loss(
+                logits,
+                labels,
+                self.frame_counts(input_values, attention_mask),
+                blank_id=cast(int, self.config.pad_token_id),
+                token_frames=token_frames,
+                reduction=self.config.ctc_loss_reduction,
+                zero_infinity=self.config.ctc_zero_infinity,
+            )
         if class_logits is not None and class_labels is not None:
             class_loss = nn.functional.cross_entropy(class_logits.float(), class_labels, weight=self._class_balance())
         return JointOutput(
-            loss=self._weighted(ctc_loss, class_loss),
+            loss=self._weighted(ctc, class_loss),
             logits=logits,
             class_logits=class_logits,
-            ctc_loss=ctc_loss,
+            ctc_loss=ctc,
             class_loss=class_loss,
         )
 
@@ -112,22 +124,6 @@ class Wav2Vec2ForJointCTC(Wav2Vec2PreTrainedModel):
         weights = {"ctc_weight": ctc_loss, "class_weight": class_loss}
         parts = [getattr(self.config, name, 1.0) * loss for name, loss in weights.items() if loss is not None]
         return torch.stack(parts).sum() if parts else None
-
-    def _ctc_loss(self, logits: torch.Tensor, labels: torch.Tensor, frame_counts: torch.Tensor) -> torch.Tensor:
-        """CTC in float32 (Graves et al., ICML 2006); cuDNN's version is not used, since it is less exact."""
-        written = labels >= 0
-        blank_id: int = self.config.pad_token_id  # type: ignore[assignment]  # transformers allows None
-        log_probabilities = nn.functional.log_softmax(logits, dim=-1, dtype=torch.float32).transpose(0, 1)
-        with torch.backends.cudnn.flags(enabled=False):
-            return nn.functional.ctc_loss(
-                log_probabilities,
-                labels.masked_select(written),
-                frame_counts,
-                written.sum(dim=-1),
-                blank=blank_id,
-                reduction=self.config.ctc_loss_reduction,
-                zero_infinity=self.config.ctc_zero_infinity,
-            )
 
 
 def masked_mean(frames: torch.Tensor, counts: torch.Tensor | None) -> torch.Tensor:

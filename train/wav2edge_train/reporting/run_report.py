@@ -78,6 +78,7 @@ def write_report_and_card(outcome: TrainingOutcome, run: Run, data: str) -> None
         license_name=license_of(base.weights) if base.weights else None,
         data=data,
         clips={"training": len(run.corpus.training), "evaluation": len(run.corpus.validation)},
+        clips_with_word_starts=run.corpus.training.clips_with_word_starts,
         options=run.options,
         precision=run.precision,
         rows=outcome.rows,

@@ -18,6 +18,7 @@ LEADING_COLUMNS = ("Training Loss", "Epoch", "Step", "Validation Loss")
 UNUSUAL = (
     "lowercase",
     "strip_punctuation",
+    "follow_word_starts",
     "class_balance",
     "freeze_feature_encoder",
     "unfreeze_feature_encoder_after",
@@ -74,6 +75,7 @@ class Card:
     precision: str
     rows: Sequence[TrainingRow]
     final: Report
+    clips_with_word_starts: int = 0
     license_name: str | None = None
     devices: int = 1
     chosen_step: int | None = None
@@ -93,7 +95,7 @@ class Card:
             origin=self._origin(),
             figures=figure_lines(self.final),
             confusion=_section("Confusion matrix", confusion_table(self.final)),
-            data=f"{self.data}: " + ", ".join(f"{count} clips for {use}" for use, count in self.clips.items()) + ".",
+            data=f"{self.data}: {self._data()}.",
             comparison=_section("Compared with the larger model", self._comparison()),
             hyperparameters=_bullets(
                 hyperparameters(self.options, self.precision, self.devices)
@@ -103,6 +105,11 @@ class Card:
             charts="".join(f"\n![{chart.partition('.')[0]}]({chart})\n" for chart in self.charts),
             frameworks="\n".join(f"- {name} {version(package)}" for name, package in FRAMEWORKS.items()),
         )
+
+    def _data(self) -> str:
+        counts = ", ".join(f"{count} clips for {use}" for use, count in self.clips.items())
+        timed = self.clips_with_word_starts
+        return counts + (f"; words are emitted where they begin in {timed} of the training clips" if timed else "")
 
     def _origin(self) -> str:
         if not self.pretrained:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from wav2edge.audio.clip import load_clip
 from wav2edge.bundle.geometry import ConvGeometry
 from wav2edge.bundle.heads import Heads
 from wav2edge.errors import AudioError
@@ -22,6 +23,8 @@ from wav2edge.evaluation.parity.differences import (
 )
 from wav2edge.evaluation.parity.signals import SyntheticSignal
 from wav2edge.evaluation.rates import Interval, PairedRate, paired_rate, share_interval
+from wav2edge.evaluation.word_times import WordTimesError, start_errors_s
+from wav2edge.inference.recognizer import interpret
 from wav2edge.output.documents import json_ready
 
 if TYPE_CHECKING:
@@ -98,7 +101,8 @@ class Certificate:
 
     ``kept_in_float`` and ``kept_in_int8`` name the parts of the model that were not quantised further; ``note`` says
     how a variant was chosen. ``signals`` holds the difference on each synthetic signal, by its name, and
-    ``longest_signal_s`` the duration of the longest of them.
+    ``longest_signal_s`` the duration of the longest of them. ``word_times_error`` is of the variant's word starts
+    against the true ones; None where no clip of the data set tells them.
     """
 
     precision: str
@@ -109,6 +113,7 @@ class Certificate:
     signals: Mapping[str, OutputDifference]
     longest_signal_s: float | None = None
     clips: ClipEvidence | None = None
+    word_times_error: WordTimesError | None = None
     violations: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -171,6 +176,8 @@ class Certificate:
             )
         if self.clips is not None:
             parts.append(self.clips.summary)
+        if self.word_times_error is not None:
+            parts.append(f"word start error {self.word_times_error}")
         if self.violations:
             parts.append("over budget: " + "; ".join(self.violations))
         return ", ".join(parts)
@@ -203,6 +210,7 @@ def certify(
     geometry: ConvGeometry,
     signals: Sequence[SyntheticSignal],
     utterances: Sequence[Utterance] = (),
+    timed: Sequence[Utterance] = (),
     kept_in_float: Sequence[str] = (),
     kept_in_int8: Sequence[str] = (),
     note: str | None = None,
@@ -210,6 +218,7 @@ def certify(
 ) -> Certificate:
     """Compare a variant with the original on synthetic signals and, where there are any, on real clips.
 
+    ``timed`` are clips whose rows say when words begin, with which the variant's word starts are compared.
     ``padded`` runs a batched variant on each signal together with a longer neighbour, and must agree as well.
     ``advance`` is called after the signals and after each clip.
     """
@@ -232,7 +241,18 @@ def certify(
         signals=differences,
         longest_signal_s=max((signal.duration_s for signal in signals), default=None),
         clips=ClipEvidence.of(comparisons, attempted=len(utterances)) if utterances else None,
+        word_times_error=WordTimesError.over(_start_errors_s(variant, heads, geometry, timed)),
     )
+
+
+def _start_errors_s(
+    variant: Model, heads: Heads, geometry: ConvGeometry, timed: Iterable[Utterance]
+) -> Iterator[float]:
+    for row in timed:
+        with suppress(AudioError):  # counted as unreadable among the clips
+            clip = load_clip(row.path)
+            result = interpret(variant(clip.samples), heads, geometry, duration_s=clip.duration_s)
+            yield from start_errors_s(result.words, row)
 
 
 def certified_up_to_s(certificates: Iterable[Certificate]) -> float | None:
@@ -240,6 +260,12 @@ def certified_up_to_s(certificates: Iterable[Certificate]) -> float | None:
     durations_s = [certificate.certified_up_to_s for certificate in certificates]
     known_s = [each for each in durations_s if each is not None]
     return min(known_s, default=None) if len(known_s) == len(durations_s) else None
+
+
+def word_times_borne_out(certificates: Iterable[Certificate]) -> bool | None:
+    """Whether the word times of all variants of a bundle are true; None where that is unknown."""
+    verdicts = {None if each.word_times_error is None else each.word_times_error.borne_out for each in certificates}
+    return False if False in verdicts else (None if None in verdicts or not verdicts else True)
 
 
 def _percent(interval: Interval) -> str:
