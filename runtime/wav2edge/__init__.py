@@ -6,6 +6,7 @@
 """
 
 from wav2edge.errors import (
+    AlignmentError,
     AudioError,
     BenchmarkError,
     BundleError,
@@ -24,6 +25,7 @@ from wav2edge.output.result import Result, Word
 __version__ = "0.1.0"
 
 __all__ = [
+    "AlignmentError",
     "AudioError",
     "BenchmarkError",
     "BundleError",
