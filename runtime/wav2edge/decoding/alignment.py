@@ -66,8 +66,8 @@ def check_length(frames: int, ids: Sequence[int] | npt.NDArray[np.intp]) -> None
 
 
 Column = npt.NDArray[np.float64]
-"""``[2, tokens + 1]``, the log probabilities of the best paths to the states of one frame: of the tokens, each above the
-blank that follows it, so that the first entry is the token before the first; and of the blanks.
+"""``[2, tokens + 1]``, the log probabilities of the best paths to the states of one frame: of the tokens, each above
+the blank that follows it, so that the first entry is the token before the first; and of the blanks.
 """
 
 
