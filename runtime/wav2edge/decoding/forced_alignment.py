@@ -14,7 +14,7 @@ from wav2edge.bundle.heads import CtcHead
 from wav2edge.decoding.alignment import BLOCK_FRAMES, viterbi
 from wav2edge.decoding.ctc import FloatArray
 from wav2edge.errors import AlignmentError
-from wav2edge.output.alignment_result import AlignedToken, AlignedWord, Alignment, mean_scores
+from wav2edge.output.alignment_result import AlignedToken, Alignment, aligned_word, mean_scores
 
 STAR = "*"
 """The word that stands for anything that was said: an extra token whose log probability is 0 in every frame.
@@ -123,7 +123,7 @@ def align(
     frames = _Frames.collect(log_probabilities, ids, head)
     tokens = frames.tokens(ids, head, frame_s)
     aligned = tuple(
-        AlignedWord.of(written, tokens[first : first + len(spelt)])
+        aligned_word(written, tokens[first : first + len(spelt)])
         for (written, spelt), first in zip(words, firsts, strict=True)
     )
     confidence, gop = mean_scores([token for word in aligned if word.text != STAR for token in word.tokens])

@@ -35,19 +35,6 @@ class AlignedWord(Word):
     gop: float
     tokens: tuple[AlignedToken, ...]
 
-    @classmethod
-    def of(cls, text: str, tokens: Sequence[AlignedToken]) -> AlignedWord:
-        """The word of these tokens, at least one."""
-        confidence, gop = mean_scores(tokens)
-        return cls(
-            text=text,
-            start_s=tokens[0].start_s,
-            end_s=tokens[-1].end_s,
-            confidence=confidence,
-            gop=gop,
-            tokens=tuple(tokens),
-        )
-
     def to_dict(self) -> dict[str, Any]:
         """The word as JSON-ready values."""
         document = {"text": self.text, **_rounded(self.start_s, self.end_s, self.confidence, self.gop)}
@@ -93,6 +80,19 @@ def _rounded(start_s: float, end_s: float, confidence: float, gop: float) -> dic
         "confidence": round(confidence, 6),
         "gop": round(gop, 4),
     }
+
+
+def aligned_word(text: str, tokens: Sequence[AlignedToken]) -> AlignedWord:
+    """The word of these tokens, at least one."""
+    confidence, gop = mean_scores(tokens)
+    return AlignedWord(
+        text=text,
+        start_s=tokens[0].start_s,
+        end_s=tokens[-1].end_s,
+        confidence=confidence,
+        gop=gop,
+        tokens=tuple(tokens),
+    )
 
 
 def mean_scores(tokens: Sequence[AlignedToken]) -> tuple[float, float]:
