@@ -6,6 +6,7 @@
 """
 
 from wav2edge.errors import (
+    AlignmentError,
     AudioError,
     BenchmarkError,
     BundleError,
@@ -19,11 +20,16 @@ from wav2edge.errors import (
     Wav2EdgeError,
 )
 from wav2edge.inference.engine import Engine, load
+from wav2edge.output.alignment_result import AlignedToken, AlignedWord, Alignment
 from wav2edge.output.result import Result, Word
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "AlignedToken",
+    "AlignedWord",
+    "Alignment",
+    "AlignmentError",
     "AudioError",
     "BenchmarkError",
     "BundleError",

@@ -23,6 +23,10 @@ class AudioError(Wav2EdgeError, ValueError):
     """A clip cannot be recognised: it is unreadable, truncated, silent, or not finite."""
 
 
+class AlignmentError(Wav2EdgeError, ValueError):
+    """A text cannot be aligned with a clip: the vocabulary cannot spell it, or it does not fit into the clip."""
+
+
 class DataError(Wav2EdgeError, ValueError):
     """A data set is missing, incomplete or inconsistent; the message names the row."""
 

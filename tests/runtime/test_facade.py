@@ -15,6 +15,10 @@ ERRORS = [kind for kind in vars(errors).values() if isinstance(kind, type) and i
 
 def test_the_facade_holds_these_names_and_no_others():
     assert wav2edge.__all__ == [
+        "AlignedToken",
+        "AlignedWord",
+        "Alignment",
+        "AlignmentError",
         "AudioError",
         "BenchmarkError",
         "BundleError",

@@ -48,6 +48,7 @@ VERBS = {
     "verify": Verb("wav2edge.cli.verify"),
     "inspect": Verb("wav2edge.cli.inspect"),
     "run": Verb("wav2edge.cli.run"),
+    "align": Verb("wav2edge.cli.align"),
     "bench": Verb("wav2edge.cli.bench"),
     "compare": Verb("wav2edge_compare.compare_command", "compare"),
 }

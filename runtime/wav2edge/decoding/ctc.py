@@ -22,6 +22,14 @@ def softmax(logits: FloatArray) -> npt.NDArray[np.float64]:
     return probabilities
 
 
+def log_softmax(logits: FloatArray) -> npt.NDArray[np.float64]:
+    """Log probabilities along the last axis, in float64."""
+    shifted = np.asarray(logits, np.float64)
+    shifted = shifted - shifted.max(axis=-1, keepdims=True)
+    logarithms: npt.NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    return logarithms
+
+
 @dataclass(frozen=True)
 class Token:
     """A token of the best path: frames ``start`` to ``end`` (exclusive), and its mean log probability there."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -11,8 +11,9 @@ import numpy.typing as npt
 from wav2edge.audio.clip import AudioSource, Clip, load_clip
 from wav2edge.bundle.geometry import ConvGeometry
 from wav2edge.bundle.heads import Heads
-from wav2edge.decoding.ctc import FloatArray, best_path, geometric_mean_probability, join_words, softmax
-from wav2edge.errors import DeviceError
+from wav2edge.decoding.ctc import FloatArray, best_path, geometric_mean_probability, join_words, log_softmax, softmax
+from wav2edge.errors import DeviceError, UsageError
+from wav2edge.output.alignment_result import Alignment
 from wav2edge.output.result import Result
 
 FloatSamples = npt.NDArray[np.float32]
@@ -69,10 +70,52 @@ class Recognizer(ABC):
         Raises:
             DeviceError: an output is not finite.
         """
-        if not all(np.isfinite(values).all() for values in outputs.values()):
-            raise DeviceError(f"{self} gave NaN or infinity; check it with `wav2edge verify`, or use another --variant")
+        self._require_finite(outputs)
         warnings = (*clip.warnings, *self._length_warnings(clip))
         return interpret(outputs, self.heads, self.geometry, duration_s=clip.duration_s, warnings=warnings)
+
+    def align(self, source: AudioSource, text: str, *, rate_hz: int | None = None) -> Alignment:
+        """Find when each word and token of a text was said, and how surely.
+
+        ``confidence`` is the geometric mean probability of the text's tokens. ``gop``, goodness of pronunciation, is
+        the mean log ratio of a token's probability and that of its best competitor: below 0, something else was said.
+        The formulas are those of ``wav2edge.decoding.forced_alignment.align``.
+
+        Args:
+            source: a path, ``-``, an open binary file, or samples ``[samples]`` or ``[samples, channels]``.
+            text: what was said, in characters of the model's vocabulary; ``*`` as a word stands for anything.
+            rate_hz: sample rate of an array; a file has its own.
+
+        Raises:
+            AlignmentError: the vocabulary cannot spell the text, or the text needs a longer clip.
+            AudioError: the clip cannot be used.
+            UsageError: the model has no CTC head, or the sample rate is not a number or was given for a file.
+            DeviceError: the device failed, or its output is not finite.
+        """
+        from wav2edge.decoding.forced_alignment import align  # here: recognising does not need it
+
+        head = self.heads.ctc
+        if head is None:
+            raise UsageError(f"{self} only classifies; alignment needs a model that was trained to transcribe")
+        clip = load_clip(source, rate_hz=rate_hz)
+        return align(
+            map(log_softmax, self._logits(clip, head.output)),
+            text,
+            head,
+            frame_s=self.geometry.frame_s,
+            duration_s=clip.duration_s,
+            warnings=(*clip.warnings, *self._length_warnings(clip)),
+        )
+
+    def _logits(self, clip: Clip, name: str) -> Iterator[FloatSamples]:
+        """The output ``name`` of a clip, ``[frames, vocabulary]``, in one block or in several, one at a time."""
+        outputs = self.outputs(clip.samples)
+        self._require_finite(outputs)
+        yield outputs[name]
+
+    def _require_finite(self, outputs: Mapping[str, FloatSamples]) -> None:
+        if not all(np.isfinite(values).all() for values in outputs.values()):
+            raise DeviceError(f"{self} gave NaN or infinity; check it with `wav2edge verify`, or use another --variant")
 
     def _length_warnings(self, clip: Clip) -> list[str]:
         warnings = []

@@ -1,0 +1,79 @@
+"""``wav2edge align``: when each word of a known text was said."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
+from pathlib import Path
+
+from wav2edge.cli.engine_options import add_engine_options, engine_from
+from wav2edge.cli.verbs import Command, tell
+from wav2edge.errors import DataError, UsageError
+from wav2edge.output.alignment_result import Alignment
+from wav2edge.output.documents import strict_json
+
+
+def _text(alignment: Alignment) -> str:
+    return "\n".join(
+        f"{word.start_s:.3f}\t{word.end_s:.3f}\t{word.text}\t{word.confidence:.3f}" for word in alignment.words
+    )
+
+
+FORMATS: dict[str, Callable[[Alignment], str]] = {
+    "text": _text,
+    "json": lambda alignment: strict_json(alignment.to_dict()),
+}
+"""How an alignment is written: text as tab-separated columns, json as one document."""
+
+
+def _add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("bundle", metavar="BUNDLE", help="folder that `wav2edge export` wrote")
+    parser.add_argument("audio", metavar="AUDIO", help="a file, or - for standard input")
+    parser.add_argument(
+        "text",
+        metavar="TEXT",
+        nargs="?",
+        help="what was said, in characters of the model's vocabulary; * as a word stands for anything",
+    )
+    parser.add_argument("--text-file", metavar="FILE", type=Path, help="file with the text, in UTF-8, in place of TEXT")
+    parser.add_argument(
+        "--format",
+        choices=FORMATS,
+        default="text",
+        help="text: start and end in seconds, word, and confidence, with tabs between them; json: words and tokens,"
+        " with the goodness of pronunciation (default: text)",
+    )
+    add_engine_options(parser)
+
+
+def _run(options: Namespace) -> int:
+    text = _text_of(options)
+    alignment = engine_from(options).align(options.audio, text)
+    for warning in alignment.warnings:
+        tell(f"warning: {options.audio}: {warning}")
+    print(FORMATS[options.format](alignment))
+    return 0
+
+
+def _text_of(options: Namespace) -> str:
+    if (options.text is None) == (options.text_file is None):
+        raise UsageError("give what was said once: as TEXT after the audio, or in a --text-file")
+    if options.text_file is None:
+        return str(options.text)
+    path: Path = options.text_file
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise DataError(f"{path}: not UTF-8; save the text again as UTF-8") from None
+
+
+COMMAND = Command(
+    name="align",
+    summary="find when each word of a known text was said",
+    add_arguments=_add_arguments,
+    run=_run,
+    examples="""\
+  wav2edge align bundle clip.wav 'what was said'
+  wav2edge align bundle clip.wav 'the beginning * the end'
+  wav2edge align bundle talk.flac --text-file talk.txt --format json > talk.json""",
+)
