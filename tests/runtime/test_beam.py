@@ -41,9 +41,9 @@ WORDS = ARPA.format(count=6, unigrams="-0.6\ta\t-0.1\n-0.8\tb\t-0.4\n-0.9\tab\t-
 TOKENS = ARPA.format(count=6, unigrams="-0.6\ta\t-0.1\n-0.8\tb\t-0.4\n-0.3\t|\t-0.5")
 
 
-def random_logits(seed, frames=5, vocabulary=len(VOCABULARY)):
+def random_logits(seed, frames=5):
     rng = np.random.default_rng(seed)
-    return (2 * rng.standard_normal((frames, vocabulary))).astype(np.float32)
+    return (2 * rng.standard_normal((frames, len(VOCABULARY)))).astype(np.float32)
 
 
 def words_of(tokens):
@@ -66,9 +66,7 @@ def summed_over_paths(logits, extra=lambda tokens: 0.0):
 
 
 def answers(beam, logits, head=HEAD):
-    return {
-        " ".join(words_of(token.text for token in each.tokens)): each.score for each in beam.decode(logits, head)
-    }
+    return {" ".join(words_of(token.text for token in each.tokens)): each.score for each in beam.decode(logits, head)}
 
 
 @pytest.mark.parametrize("seed", range(4))

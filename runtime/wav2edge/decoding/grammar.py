@@ -181,7 +181,8 @@ class PhraseTree:
             before = blank[0] + pause
             token, blank = np.logaddexp(token, entered) + frame[self.tokens], either + frame[head.blank_id]
             blank[0] = before
-        return np.logaddexp(np.logaddexp(blank, token)[self.ends], after)
+        totals: Scores = np.logaddexp(np.logaddexp(blank, token)[self.ends], after)
+        return totals
 
 
 def _trimmed(ids: tuple[int, ...], head: CtcHead) -> tuple[int, ...]:

@@ -53,7 +53,7 @@ class Greedy:
 
 
 def log_probabilities(logits: FloatArray, head: CtcHead) -> Scores:
-    """``[frames, vocabulary]`` natural logs, where silent tokens have gone into the blank and are left at minus infinity.
+    """``[frames, vocabulary]`` natural logs, in which the silent tokens have gone into the blank.
 
     A silent token is not written and separates equal tokens, as the blank does: every path keeps its transcript.
     """

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import gzip
 import math
+import re
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -26,6 +28,7 @@ Floats = npt.NDArray[np.float32]
 BEGIN, END, UNKNOWN = "<s>", "</s>", "<unk>"
 NEVER = -100.0
 """log10 of the probability of an unknown word where the file has no ``<unk>``, as in KenLM."""
+NUMBER = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?inf(inity)?|nan", re.IGNORECASE)
 LINES_AT_ONCE = 1 << 13
 ROOT = 0
 
@@ -36,18 +39,18 @@ class LanguageModel:
 
     Node 0 is the empty n-gram, and node ``i + 1`` has the key ``keys[i]``. A node is also a state: the words that the
     next one is conditioned on. All scores are natural logarithms.
+
+    Attributes:
+        words: the number of each word.
+        keys: ``[n-grams]`` parent node times the number of words, plus the last word; ascending.
+        suffix: ``[nodes]`` the longest n-gram in the model that ends the node's own.
     """
 
     words: Mapping[str, int] = field(repr=False)
-    """The number of each word."""
     keys: Ints = field(repr=False)
-    """``[n-grams]`` parent node times the number of words, plus the last word; ascending."""
     log_probability: Floats = field(repr=False)
-    """``[nodes]``."""
     back_off: Floats = field(repr=False)
-    """``[nodes]``."""
     suffix: npt.NDArray[np.int32] = field(repr=False)
-    """``[nodes]`` the longest n-gram in the model that ends the node's own."""
     order: int
 
     @classmethod
@@ -61,10 +64,9 @@ class LanguageModel:
         try:
             with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
                 return _Reader(path, file).model()
-        except OSError as error:
-            raise DataError(f"{path}: {error.strerror or error}; give a language model in ARPA form") from None
-        except EOFError:
-            raise DataError(f"{path}: the compressed file is cut off; copy it again") from None
+        except (OSError, EOFError, zlib.error) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise DataError(f"{path}: {reason}; give a language model in ARPA form") from None
 
     @property
     def start(self) -> int:
@@ -132,40 +134,37 @@ class _Reader:
     def model(self) -> LanguageModel:
         counts = self._counts()
         if sum(counts) > np.iinfo(np.int32).max:
-            raise self._error("more n-grams than a 32-bit number counts", "prune the model")
-        probability, back_off, keys = [np.zeros(1, np.float32)], [np.zeros(1, np.float32)], np.empty(0, np.int64)
+            raise self._error("more n-grams than 32 bits count", "prune the model")
+        keys, sections = np.empty(0, np.int64), [(np.zeros(1, np.float32), np.zeros(1, np.float32))]
         for order, count in enumerate(counts, start=1):
-            section = self._section(order, count, keys)
-            keys = np.concatenate([keys, section[0]])
-            probability.append(section[1])
-            back_off.append(section[2])
-            if order == 1:
-                keys = np.arange(len(self._words), dtype=np.int64)
+            found, *weights = self._section(order, count, keys)
+            keys = np.concatenate([keys, found])
+            sections.append((weights[0], weights[1]))
         self._expect(b"\\end\\")
         to_natural = np.float32(math.log(10))
         return LanguageModel(
             words={word.decode(errors="replace"): number for word, number in self._words.items()},
             keys=keys,
-            log_probability=np.concatenate(probability) * to_natural,
-            back_off=np.concatenate(back_off) * to_natural,
+            log_probability=np.concatenate([each for each, _ in sections]) * to_natural,
+            back_off=np.concatenate([each for _, each in sections]) * to_natural,
             suffix=_suffixes(keys, len(self._words)),
             order=len(counts),
         )
 
     def _counts(self) -> list[int]:
-        """Numbers of n-grams that the header promises, from order 1 on; reads up to ``\\1-grams:``."""
+        """Numbers of n-grams that the header promises, from order 1 on; reads up to the 1-grams."""
         for line in self._texts():
             if line == b"\\data\\":
                 break
         else:
-            raise self._error("no line \\data\\", "give a language model in ARPA form, such as lmplz or ngram-count make")
+            raise self._error("no line \\data\\", "give a language model in ARPA form, as lmplz makes them")
         counts: list[int] = []
         for line in self._texts():
             if line == b"\\1-grams:" and counts:
                 return counts
             name, _, count = line.removeprefix(b"ngram ").partition(b"=")
             if not count.strip().isdigit() or name.strip() != str(len(counts) + 1).encode():
-                raise self._error(f"{_shown(line)} where `ngram {len(counts) + 1}=COUNT` or \\1-grams: belongs", "repair")
+                raise self._error(f"{_shown(line)} where `ngram {len(counts) + 1}=COUNT` belongs", "repair the header")
             counts.append(int(count))
         raise self._error("the file ends within its header", "copy it again")
 
@@ -186,14 +185,15 @@ class _Reader:
         sequence = np.argsort(found, kind="stable")
         found = found[sequence]
         if (repeated := np.flatnonzero(found[1:] == found[:-1])).size:
-            first = self._number - count + 1 + int(sequence[repeated[0] + 1])
-            raise self._error("the same n-gram a second time", "leave one of them out", number=first)
+            second = self._number - count + 1 + int(sequence[repeated[0] + 1])
+            raise self._error("the same n-gram a second time", "leave one of them out", number=second)
         return found, probability[sequence], back_off[sequence]
 
     def _with_unknown(self, keys: Ints, probability: Floats, back_off: Floats) -> tuple[Ints, Floats, Floats]:
         if UNKNOWN.encode() in self._words:
             return keys, probability, back_off
         self._words[UNKNOWN.encode()] = len(self._words)
+        keys = np.arange(len(self._words))
         return keys, np.append(probability, np.float32(NEVER)), np.append(back_off, np.float32(0))
 
     def _rows(self, order: int, count: int) -> list[list[bytes]]:
@@ -217,7 +217,7 @@ class _Reader:
             if len(row) == order + 1:
                 row.append(b"0")
             elif len(row) != order + 2:
-                what = f"{_shown(line.strip())} where a probability, {order} word(s) and perhaps a back-off weight belong"
+                what = f"{_shown(line.strip())} where weight, {order} word(s) and perhaps a back-off weight belong"
                 number = self._number - len(lines) + 1 + index
                 raise self._error(what, "repair the line, or the count in the header", number=number)
             fields += row
@@ -227,18 +227,17 @@ class _Reader:
         try:
             probability, back_off = list(map(float, columns[0])), list(map(float, columns[-1]))
         except ValueError:
-            bad = next(i for i, pair in enumerate(zip(columns[0], columns[-1], strict=True)) if not _are_numbers(pair))
+            pairs = zip(columns[0], columns[-1], strict=True)
+            bad = next(i for i, pair in enumerate(pairs) if not all(map(NUMBER.fullmatch, pair)))
             raise self._bad_row(columns, bad, "a weight that is not a number") from None
-        wrong = ~(np.array(probability) <= 0) | ~(np.array(back_off) < np.inf)
-        if wrong.any():
+        if (wrong := ~(np.array(probability) <= 0) | ~(np.array(back_off) < np.inf)).any():
             raise self._bad_row(columns, int(wrong.argmax()), "a weight that is not a log10 probability")
         return probability, back_off
 
     def _keys(self, columns: list[list[bytes]], order: int, keys: Ints) -> Ints:
         """The key of each row: looks up its words from the root on."""
-        words, rows = self._words, len(columns[0])
+        words, rows, before = self._words, len(columns[0]), len(self._words)
         if order == 1:
-            before = len(words)
             words.update(zip(columns[1], range(before, before + rows), strict=True))
             if len(words) - before < rows:
                 raise self._error("a word a second time among the 1-grams up to here", "leave one of them out")
@@ -270,7 +269,8 @@ class _Reader:
 
     def _bad_row(self, columns: list[list[bytes]], index: int, reason: str) -> DataError:
         number = self._number - len(columns[0]) + 1 + index
-        return self._error(f"{_shown(b' '.join(column[index] for column in columns))}: {reason}", "write the model anew", number=number)
+        row = b" ".join(column[index] for column in columns)
+        return self._error(f"{_shown(row)}: {reason}", "write the model anew", number=number)
 
     def _error(self, what: str, advice: str, *, number: int | None = None) -> DataError:
         return DataError(f"{self._path}:{number or self._number}: {what}; {advice}")
@@ -292,13 +292,6 @@ def _suffixes(keys: Ints, words: int) -> npt.NDArray[np.int32]:
         suffix[first + 1 : end + 1] = found
         first = end
     return suffix
-
-
-def _are_numbers(texts: Iterable[bytes]) -> bool:
-    try:
-        return all(math.isfinite(float(text)) for text in texts)
-    except ValueError:
-        return False
 
 
 def _shown(line: bytes) -> str:
