@@ -1,0 +1,120 @@
+"""What every decoder takes and gives, and what they share: spelling, log probabilities, the frames of tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from wav2edge.bundle.heads import CtcHead
+from wav2edge.decoding.alignment import viterbi
+from wav2edge.decoding.ctc import FloatArray, Token, best_path, softmax
+from wav2edge.errors import UsageError
+
+Scores = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """A transcript: its tokens with their frames, and its natural-log score.
+
+    ``confidence`` is the decoder's own, from 0 to 1; None: the decoder has none, and that of the tokens stands.
+    """
+
+    tokens: tuple[Token, ...]
+    score: float
+    confidence: float | None = None
+
+
+class Decoder(Protocol):
+    """Turns the logits of a clip into transcripts."""
+
+    def decode(self, logits: FloatArray, head: CtcHead) -> list[Hypothesis]:
+        """Transcripts, best first, at least one.
+
+        Args:
+            logits: ``[frames, vocabulary]``.
+            head: what the columns mean.
+        """
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Greedy:
+    """The best token of each frame; its score is that of the best path."""
+
+    def decode(self, logits: FloatArray, head: CtcHead) -> list[Hypothesis]:
+        """The best path as the only transcript."""
+        score = float(np.log(softmax(logits).max(axis=-1)).sum()) if len(logits) else 0.0
+        return [Hypothesis(tuple(best_path(logits, head)), score)]
+
+
+def log_probabilities(logits: FloatArray, head: CtcHead) -> Scores:
+    """``[frames, vocabulary]`` natural logs, in which the silent tokens have gone into the blank.
+
+    A silent token is not written and separates equal tokens, as the blank does: every path keeps its transcript.
+    """
+    shifted = np.asarray(logits, np.float64)
+    shifted = shifted - shifted.max(axis=-1, keepdims=True) if len(shifted) else shifted
+    scores: Scores = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    silent = sorted(head.silent_ids - {head.blank_id})
+    if silent:
+        scores[:, head.blank_id] = np.logaddexp.reduce(scores[:, [head.blank_id, *silent]], axis=1)
+        scores[:, silent] = -np.inf
+    return scores
+
+
+def spell(text: str, head: CtcHead) -> tuple[int, ...]:
+    """Token ids of a text: the longest token first, words separated by the delimiter.
+
+    Raises:
+        UsageError: the text is empty, or the vocabulary cannot spell it; a line for each character.
+    """
+    spelt = {_written(token, head): i for i, token in enumerate(head.vocabulary) if _is_letter(i, head)}
+    longest = max(map(len, spelt), default=0)
+    words = [_spell_word(word, spelt, longest) for word in _written(text, head).split()]
+    if missing := sorted({each for word in words for each in word if isinstance(each, str)}):
+        known = " ".join(sorted(spelt))
+        raise UsageError(
+            "\n".join(f"{text!r}: the vocabulary has no {each!r}; write it with {known}" for each in missing)
+        )
+    if not words:
+        raise UsageError("an empty phrase; give at least one word")
+    between = [] if head.word_delimiter is None else [head.vocabulary.index(head.word_delimiter)]
+    ids = [number for word in words for number in (*between, *word) if isinstance(number, int)]
+    return tuple(ids[len(between) :])
+
+
+def _is_letter(number: int, head: CtcHead) -> bool:
+    return number != head.blank_id and number not in head.silent_ids and head.vocabulary[number] != head.word_delimiter
+
+
+def _written(token: str, head: CtcHead) -> str:
+    return token.lower() if head.lower_case else token
+
+
+def _spell_word(word: str, spelt: dict[str, int], longest: int) -> list[int | str]:
+    """Ids of the word's tokens; a character that begins no token stands for itself."""
+    found: list[int | str] = []
+    while word:
+        piece = next((word[:size] for size in range(longest, 0, -1) if word[:size] in spelt), word[0])
+        found.append(spelt.get(piece, piece))
+        word = word[len(piece) :]
+    return found
+
+
+def aligned(scores: Scores, ids: Sequence[int], head: CtcHead) -> tuple[Token, ...]:
+    """The tokens ``ids`` with their frames on the best path through ``scores: [frames, vocabulary]``."""
+    if not ids:
+        return ()
+    states = viterbi(scores, ids, head.blank_id)
+    found = []
+    for place, number in enumerate(ids):
+        # States alternate between the blank and the tokens: the token at a place is state 2 * place + 1.
+        frames = np.flatnonzero(states == 2 * place + 1)
+        start, end = int(frames[0]), int(frames[-1]) + 1
+        found.append(Token(head.vocabulary[number], start, end, float(scores[start:end, number].mean())))
+    return tuple(found)
