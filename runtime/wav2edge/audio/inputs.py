@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from wav2edge.audio.clip import CONVERT_FIRST
+from wav2edge.audio.sound_file import CONVERT_FIRST
 from wav2edge.errors import AudioError
 
 AUDIO_SUFFIXES = frozenset(

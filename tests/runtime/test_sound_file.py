@@ -5,7 +5,7 @@ import struct
 
 import pytest
 
-from wav2edge.audio.riff import missing_sound_bytes
+from wav2edge.audio.sound_file import missing_sound_bytes
 
 
 def chunk(name: bytes, content: bytes, *, size: int | None = None, order: str = "<") -> bytes:

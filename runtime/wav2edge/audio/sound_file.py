@@ -1,0 +1,219 @@
+"""Opening sound of any length: files, pipes and arrays, read block by block; what is no sound is said in one line."""
+
+from __future__ import annotations
+
+import codecs
+import io
+import shutil
+import struct
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from wav2edge.errors import AudioError
+
+CONVERT_FIRST = "convert it first: ffmpeg -i IN -ar 16000 -ac 1 OUT.wav"
+STANDARD_INPUT = "standard input"
+BLOCK_FRAMES = 1 << 20
+"""Files are read in blocks of this length, because a header may promise any length."""
+UNKNOWN_FRAMES = 1 << 62
+"""From here on libsndfile means "unknown": such a FLAC file, written to a pipe, it reads only in part."""
+SMALL_FILE_BYTES = 1 << 24
+"""A file of this size is read in one go, which is faster; larger ones, and pipes that give more, stay on the disk."""
+SOUND_CHUNKS = {
+    (b"RIFF", b"WAVE"): ("<", b"data"),
+    (b"RF64", b"WAVE"): ("<", b"data"),
+    (b"FORM", b"AIFF"): (">", b"SSND"),
+    (b"FORM", b"AIFC"): (">", b"SSND"),
+}
+"""What a file starts with -> its byte order, and the chunk that holds the sound."""
+
+SHORTEST_UNKNOWN_SIZE = 0x7FFFF000
+"""From here on a size means "not known yet": 0x7FFFF000 (sox), 0x80000000 (arecord), 0xFFFFFFFF (ffmpeg) to a pipe."""
+
+AudioSource = str | PathLike[str] | BinaryIO | npt.NDArray[Any]
+"""A path, ``-`` for standard input, an open binary file, or samples ``[samples]`` or ``[samples, channels]``."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Sound:
+    """An open file of sound; close it after use.
+
+    Attributes:
+        name: what messages call it.
+        rate_hz: its sample rate.
+        promised: frames (samples of each channel) that its header promises.
+        truncated: the file ends before its sound does.
+    """
+
+    name: str
+    rate_hz: int
+    promised: int
+    content: BinaryIO
+    file: Any
+    truncated: bool
+
+    def blocks(self) -> Iterator[npt.NDArray[np.float64]]:
+        """The sound in blocks ``[frames, channels]``; at least one, which may be empty.
+
+        Raises:
+            AudioError: the sound cannot be decoded.
+        """
+        try:
+            frames = BLOCK_FRAMES
+            while frames == BLOCK_FRAMES:
+                block = self.file.read(BLOCK_FRAMES, dtype="float64", always_2d=True)
+                frames = len(block)
+                yield block
+        except (RuntimeError, TypeError) as error:  # libsndfile's error is a RuntimeError
+            raise AudioError(f"{self.name}: {_why_unreadable(self.content, error)}") from None
+
+    def close(self) -> None:
+        """Close the file, unless the caller opened it."""
+        self.file.close()
+        if isinstance(self.content, _OwnFile):
+            self.content.close()
+
+
+def open_sound(source: str | PathLike[str] | BinaryIO) -> Sound:
+    """Open a file; a pipe is read to its end first.
+
+    Raises:
+        AudioError: it cannot be read, or is not sound.
+    """
+    import soundfile  # here, so that importing wav2edge stays quick
+
+    name, content = name_of(source), _open(source)
+    try:
+        file = soundfile.SoundFile(content)
+    except (RuntimeError, TypeError) as error:
+        raise AudioError(f"{name}: {_why_unreadable(content, error)}") from None
+    if file.frames >= UNKNOWN_FRAMES:
+        raise AudioError(f"{name}: does not say how long it is (written to a pipe?); convert it to WAV")
+    position = content.tell()
+    truncated = missing_sound_bytes(content) > 0
+    content.seek(position)
+    return Sound(
+        name=name, rate_hz=file.samplerate, promised=file.frames, content=content, file=file, truncated=truncated
+    )
+
+
+def name_of(source: str | PathLike[str] | BinaryIO) -> str:
+    """What messages call a file."""
+    if isinstance(source, (str, PathLike)):
+        return STANDARD_INPUT if fspath(source) == "-" else str(Path(source))
+    if not hasattr(source, "read"):
+        raise AudioError(f"{type(source).__name__}: not a path, an open binary file or a numpy array; pass one")
+    return str(getattr(source, "name", "stream"))
+
+
+class _OwnFile(io.BufferedReader):
+    """A file that was opened here, and so is closed here."""
+
+
+class PipedFile:
+    """What came through a pipe, read to its end: in memory while it is small, otherwise in a temporary file.
+
+    Args:
+        name: what messages call it.
+        pipe: where it comes from.
+    """
+
+    def __init__(self, name: str, pipe: BinaryIO) -> None:
+        from tempfile import SpooledTemporaryFile  # here: costs the import of wav2edge milliseconds
+
+        self.name, self._file = name, SpooledTemporaryFile(SMALL_FILE_BYTES)  # noqa: SIM115 as long as this object
+        shutil.copyfileobj(pipe, self._file, SMALL_FILE_BYTES // 16)
+        self._file.seek(0)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
+def read_standard_input() -> BinaryIO:
+    """Read standard input to its end.
+
+    Raises:
+        AudioError: it is closed.
+    """
+    if sys.stdin is None:
+        raise AudioError(f"{STANDARD_INPUT}: closed; pipe a clip into it")
+    return cast(BinaryIO, PipedFile(STANDARD_INPUT, sys.stdin.buffer))
+
+
+def _open(source: str | PathLike[str] | BinaryIO) -> BinaryIO:
+    """A seekable file."""
+    if isinstance(source, (str, PathLike)):
+        return read_standard_input() if fspath(source) == "-" else _open_path(Path(source))
+    return source if source.seekable() else cast(BinaryIO, PipedFile(name_of(source), source))
+
+
+def _open_path(path: Path) -> BinaryIO:
+    try:
+        if path.stat().st_size > SMALL_FILE_BYTES:
+            return _OwnFile(io.FileIO(path))
+        return io.BytesIO(path.read_bytes())
+    except IsADirectoryError:
+        raise AudioError(f"{path}: a folder; give its clips, or the folder to the command line") from None
+    except FileNotFoundError:
+        if path.is_symlink():
+            raise AudioError(f"{path}: a broken link, {path.readlink()} is not there; mend or delete it") from None
+        raise AudioError(f"{path}: no such file; check the path") from None
+    except OSError as error:
+        raise AudioError(f"{path}: {error.strerror}; check the path and its permissions") from None
+
+
+def _why_unreadable(content: BinaryIO, error: Exception) -> str:
+    content.seek(0)
+    head = content.read(512)
+    if not head:
+        return "empty file; record or copy it again"
+    if head.startswith(b"version https://git-lfs"):
+        return "a Git LFS pointer, not audio; run `git lfs pull`"
+    if head[4:8] == b"ftyp" or head.startswith(b"\x1aE\xdf\xa3"):
+        return f"an MP4, M4A, MKV or WebM container; {CONVERT_FIRST}"
+    if _is_text(head):
+        return "text, not audio; was a web page or a list saved under this name?"
+    reason = cast(str, getattr(error, "error_string", str(error))).rstrip(".")
+    return f"cannot be decoded ({reason}); it is cut off, damaged or not audio: copy it again, or convert it to WAV"
+
+
+def _is_text(head: bytes) -> bool:
+    try:
+        text = codecs.getincrementaldecoder("utf-8")().decode(head)  # a character may be cut at the end
+    except UnicodeDecodeError:
+        return False
+    return all(letter.isprintable() or letter in "\t\n\r" for letter in text)
+
+
+def missing_sound_bytes(file: BinaryIO) -> int:
+    """Bytes of sound that the header of a WAV or AIFF file promises and the file does not hold; 0 for other formats.
+
+    "Multimedia Programming Interface and Data Specifications 1.0" (IBM and Microsoft, 1991) and EA IFF 85: a chunk
+    is four letters, a size, and that many bytes, padded to an even count. RF64 (EBU Tech 3306) keeps the size of its
+    sound in the chunk ``ds64``.
+    """
+    end = file.seek(0, 2)
+    file.seek(0)
+    form, _, kind = struct.unpack("<4sI4s", file.read(12).ljust(12, b"\0"))
+    if (form, kind) not in SOUND_CHUNKS:
+        return 0
+    order, sound = SOUND_CHUNKS[form, kind]
+    long_size: int | None = None
+    while len(header := file.read(8)) == 8:
+        name, size = struct.unpack(f"{order}4sI", header)
+        start = file.tell()
+        if name == sound and long_size is not None:
+            return max(0, start + long_size - end)
+        if name == sound:
+            return 0 if size >= SHORTEST_UNKNOWN_SIZE else max(0, start + size - end)
+        if name == b"ds64":
+            (long_size,) = struct.unpack("<8xQ", file.read(16).ljust(16, b"\0"))
+        file.seek(start + size + size % 2)
+    return 0
