@@ -50,6 +50,13 @@ def _add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, metavar="DATA", help="data set to certify the variants on")
     parser.add_argument("--split", metavar="NAME", help="which rows of it (default: test, else validation, else all)")
     parser.add_argument("--max-clips", type=int, metavar="N", help="use the first N of them")
+    parser.add_argument(
+        "--longest-clip",
+        type=float,
+        metavar="S",
+        help="longest clip that the checkpoint was trained on, in seconds: longer recordings are answered in segments"
+        " (default: what `wav2edge train` has written into its config)",
+    )
 
 
 def _run(options: Namespace) -> int:
@@ -67,6 +74,7 @@ def _run(options: Namespace) -> int:
             data=options.data,
             split=options.split,
             max_clips=options.max_clips,
+            longest_clip_s=options.longest_clip,
         ),
         log=lambda line: print(f"wav2edge: {line}", file=sys.stderr, flush=True),
     )

@@ -37,6 +37,7 @@ class ExportOptions:
         data: the data set whose clips the variants are certified on; None for synthetic signals alone.
         split: the split of it; ``test``, else ``validation``, else all rows where None.
         max_clips: certify on the first of its clips.
+        longest_clip_s: longest clip that the checkpoint was trained on, in seconds; from its config where None.
 
     Raises:
         UsageError: an option has a value it cannot have.
@@ -52,6 +53,7 @@ class ExportOptions:
     data: Path | None = None
     split: str | None = None
     max_clips: int | None = None
+    longest_clip_s: float | None = None
 
     def __post_init__(self) -> None:
         self._check_precisions()
@@ -64,6 +66,9 @@ class ExportOptions:
                 raise UsageError(f"{name} must be one of {', '.join(choices)}; got {value!r}")
         if self.max_clips is not None and self.max_clips < 1:
             raise UsageError(f"max_clips must be at least 1; got {self.max_clips}; leave it out to use all clips")
+
+        if self.longest_clip_s is not None and not self.longest_clip_s > 0:
+            raise UsageError(f"longest_clip_s is {self.longest_clip_s}; give seconds, more than 0")
 
     def _check_precisions(self) -> None:
         unknown = [name for name in self.precisions if name not in RECIPES]

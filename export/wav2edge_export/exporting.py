@@ -147,7 +147,7 @@ class _Export:
         engines = ((each.variant.precision, self.builder.open(self._folder / each.variant.file)) for each in passed)
         write_bundle(
             self._folder,
-            _manifest(self._checkpoint, passed, self._macs_per_s),
+            _manifest(self._checkpoint, passed, self._macs_per_s, longest_clip_s=self._options.longest_clip_s),
             checkpoint=self._checkpoint,
             certificates=[each.certificate for each in passed],
             original_record=self._certifier.original_record(),
@@ -171,7 +171,9 @@ def _target(options: ExportOptions, log: Callable[[str], None]) -> str:
     return target
 
 
-def _manifest(checkpoint: Checkpoint, passed: Sequence[_Made], macs_per_s: int) -> Manifest:
+def _manifest(
+    checkpoint: Checkpoint, passed: Sequence[_Made], macs_per_s: int, *, longest_clip_s: float | None
+) -> Manifest:
     """The manifest without its digests, which are computed when every file is written; the first variant is default."""
     variants = [each.variant for each in passed]
     return Manifest(
@@ -185,6 +187,7 @@ def _manifest(checkpoint: Checkpoint, passed: Sequence[_Made], macs_per_s: int) 
         parameters=count_parameters(checkpoint.model),
         macs_per_s=macs_per_s,
         certified_up_to_s=certified_up_to_s([each.certificate for each in passed]),
+        longest_clip_s=longest_clip_s or getattr(checkpoint.model.config, "longest_clip_s", None),
         word_times=word_times_borne_out([each.certificate for each in passed]),
     )
 

@@ -13,6 +13,8 @@ from wav2edge.errors import UsageError
 from wav2edge_export.bundle import writing
 from wav2edge_export.bundle.writing import staged_folder
 
+pytestmark = pytest.mark.slow  # processes that import what writes bundles
+
 SLOW_WRITER = """
 import sys, time
 from pathlib import Path

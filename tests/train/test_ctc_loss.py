@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from wav2edge_train.model.ctc_loss import allowed_tokens, ctc_loss
+from wav2edge_train.model.joint_model import allowed_tokens, ctc_loss
 
 BLANK = 3
 FRAMES, VOCABULARY = 6, 4

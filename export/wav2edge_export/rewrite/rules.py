@@ -1,4 +1,4 @@
-"""What a rule of the rewrite is: a pattern, a reason to keep out, and an exact replacement; with what all need."""
+"""What a rule of the rewrite is: a pattern, a reason to keep out, and an exact replacement; and what several share."""
 
 from __future__ import annotations
 

@@ -53,6 +53,7 @@ class Manifest:
 
     ``parameters`` and ``macs_per_s`` (multiply-accumulates per second of audio) are the size and the cost of the model.
     ``certified_up_to_s`` is the longest audio that the certificate covers, in seconds; None where it covers none.
+    ``longest_clip_s`` is the longest clip that the model was trained on, in seconds; None where it is not known.
     ``word_times`` is whether the certificates bear out the times of words; None where they do not say.
     ``made_with`` holds the versions of the packages that wrote the bundle.
     """
@@ -67,6 +68,7 @@ class Manifest:
     parameters: int
     macs_per_s: int
     certified_up_to_s: float | None = None
+    longest_clip_s: float | None = None
     word_times: bool | None = None
     made_with: Mapping[str, str] = field(default_factory=dict)
 
@@ -99,6 +101,7 @@ class Manifest:
             "parameters": self.parameters,
             "macs_per_s": self.macs_per_s,
             "certified_up_to_s": self.certified_up_to_s,
+            "longest_clip_s": self.longest_clip_s,
             "word_times": self.word_times,
             "files": {name: vars(record) for name, record in sorted(self.files.items())},
             "made_with": dict(self.made_with),
@@ -149,6 +152,7 @@ def _from_document(document: Mapping[str, Any]) -> Manifest:
         parameters=_take(document, "parameters", int),
         macs_per_s=_take(document, "macs_per_s", int),
         certified_up_to_s=_take_seconds(document, "certified_up_to_s"),
+        longest_clip_s=_take_seconds(document, "longest_clip_s"),
         word_times=None if document.get("word_times") is None else _take(document, "word_times", bool),
         made_with=_take(document, "made_with", dict),
     )

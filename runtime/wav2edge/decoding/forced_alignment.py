@@ -14,7 +14,7 @@ from wav2edge.bundle.heads import CtcHead
 from wav2edge.decoding.alignment import BLOCK_FRAMES, viterbi
 from wav2edge.decoding.ctc import FloatArray
 from wav2edge.errors import AlignmentError
-from wav2edge.output.alignment_result import AlignedToken, Alignment, aligned_word, mean_scores
+from wav2edge.output.result import AlignedToken, Alignment, aligned_word, mean_scores
 
 STAR = "*"
 """The word that stands for anything that was said: an extra token whose log probability is 0 in every frame.

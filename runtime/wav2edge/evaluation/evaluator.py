@@ -10,9 +10,9 @@ from typing import Any
 from wav2edge.bundle.heads import Heads
 from wav2edge.errors import AudioError, DataError, DeviceError, Wav2EdgeError
 from wav2edge.evaluation.dataset import Utterance, read_dataset, select_split
+from wav2edge.evaluation.rates import WordTimesError, start_errors_s
 from wav2edge.evaluation.report import Report, make_report, normalized_word_errors
 from wav2edge.evaluation.text_normalization import TextNormalization
-from wav2edge.evaluation.word_times import WordTimesError, start_errors_s
 from wav2edge.inference.recognizer import Recognizer
 from wav2edge.output.result import Result
 

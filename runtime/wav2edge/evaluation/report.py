@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from wav2edge.evaluation.rates import WordErrors, count_word_errors
+from wav2edge.evaluation.rates import WordErrors, WordTimesError, count_word_errors
 from wav2edge.evaluation.text_normalization import TextNormalization
-from wav2edge.evaluation.word_times import WordTimesError
 from wav2edge.output.tables import markdown_table
 
 COLUMNS = ("precision", "recall", "f1-score", "support")

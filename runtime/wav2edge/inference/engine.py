@@ -6,19 +6,24 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from os import PathLike
 from pathlib import Path
-from typing import Literal, overload
+from typing import TYPE_CHECKING, Literal, overload
 
 import numpy as np
 
-from wav2edge.audio.clip import AudioSource, Clip, load_clip
+from wav2edge.audio.clip import Clip, Recording, open_recording
+from wav2edge.audio.sound_file import AudioSource
 from wav2edge.bundle.folder import Bundle
 from wav2edge.bundle.geometry import ConvGeometry
 from wav2edge.bundle.heads import Heads
-from wav2edge.errors import DeviceError, Wav2EdgeError
+from wav2edge.errors import DeviceError, UsageError, Wav2EdgeError
 from wav2edge.inference.graph_session import Calls, GraphSession
-from wav2edge.inference.many_clips import attempt, in_batches, ordered, settled
-from wav2edge.inference.recognizer import FloatSamples, Recognizer
+from wav2edge.inference.many_clips import WORKERS, attempt, in_batches, ordered, settled
+from wav2edge.inference.recognizer import FloatSamples, Outputs, Recognizer
 from wav2edge.output.result import Result
+
+if TYPE_CHECKING:
+    from wav2edge.bundle.manifest import Manifest
+    from wav2edge.decoding.hypothesis import Decoder
 
 
 class Engine(Recognizer):
@@ -29,13 +34,22 @@ class Engine(Recognizer):
     Args:
         session: the graph, open on a device.
         precision: the name of the variant in its bundle; None without a bundle.
-        certified_up_to_s: longest audio that the certificate covers; longer clips get a warning.
+        manifest: what its bundle says of training and certificate: up to which length it holds, and of word times.
+        decoder: turns logits into a transcript; the best token of each frame where None.
     """
 
     def __init__(
-        self, session: GraphSession, *, precision: str | None = None, certified_up_to_s: float | None = None
+        self,
+        session: GraphSession,
+        *,
+        precision: str | None = None,
+        manifest: Manifest | None = None,
+        decoder: Decoder | None = None,
     ) -> None:
-        self._session, self.precision, self.certified_up_to_s = session, precision, certified_up_to_s
+        self._session, self.precision, self.decoder = session, precision, decoder
+        if manifest is not None:
+            self.certified_up_to_s, self.longest_clip_s = manifest.certified_up_to_s, manifest.longest_clip_s
+            self.word_times = manifest.word_times
 
     @classmethod
     def from_graph(
@@ -85,6 +99,7 @@ class Engine(Recognizer):
         threads: int | None = None,
         spinning: bool = False,
         verify: bool = True,
+        decoder: Decoder | None = None,
     ) -> Engine:
         """An engine of one variant of a bundle.
 
@@ -95,6 +110,7 @@ class Engine(Recognizer):
             threads: threads per call; the physical cores where None.
             spinning: see ``wav2edge.inference.device.open_session``.
             verify: compare the graph with its digest while it loads.
+            decoder: see ``load``.
 
         Raises:
             BundleError: the graph is missing, damaged, or not what the manifest says.
@@ -120,7 +136,7 @@ class Engine(Recognizer):
             finally:
                 if check is not None:
                     check.result()
-        return cls(session, precision=chosen.precision, certified_up_to_s=manifest.certified_up_to_s)
+        return cls(session, precision=chosen.precision, manifest=manifest, decoder=decoder)
 
     @property
     def heads(self) -> Heads:
@@ -177,6 +193,8 @@ class Engine(Recognizer):
         rate_hz: int | None = None,
         errors: Literal["raise"] = "raise",
         batch_size: int = 1,
+        segments: bool | None = None,
+        workers: int | None = None,
     ) -> Iterator[Result]: ...
 
     @overload
@@ -187,6 +205,8 @@ class Engine(Recognizer):
         rate_hz: int | None = None,
         errors: Literal["return"],
         batch_size: int = 1,
+        segments: bool | None = None,
+        workers: int | None = None,
     ) -> Iterator[Result | Wav2EdgeError]: ...
 
     def map(
@@ -196,34 +216,47 @@ class Engine(Recognizer):
         rate_hz: int | None = None,
         errors: Literal["raise", "return"] = "raise",
         batch_size: int = 1,
+        segments: bool | None = None,
+        workers: int | None = None,
     ) -> Iterator[Result | Wav2EdgeError]:
-        """Recognise many clips, in order, holding only a few of them in memory.
+        """Recognise many clips, in order, with few of them in memory.
 
         Args:
             sources: clips, taken one by one as they are needed.
             rate_hz: sample rate of the arrays among them; files have their own.
-            errors: ``raise`` ends at the first clip that cannot be recognised; ``return`` yields its error in its
-                place.
-            batch_size: most clips that a batched graph takes at once, padded to the longest of them. Clips of similar
-                length go together, and long ones in smaller batches (see ``wav2edge.inference.many_clips``).
+            errors: ``raise`` ends at the first clip that cannot be recognised; ``return`` yields its error instead.
+            batch_size: most clips that a batched graph takes at once; see ``wav2edge.inference.many_clips``.
+            segments: as of a call; a recording that is answered in segments is answered by itself.
+            workers: clips that are recognised at once, each with the engine's threads; for a small model best one.
 
         Raises:
-            UsageError: the graph takes no mask, so it cannot take batches.
+            UsageError: the graph takes no mask, so it cannot take batches; or there is no worker.
         """
         self._session.check_batch(batch_size)
-
-        def load(source: AudioSource) -> Clip:
-            return load_clip(source, rate_hz=rate_hz if isinstance(source, np.ndarray) else None)
-
+        if workers is not None and workers < 1:
+            raise UsageError(f"{workers} workers; at least 1 is needed")
         calls = Calls(self.device)
 
+        def outputs(samples: FloatSamples) -> Outputs:
+            (found,) = self._session.outputs([samples], calls)
+            return found
+
+        def opened(source: AudioSource) -> Recording:
+            return open_recording(source, rate_hz=rate_hz if isinstance(source, np.ndarray) else None)
+
         def recognise(source: AudioSource) -> Result:
-            clip = load(source)
-            (outputs,) = self._session.outputs([clip.samples], calls)
-            return self.result(clip, outputs)
+            with opened(source) as recording:
+                return self._recognise(recording, outputs, segments)
+
+        def load(source: AudioSource) -> Clip | Result:
+            """A clip for a batch, or the result of a recording that is too long for one."""
+            with opened(source) as recording:
+                long = recording.duration_s > self.comfortable_s if segments is None else segments
+                return self._recognise(recording, outputs, True) if long else recording.clip()
 
         if batch_size == 1:
-            return settled(ordered(attempt(recognise), sources, interrupt=calls.terminate), errors)
+            found = ordered(attempt(recognise), sources, workers=workers or WORKERS, interrupt=calls.terminate)
+            return settled(found, errors)
         return settled(in_batches(ordered(attempt(load), sources), batch_size, self._batch_results), errors)
 
     def _batch_results(self, clips: Sequence[Clip]) -> list[Result | Wav2EdgeError]:
@@ -242,6 +275,7 @@ def load(
     threads: int | None = None,
     variant: str | None = None,
     spinning: bool = False,
+    decoder: Decoder | None = None,
 ) -> Engine:
     """Open a bundle and make an engine of it.
 
@@ -254,10 +288,13 @@ def load(
         threads: threads per call; the physical cores where None.
         variant: a precision of the bundle, such as ``int8`` or ``fp32``; its default where None.
         spinning: let idle threads spin between calls.
+        decoder: ``wav2edge.Beam`` or ``wav2edge.Grammar``; the best token of each frame where None.
 
     Raises:
         BundleError: the bundle is missing, damaged, or newer than this version.
         DeviceError: the device is not available here.
         MissingDependencyError: ONNX Runtime is not installed.
     """
-    return Engine.from_bundle(Bundle.open(bundle), device=device, threads=threads, variant=variant, spinning=spinning)
+    return Engine.from_bundle(
+        Bundle.open(bundle), device=device, threads=threads, variant=variant, spinning=spinning, decoder=decoder
+    )

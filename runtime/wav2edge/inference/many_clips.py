@@ -47,7 +47,7 @@ def pad_together(clips: Sequence[npt.NDArray[np.float32]]) -> dict[str, npt.NDAr
 
 
 def in_batches(
-    attempts: Iterable[Clip | Wav2EdgeError],
+    attempts: Iterable[Clip | Outcome],
     batch_size: int,
     recognise: Callable[[Sequence[Clip]], Iterable[Outcome]],
     *,
@@ -59,14 +59,14 @@ def in_batches(
     longer than a batch may be is a batch by itself.
 
     Args:
-        attempts: clips, or in place of a clip why it could not be read; such an error is passed on.
+        attempts: clips, or in place of a clip its outcome: why it could not be read, or its result; it is passed on.
         batch_size: most clips in a batch.
         recognise: gives the outcome of each clip of a batch.
         max_batch_s: most seconds of audio in a batch, padding included.
     """
     waiting, most_samples = iter(attempts), round(max_batch_s * SAMPLE_RATE_HZ)
 
-    def next_window() -> list[Clip | Wav2EdgeError]:
+    def next_window() -> list[Clip | Outcome]:
         return _window(waiting, batch_size * BATCHES_AHEAD, most_samples * BATCHES_AHEAD)
 
     # No name keeps the clips of one window in memory while those of the next are read.
@@ -74,9 +74,9 @@ def in_batches(
         yield from outcomes
 
 
-def _window(waiting: Iterator[Clip | Wav2EdgeError], most_clips: int, most_samples: int) -> list[Clip | Wav2EdgeError]:
+def _window(waiting: Iterator[Clip | Outcome], most_clips: int, most_samples: int) -> list[Clip | Outcome]:
     """The next clips, up to one of the two limits."""
-    window: list[Clip | Wav2EdgeError] = []
+    window: list[Clip | Outcome] = []
     samples = 0
     while len(window) < most_clips and samples < most_samples and (each := next(waiting, None)) is not None:
         window.append(each)
@@ -85,13 +85,13 @@ def _window(waiting: Iterator[Clip | Wav2EdgeError], most_clips: int, most_sampl
 
 
 def _recognise_window(
-    window: Sequence[Clip | Wav2EdgeError],
+    window: Sequence[Clip | Outcome],
     batch_size: int,
     most_samples: int,
     recognise: Callable[[Sequence[Clip]], Iterable[Outcome]],
 ) -> list[Outcome]:
     clips = {place: each for place, each in enumerate(window) if isinstance(each, Clip)}
-    outcomes: dict[int, Outcome] = {place: each for place, each in enumerate(window) if isinstance(each, Wav2EdgeError)}
+    outcomes: dict[int, Outcome] = {place: each for place, each in enumerate(window) if not isinstance(each, Clip)}
     for places in _batches({place: len(clip.samples) for place, clip in clips.items()}, batch_size, most_samples):
         outcomes.update(zip(places, recognise([clips[place] for place in places]), strict=True))
     return [outcomes[place] for place in range(len(window))]
@@ -133,23 +133,28 @@ def settled(
 
 
 def ordered(
-    work: Callable[[Given], Made], given: Iterable[Given], *, interrupt: Callable[[], None] = lambda: None
+    work: Callable[[Given], Made],
+    given: Iterable[Given],
+    *,
+    workers: int = WORKERS,
+    interrupt: Callable[[], None] = lambda: None,
 ) -> Iterator[Made]:
     """Do the work on a few threads, and yield the outcomes in the order of what was given.
 
     Args:
         work: what to do with each item.
-        given: items, taken one by one in the caller's thread.
+        given: items, taken one by one in the caller's thread, and no more of them than are worked on and one.
+        workers: threads.
         interrupt: ends work that is running. It is called on Ctrl-C, which otherwise waits for a long clip to finish.
     """
     from concurrent.futures import ThreadPoolExecutor
 
     pending: deque[Future[Made]] = deque()
-    with ThreadPoolExecutor(WORKERS, thread_name_prefix="wav2edge") as pool:
+    with ThreadPoolExecutor(workers, thread_name_prefix="wav2edge") as pool:
         try:
             for each in given:
                 pending.append(pool.submit(work, each))
-                if len(pending) > WORKERS:
+                if len(pending) > workers:
                     yield pending.popleft().result()
             while pending:
                 yield pending.popleft().result()

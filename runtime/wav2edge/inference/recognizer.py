@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from wav2edge.audio.clip import AudioSource, Clip, load_clip
+from wav2edge.audio.clip import Clip, Recording, open_recording
+from wav2edge.audio.sound_file import AudioSource
 from wav2edge.bundle.geometry import ConvGeometry
 from wav2edge.bundle.heads import Heads
 from wav2edge.decoding.ctc import FloatArray, best_path, geometric_mean_probability, join_words, log_softmax, softmax
 from wav2edge.errors import DeviceError, UsageError
-from wav2edge.output.alignment_result import Alignment
-from wav2edge.output.result import Result
+from wav2edge.output.result import Alignment, Result, Segment
+
+if TYPE_CHECKING:
+    from wav2edge.audio.segmentation import Segmentation, Span
+    from wav2edge.decoding.ctc import Token
+    from wav2edge.decoding.hypothesis import Decoder
 
 FloatSamples = npt.NDArray[np.float32]
+Outputs = Mapping[str, FloatSamples]
+
+UNKNOWN_COMFORT_S = 30.0
+"""What is answered whole where nothing is known of the training: what most models for speech were trained on."""
+FAR_LONGER = 2.0
+"""A clip that is answered whole, and so many times as long as any in training, gets a warning."""
 
 
 class Recognizer(ABC):
@@ -24,6 +37,14 @@ class Recognizer(ABC):
 
     certified_up_to_s: float | None = None
     """Longest audio that the certificate covers, in seconds; longer clips get a warning. None: there is none."""
+    longest_clip_s: float | None = None
+    """Longest clip that the model was trained on, in seconds; None: it is not known."""
+    word_times: bool | None = None
+    """Whether the certificate bears out the times of words; if not, results have no words. None: it is not known."""
+    decoder: Decoder | None = None
+    """Turns logits into a transcript; None: the best token of each frame."""
+    segmentation: Segmentation | None = None
+    """How longer recordings are cut into segments; None: of up to ``comfortable_s``, otherwise by default."""
 
     @property
     @abstractmethod
@@ -43,24 +64,108 @@ class Recognizer(ABC):
             samples: ``[samples] float32`` at 16 kHz, padded with zeros if they give no frame.
         """
 
-    def __call__(self, source: AudioSource, *, rate_hz: int | None = None) -> Result:
-        """Recognise one clip; ``transcribe`` is the same call.
+    def __call__(
+        self,
+        source: AudioSource,
+        *,
+        rate_hz: int | None = None,
+        segments: bool | None = None,
+        on_segment: Callable[[Segment], None] | None = None,
+    ) -> Result:
+        """Recognise a clip, or a recording of any length segment by segment; ``transcribe`` is the same call.
 
         Args:
             source: a path, ``-``, an open binary file, or samples ``[samples]`` or ``[samples, channels]``.
             rate_hz: sample rate of an array; a file has its own.
+            segments: answer segment by segment, or as a whole; where None, what is longer than ``comfortable_s`` is
+                answered segment by segment.
+            on_segment: is given each segment of a recording as soon as it is known.
 
         Raises:
             AudioError: the clip cannot be used.
             UsageError: the sample rate is not a number, or was given for a file.
             DeviceError: the device failed, or its output is not finite.
         """
-        clip = load_clip(source, rate_hz=rate_hz)
-        return self.result(clip, self.outputs(clip.samples))
+        with open_recording(source, rate_hz=rate_hz) as recording:
+            return self._recognise(recording, self.outputs, segments, on_segment)
 
     transcribe = __call__
 
-    def result(self, clip: Clip, outputs: Mapping[str, FloatSamples]) -> Result:
+    def segments(self, source: AudioSource, *, rate_hz: int | None = None) -> Iterator[Segment]:
+        """Recognise a recording of any length; each segment is given once the next has begun, in constant memory.
+
+        Args:
+            source: as of a call.
+            rate_hz: as of a call.
+
+        Raises:
+            AudioError, UsageError, DeviceError: as a call does; segments before the error have been given.
+        """
+        with open_recording(source, rate_hz=rate_hz) as recording:
+            yield from self._segments(recording, self.outputs, lambda samples: None)
+
+    @property
+    def comfortable_s(self) -> float:
+        """Longest audio that is answered whole, and longest segment, in seconds."""
+        if self.segmentation is not None:
+            return self.segmentation.longest_s
+        return self.longest_clip_s or self.certified_up_to_s or UNKNOWN_COMFORT_S
+
+    def _recognise(
+        self,
+        recording: Recording,
+        outputs: Callable[[FloatSamples], Outputs],
+        segments: bool | None,
+        on_segment: Callable[[Segment], None] | None = None,
+    ) -> Result:
+        """The result of a recording; ``outputs`` runs the model."""
+        if not (recording.duration_s > self.comfortable_s if segments is None else segments):
+            clip = recording.clip()
+            return self.result(clip, outputs(clip.samples))
+        samples = 0
+
+        def count(block: FloatSamples) -> None:
+            nonlocal samples
+            samples += len(block)
+
+        found = []
+        for segment in self._segments(recording, outputs, count):
+            if on_segment is not None:
+                on_segment(segment)
+            found.append(segment)
+        warnings = recording.warnings if found else [*recording.warnings, "no speech found"]
+        return Result.of_segments(found, duration_s=samples / self.geometry.rate_hz, warnings=tuple(warnings))
+
+    def _segments(
+        self,
+        recording: Recording,
+        outputs: Callable[[FloatSamples], Outputs],
+        passed: Callable[[FloatSamples], None],
+    ) -> Iterator[Segment]:
+        from wav2edge.audio.segmentation import (  # here: a short clip needs none of it
+            SHORTEST_S,
+            Segmentation,
+            Segmenter,
+        )
+        from wav2edge.inference.recordings import recognise_spans
+
+        options = self.segmentation or Segmentation(longest_s=max(self.comfortable_s, SHORTEST_S))
+        segmenter = Segmenter(options, hop=self.geometry.hop)
+
+        def spans() -> Iterator[Span]:
+            for block in recording.blocks():
+                passed(block)
+                yield from segmenter.feed(block)
+            yield from segmenter.finish()
+
+        def interpreted(found: Outputs, duration_s: float) -> Result:
+            return self._interpret(found, duration_s=duration_s, warnings=())
+
+        yield from recognise_spans(
+            spans(), outputs=outputs, interpret=interpreted, head=self.heads.ctc, hop=self.geometry.hop
+        )
+
+    def result(self, clip: Clip, outputs: Outputs) -> Result:
         """Interpret the outputs for a clip, with the warnings about it.
 
         Args:
@@ -70,9 +175,15 @@ class Recognizer(ABC):
         Raises:
             DeviceError: an output is not finite.
         """
-        self._require_finite(outputs)
         warnings = (*clip.warnings, *self._length_warnings(clip))
-        return interpret(outputs, self.heads, self.geometry, duration_s=clip.duration_s, warnings=warnings)
+        return self._interpret(outputs, duration_s=clip.duration_s, warnings=warnings)
+
+    def _interpret(self, outputs: Outputs, *, duration_s: float, warnings: tuple[str, ...]) -> Result:
+        self._require_finite(outputs)
+        result = interpret(
+            outputs, self.heads, self.geometry, duration_s=duration_s, warnings=warnings, decoder=self.decoder
+        )
+        return replace(result, words=None) if self.word_times is False else result
 
     def align(self, source: AudioSource, text: str, *, rate_hz: int | None = None) -> Alignment:
         """Find when each word and token of a text was said, and how surely.
@@ -97,7 +208,8 @@ class Recognizer(ABC):
         head = self.heads.ctc
         if head is None:
             raise UsageError(f"{self} only classifies; alignment needs a model that was trained to transcribe")
-        clip = load_clip(source, rate_hz=rate_hz)
+        with open_recording(source, rate_hz=rate_hz) as recording:
+            clip = recording.clip()
         return align(
             map(log_softmax, self._logits(clip, head.output)),
             text,
@@ -121,11 +233,15 @@ class Recognizer(ABC):
         warnings = []
         if len(clip.samples) < self.geometry.receptive_field:
             warnings.append(f"only {clip.duration_s * 1e3:.0f} ms long: silence was added")
-        if self.certified_up_to_s is not None and clip.duration_s > self.certified_up_to_s:
-            warnings.append(
-                f"{clip.duration_s:.1f} s long: the model is certified up to {self.certified_up_to_s:g} s;"
-                " cut the recording into shorter clips"
-            )
+        limits = {
+            "was trained on clips of up to": None if self.longest_clip_s is None else FAR_LONGER * self.longest_clip_s,
+            "is certified up to": self.certified_up_to_s,
+        }
+        for what, limit_s in limits.items():
+            if limit_s is not None and clip.duration_s > limit_s:
+                shown_s = self.longest_clip_s if what.startswith("was") else limit_s
+                warnings.append(f"{clip.duration_s:.1f} s long: the model {what} {shown_s:g} s; answer it in segments")
+                break
         return warnings
 
 
@@ -136,6 +252,7 @@ def interpret(
     *,
     duration_s: float,
     warnings: tuple[str, ...] = (),
+    decoder: Decoder | None = None,
 ) -> Result:
     """The result of one clip.
 
@@ -145,6 +262,7 @@ def interpret(
         geometry: the duration of a frame.
         duration_s: length of the clip.
         warnings: remarks about its audio.
+        decoder: turns the logits into a transcript; the best token of each frame where None.
     """
     text = words = scores = None
     confidence = 1.0
@@ -153,10 +271,15 @@ def interpret(
         scores = {label: float(p) for label, p in zip(heads.classification.labels, probabilities, strict=True)}
         confidence = max(scores.values())
     if heads.ctc is not None:
-        tokens = best_path(outputs[heads.ctc.output], heads.ctc)
+        tokens: Sequence[Token]
+        if decoder is None:
+            tokens, own = best_path(outputs[heads.ctc.output], heads.ctc), None
+        else:
+            best = decoder.decode(outputs[heads.ctc.output], heads.ctc)[0]
+            tokens, own = best.tokens, best.confidence
         words = join_words(tokens, heads.ctc, geometry.frame_s)
         text = " ".join(word.text for word in words)
-        confidence = geometric_mean_probability(tokens)
+        confidence = geometric_mean_probability(tokens) if own is None else own
     return Result(
         duration_s=duration_s, text=text, words=words, scores=scores, confidence=confidence, warnings=warnings
     )

@@ -1,10 +1,14 @@
-"""Results of recognition: plain values with derived properties."""
+"""Results of recognition and of alignment: plain values with derived properties."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import exp, log
 from typing import Any
+
+import numpy as np
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,44 +20,203 @@ class Word:
     end_s: float
     confidence: float
 
+    def to_dict(self) -> dict[str, Any]:
+        """The word as JSON-ready values."""
+        return {
+            "text": self.text,
+            "start_s": round(self.start_s, 4),
+            "end_s": round(self.end_s, 4),
+            "confidence": round(self.confidence, 6),
+        }
+
 
 @dataclass(frozen=True, kw_only=True)
-class Result:
-    """The result of one clip. Fields of heads that the model lacks are None.
+class _Found:
+    """What a clip and a segment have in common. Fields of heads that the model lacks are None.
 
-    ``confidence`` is the geometric mean probability of the transcript's tokens (1.0 for an empty one),
-    or, without a CTC head, the probability of the label.
+    ``words`` are None, too, where the certificate does not bear out their times.
     """
 
-    duration_s: float
     text: str | None = None
     words: tuple[Word, ...] | None = None
     scores: Mapping[str, float] | None = None
     confidence: float = 1.0
-    warnings: tuple[str, ...] = field(default=())
 
     @property
     def label(self) -> str | None:
         """The most probable label."""
         return max(self.scores, key=self.scores.__getitem__) if self.scores else None
 
-    def to_dict(self) -> dict[str, Any]:
-        """The result as JSON-ready values; heads that the model lacks are left out."""
-        document: dict[str, Any] = {"duration_s": round(self.duration_s, 4), "confidence": round(self.confidence, 6)}
+    def _document(self) -> dict[str, Any]:
+        """The fields as JSON-ready values; those of absent heads are left out."""
+        document: dict[str, Any] = {"confidence": round(self.confidence, 6)}
         if self.text is not None:
             document["text"] = self.text
         if self.words is not None:
-            document["words"] = [
-                {
-                    "text": word.text,
-                    "start_s": round(word.start_s, 4),
-                    "end_s": round(word.end_s, 4),
-                    "confidence": round(word.confidence, 6),
-                }
-                for word in self.words
-            ]
+            document["words"] = [word.to_dict() for word in self.words]
         if self.scores is not None:
             document["label"] = self.label
             document["scores"] = {label: round(score, 6) for label, score in self.scores.items()}
+        return document
+
+
+@dataclass(frozen=True, kw_only=True)
+class Segment(_Found):
+    """A stretch of a recording with speech in it. Its times, and those of its words, are from the recording's start."""
+
+    start_s: float
+    end_s: float
+
+    @property
+    def duration_s(self) -> float:
+        """Length in seconds."""
+        return self.end_s - self.start_s
+
+    def to_dict(self) -> dict[str, Any]:
+        """The segment as JSON-ready values; heads that the model lacks are left out."""
+        return {"start_s": round(self.start_s, 4), "end_s": round(self.end_s, 4), **self._document()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result(_Found):
+    """The result of one clip or recording. Fields of heads that the model lacks are None.
+
+    ``confidence`` is the geometric mean probability of the transcript's tokens (1.0 for an empty one),
+    or, without a CTC head, the probability of the label.
+
+    ``segments`` are those of a recording that was answered in segments, and None for a clip that was answered whole.
+    The text and words of a recording are those of its segments one after the other; its scores are their mean, weighted
+    by duration, and its confidence is their geometric mean, weighted by the number of words.
+    """
+
+    duration_s: float
+    segments: tuple[Segment, ...] | None = None
+    warnings: tuple[str, ...] = field(default=())
+
+    @classmethod
+    def of_segments(cls, segments: Iterable[Segment], *, duration_s: float, warnings: tuple[str, ...] = ()) -> Result:
+        """The result of a recording, from the results of its segments."""
+        found = tuple(segments)
+        texts = [segment.text for segment in found if segment.text is not None]
+        timed = [segment.words for segment in found if segment.words is not None]
+        weights = [len((segment.text or "").split()) or segment.duration_s for segment in found]
+        logs = [log(max(segment.confidence, 1e-300)) for segment in found]
+        total = sum(weights)
+        return cls(
+            duration_s=duration_s,
+            text=" ".join(filter(None, texts)) if texts or not found else None,
+            words=tuple(word for words in timed for word in words) if timed else None,
+            scores=_mean_scores(found),
+            confidence=exp(sum(weight * each for weight, each in zip(weights, logs, strict=True)) / total)
+            if total
+            else 1.0,
+            segments=found,
+            warnings=warnings,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The result as JSON-ready values; heads that the model lacks are left out."""
+        document: dict[str, Any] = {"duration_s": round(self.duration_s, 4), **self._document()}
+        if self.segments is not None:
+            document["segments"] = [segment.to_dict() for segment in self.segments]
         document["warnings"] = list(self.warnings)
         return document
+
+
+def _mean_scores(segments: tuple[Segment, ...]) -> Mapping[str, float] | None:
+    scored = [(segment.scores, segment.duration_s) for segment in segments if segment.scores is not None]
+    total = sum(duration_s for _, duration_s in scored)
+    if not total:
+        return None
+    return {label: sum(scores[label] * weight for scores, weight in scored) / total for label in scored[0][0]}
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlignedToken:
+    """A token, its times in seconds, and its scores (see ``Engine.align``)."""
+
+    text: str
+    start_s: float
+    end_s: float
+    confidence: float
+    gop: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """The token as JSON-ready values."""
+        return {"text": self.text, **_rounded(self.start_s, self.end_s, self.confidence, self.gop)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlignedWord(Word):
+    """A word as the text has it, its times in seconds, its tokens, and its scores (see ``Engine.align``)."""
+
+    gop: float
+    tokens: tuple[AlignedToken, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The word as JSON-ready values."""
+        document = {"text": self.text, **_rounded(self.start_s, self.end_s, self.confidence, self.gop)}
+        return {**document, "tokens": [token.to_dict() for token in self.tokens]}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alignment:
+    """The words of a text with their times in a recording, and the scores of the whole (see ``Engine.align``)."""
+
+    duration_s: float
+    words: tuple[AlignedWord, ...]
+    confidence: float
+    gop: float
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def tokens(self) -> tuple[AlignedToken, ...]:
+        """The tokens of all words."""
+        return tuple(token for word in self.words for token in word.tokens)
+
+    @property
+    def text(self) -> str:
+        """The words, with a space between them."""
+        return " ".join(word.text for word in self.words)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The alignment as JSON-ready values."""
+        return {
+            "duration_s": round(self.duration_s, 4),
+            "text": self.text,
+            "confidence": round(self.confidence, 6),
+            "gop": round(self.gop, 4),
+            "words": [word.to_dict() for word in self.words],
+            "warnings": list(self.warnings),
+        }
+
+
+def _rounded(start_s: float, end_s: float, confidence: float, gop: float) -> dict[str, float]:
+    return {
+        "start_s": round(start_s, 4),
+        "end_s": round(end_s, 4),
+        "confidence": round(confidence, 6),
+        "gop": round(gop, 4),
+    }
+
+
+def aligned_word(text: str, tokens: Sequence[AlignedToken]) -> AlignedWord:
+    """The word of these tokens, at least one."""
+    confidence, gop = mean_scores(tokens)
+    return AlignedWord(
+        text=text,
+        start_s=tokens[0].start_s,
+        end_s=tokens[-1].end_s,
+        confidence=confidence,
+        gop=gop,
+        tokens=tuple(tokens),
+    )
+
+
+def mean_scores(tokens: Sequence[AlignedToken]) -> tuple[float, float]:
+    """The geometric mean of the confidences, and the mean of the GOPs; 1 and 0 without tokens."""
+    if not tokens:
+        return 1.0, 0.0
+    least = sys.float_info.min  # for a confidence that is rounded to 0
+    logs = [log(max(token.confidence, least)) for token in tokens]
+    return exp(np.mean(logs)), float(np.mean([token.gop for token in tokens]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from wav2edge.bundle.geometry import SAMPLE_RATE_HZ
 from wav2edge.evaluation.report import Report
 from wav2edge.output.documents import write_json
 from wav2edge_train.data.vocabulary import save_processor
@@ -57,7 +58,12 @@ def _larger_base(run: Run) -> Teacher | None:
 
 
 def write_checkpoint(folder: Path, model: Wav2Vec2ForJointCTC, run: Run) -> None:
-    """Write the model, its feature extractor and, for a CTC head, its tokenizer."""
+    """Write the model, its feature extractor and, for a CTC head, its tokenizer.
+
+    The config says how long the longest training clip was: what is longer, an engine answers in segments.
+    """
+    longest = max(len(example.samples) for example in run.corpus.training.examples)
+    model.config.longest_clip_s = round(longest / SAMPLE_RATE_HZ, 3)
     model.save_pretrained(folder)
     save_processor(folder, run.base.extractor, run.corpus.targets.vocabulary)
 

@@ -22,8 +22,7 @@ from wav2edge.evaluation.parity.differences import (
     compare_on_signals,
 )
 from wav2edge.evaluation.parity.signals import SyntheticSignal
-from wav2edge.evaluation.rates import Interval, PairedRate, paired_rate, share_interval
-from wav2edge.evaluation.word_times import WordTimesError, start_errors_s
+from wav2edge.evaluation.rates import Interval, PairedRate, WordTimesError, paired_rate, share_interval, start_errors_s
 from wav2edge.inference.recognizer import interpret
 from wav2edge.output.documents import json_ready
 

@@ -1,0 +1,116 @@
+"""Recordings of any length: spans of speech, recognised one after the other, and joined where speech had to be cut."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from wav2edge.audio.segmentation import Span
+from wav2edge.bundle.geometry import SAMPLE_RATE_HZ
+from wav2edge.bundle.heads import CtcHead
+from wav2edge.decoding.ctc import log_softmax
+from wav2edge.output.result import Result, Segment, Word
+
+FloatSamples = npt.NDArray[np.float32]
+Outputs = Mapping[str, FloatSamples]
+
+
+def recognise_spans(
+    spans: Iterable[Span],
+    *,
+    outputs: Callable[[FloatSamples], Outputs],
+    interpret: Callable[[Outputs, float], Result],
+    head: CtcHead | None,
+    hop: int,
+) -> Iterator[Segment]:
+    """The segment of each span, as soon as the span after it has begun.
+
+    Args:
+        spans: stretches of one recording, in order.
+        outputs: the output of each head for samples.
+        interpret: the result of outputs, given the duration in seconds.
+        head: the CTC head, if there is one. Of two spans that overlap, each keeps its own side of a frame between two
+            words, or else of a blank, in the middle of what they share.
+        hop: samples of a frame.
+    """
+    waiting: _Piece | None = None
+    for span in spans:
+        piece = _Piece(start=span.start, end=span.end, outputs=outputs(span.samples))
+        if waiting is not None:
+            if span.overlap and head is not None:
+                waiting, piece = _part(waiting, piece, head, hop)
+            yield _segment(waiting, interpret)
+        waiting = piece
+    if waiting is not None:
+        yield _segment(waiting, interpret)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Piece:
+    """The outputs of the samples ``start`` to ``end`` of a recording."""
+
+    start: int
+    end: int
+    outputs: Outputs
+
+
+def _segment(piece: _Piece, interpret: Callable[[Outputs, float], Result]) -> Segment:
+    start_s = piece.start / SAMPLE_RATE_HZ
+    result = interpret(piece.outputs, (piece.end - piece.start) / SAMPLE_RATE_HZ)
+    return Segment(
+        start_s=start_s,
+        end_s=piece.end / SAMPLE_RATE_HZ,
+        text=result.text,
+        words=None if result.words is None else tuple(_later(word, start_s) for word in result.words),
+        scores=result.scores,
+        confidence=result.confidence,
+    )
+
+
+def _later(word: Word, seconds: float) -> Word:
+    return replace(word, start_s=word.start_s + seconds, end_s=word.end_s + seconds)
+
+
+def _part(first: _Piece, second: _Piece, head: CtcHead, hop: int) -> tuple[_Piece, _Piece]:
+    """Two pieces that overlap, each without the other's side of the seam."""
+    logits, others = first.outputs[head.output], second.outputs[head.output]
+    ahead = (second.start - first.start) // hop
+    shared = min(len(logits) - ahead, len(others))
+    seam = _seam(logits[ahead : ahead + shared], others[:shared], logits[:ahead], head)
+    border = second.start + seam * hop
+    return (
+        replace(first, end=border, outputs={**first.outputs, head.output: logits[: ahead + seam]}),
+        replace(second, start=border, outputs={**second.outputs, head.output: others[seam:]}),
+    )
+
+
+def _seam(first: FloatSamples, second: FloatSamples, before: FloatSamples, head: CtcHead) -> int:
+    """The frame of an overlap that the second piece begins with: in its middle half, surely blank, between words.
+
+    Args:
+        first: the logits of the first piece in the overlap, ``[frames, vocabulary]``.
+        second: those of the second piece.
+        before: those of the first piece before the overlap.
+        head: the vocabulary.
+    """
+    frames = len(first)
+    candidates = np.arange(frames // 4, max(frames // 4 + 1, frames - frames // 4))
+    blank = log_softmax(first)[:, head.blank_id] + log_softmax(second)[:, head.blank_id]
+    between = _between_words(np.concatenate([before, first]).argmax(axis=-1), head)[len(before) :]
+    open_to_choice = candidates[between[candidates]]
+    if not len(open_to_choice):
+        open_to_choice = candidates
+    return int(open_to_choice[blank[open_to_choice].argmax()])
+
+
+def _between_words(ids: npt.NDArray[np.intp], head: CtcHead) -> npt.NDArray[np.bool_]:
+    """Whether no word is open at each frame of a path: the last token that is no blank was the delimiter."""
+    if head.word_delimiter not in head.vocabulary:
+        return np.zeros(len(ids), np.bool_)
+    spoken = ids != head.blank_id
+    last = np.maximum.accumulate(np.where(spoken, np.arange(len(ids)), -1))
+    is_delimiter = ids[np.maximum(last, 0)] == head.vocabulary.index(str(head.word_delimiter))
+    return np.asarray((last >= 0) & is_delimiter, np.bool_)
