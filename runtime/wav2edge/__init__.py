@@ -5,6 +5,9 @@
 >>> engine("clip.wav").text
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from wav2edge.errors import (
     AlignmentError,
     AudioError,
@@ -20,8 +23,13 @@ from wav2edge.errors import (
     Wav2EdgeError,
 )
 from wav2edge.inference.engine import Engine, load
-from wav2edge.output.alignment_result import AlignedToken, AlignedWord, Alignment
-from wav2edge.output.result import Result, Word
+from wav2edge.output.result import AlignedToken, AlignedWord, Alignment, Result, Segment, Word
+
+if TYPE_CHECKING:
+    from wav2edge.audio.segmentation import Segmentation
+    from wav2edge.decoding.beam import Beam
+    from wav2edge.decoding.grammar import Grammar
+    from wav2edge.decoding.language_model import LanguageModel
 
 __version__ = "0.1.0"
 
@@ -31,15 +39,20 @@ __all__ = [
     "Alignment",
     "AlignmentError",
     "AudioError",
+    "Beam",
     "BenchmarkError",
     "BundleError",
     "CheckpointError",
     "DataError",
     "DeviceError",
     "Engine",
+    "Grammar",
+    "LanguageModel",
     "MissingDependencyError",
     "ParityError",
     "Result",
+    "Segment",
+    "Segmentation",
     "TrainingError",
     "UsageError",
     "Wav2EdgeError",
@@ -47,3 +60,17 @@ __all__ = [
     "__version__",
     "load",
 ]
+
+_LATER = {
+    "Beam": "wav2edge.decoding.beam",
+    "Grammar": "wav2edge.decoding.grammar",
+    "LanguageModel": "wav2edge.decoding.language_model",
+    "Segmentation": "wav2edge.audio.segmentation",
+}
+"""What most programs do not need is imported when it is first asked for."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_LATER[name]), name)

@@ -83,7 +83,7 @@ def test_a_missing_graph_is_refused(refused, own_bundle):
 def test_a_folder_without_a_manifest_is_refused_by_every_verb(cli, clip, tmp_path, verb):
     (tmp_path / "hollow").mkdir()
     (tmp_path / "metadata.csv").write_text("file_name,label\ngood.wav,1\n")
-    further = {"run": [clip], "evaluate": [tmp_path]}.get(verb, [])
+    further = {"run": [clip], "align": [clip, "a"], "evaluate": [tmp_path]}.get(verb, [])
     outcome = cli(verb, tmp_path / "hollow", *further)
     assert (outcome.code, outcome.out) == (3, "")
     assert "not a bundle, it has no manifest.json; make one: wav2edge export" in outcome.complaint
@@ -168,7 +168,7 @@ def test_two_builds_of_onnx_runtime_are_refused_with_the_lines_to_mend_it(refuse
         (["sing"], "invalid choice: 'sing'"),
         (["run"], "BUNDLE, AUDIO"),
         (["run", "bundle"], "AUDIO"),
-        (["run", "bundle", "clip.wav", "--format", "xml"], "invalid choice: 'xml'"),
+        (["run", "bundle", "clip.wav", "--format", "xml"], "no such format; known are text, json"),
         (["run", "bundle", "clip.wav", "--device", "gpu"], "invalid choice: 'gpu'"),
         (["run", "bundle", "clip.wav", "--threads", "two"], "invalid int value: 'two'"),
         (["run", "bundle", "clip.wav", "--loud"], "unrecognized arguments: --loud"),

@@ -20,15 +20,20 @@ def test_the_facade_holds_these_names_and_no_others():
         "Alignment",
         "AlignmentError",
         "AudioError",
+        "Beam",
         "BenchmarkError",
         "BundleError",
         "CheckpointError",
         "DataError",
         "DeviceError",
         "Engine",
+        "Grammar",
+        "LanguageModel",
         "MissingDependencyError",
         "ParityError",
         "Result",
+        "Segment",
+        "Segmentation",
         "TrainingError",
         "UsageError",
         "Wav2EdgeError",
@@ -43,7 +48,14 @@ def test_every_name_of_the_facade_is_there():
 
 
 def test_load_takes_these_arguments():
-    assert list(inspect.signature(wav2edge.load).parameters) == ["bundle", "device", "threads", "variant", "spinning"]
+    assert list(inspect.signature(wav2edge.load).parameters) == [
+        "bundle",
+        "device",
+        "threads",
+        "variant",
+        "spinning",
+        "decoder",
+    ]
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.__name__)
@@ -83,4 +95,4 @@ def test_run_loads_few_modules_of_this_project(python, bundle, clip):
     out, _ = python("-c", code).communicate()
     modules = out.decode().splitlines()[-1].split()
     assert "wav2edge.cli.run" in modules
-    assert len(modules) <= 23, modules
+    assert len(modules) <= 28, modules

@@ -9,7 +9,7 @@ import pytest
 from wav2edge.bundle.heads import CtcHead
 from wav2edge.decoding.forced_alignment import align, spell
 from wav2edge.errors import AlignmentError
-from wav2edge.output.alignment_result import Alignment
+from wav2edge.output.result import Alignment
 
 VOCABULARY = ("[PAD]", "|", "A", "B", "CH", "C", "H", "[UNK]")
 HEAD = CtcHead(output="logits", vocabulary=VOCABULARY, blank_id=0, silent_ids=frozenset({7}), lower_case=True)

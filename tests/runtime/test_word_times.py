@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from wav2edge.evaluation.dataset import Utterance
+from wav2edge.evaluation.rates import WordTimesError, start_errors_s
 from wav2edge.evaluation.report import make_report
-from wav2edge.evaluation.word_times import WordTimesError, start_errors_s
 from wav2edge.output.result import Word
 
 

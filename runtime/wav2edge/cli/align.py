@@ -9,8 +9,8 @@ from pathlib import Path
 from wav2edge.cli.engine_options import add_engine_options, engine_from
 from wav2edge.cli.verbs import Command, tell
 from wav2edge.errors import DataError, UsageError
-from wav2edge.output.alignment_result import Alignment
 from wav2edge.output.documents import strict_json
+from wav2edge.output.result import Alignment
 
 
 def _text(alignment: Alignment) -> str:

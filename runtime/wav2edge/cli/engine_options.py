@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from wav2edge.bundle.manifest import Variant
 from wav2edge.cli.verbs import tell
+from wav2edge.errors import UsageError
 from wav2edge.inference.cpu import int8_saturation_warning
 from wav2edge.inference.device import DEVICES
 from wav2edge.inference.engine import Engine, load
+
+if TYPE_CHECKING:
+    from wav2edge.decoding.hypothesis import Decoder
 
 
 def add_engine_options(parser: ArgumentParser) -> None:
@@ -21,9 +27,82 @@ def add_engine_options(parser: ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, metavar="N", help="threads per clip (default: physical cores)")
 
 
+def add_decoder_options(parser: ArgumentParser) -> None:
+    """How logits become a transcript: ``--phrases``, or ``--beam``, ``--hotword``, ``--lm`` and its weights."""
+    parser.add_argument(
+        "--phrases", type=Path, metavar="FILE", help="recognise only these phrases, one per line (a closed grammar)"
+    )
+    parser.add_argument(
+        "--reject-below",
+        type=float,
+        metavar="FIT",
+        help="with --phrases: leave the transcript empty where none fits this well, from 0 to 1 (default: 0)",
+    )
+    parser.add_argument(
+        "--beam", type=int, metavar="N", help="prefix beam search over N prefixes (default: the best path)"
+    )
+    parser.add_argument(
+        "--hotword",
+        action="append",
+        default=[],
+        metavar="PHRASE=WEIGHT",
+        help="make a phrase likelier by this natural-log weight, such as 'fu dan=3'; may be repeated; searches a beam",
+    )
+    parser.add_argument("--lm", type=Path, metavar="FILE", help="n-gram model of words in ARPA form; searches a beam")
+    parser.add_argument("--lm-weight", type=float, metavar="W", help="weight of --lm (default: 0.5)")
+    parser.add_argument("--word-bonus", type=float, metavar="B", help="natural-log score of each word (default: 0)")
+
+
 def engine_from(options: Namespace) -> Engine:
     """The engine that the shared options describe."""
-    return load(options.bundle, device=options.device, threads=options.threads, variant=options.variant)
+    return load(
+        options.bundle,
+        device=options.device,
+        threads=options.threads,
+        variant=options.variant,
+        decoder=_decoder(options) if hasattr(options, "phrases") else None,
+    )
+
+
+def _decoder(options: Namespace) -> Decoder | None:
+    """The decoder that the options describe; None: the best path.
+
+    Raises:
+        UsageError: the options do not go together, or have a value they cannot have.
+        DataError: a file cannot be read.
+    """
+    weights = {"lm_weight": options.lm_weight, "word_bonus": options.word_bonus}
+    given = {name: value for name, value in weights.items() if value is not None}
+    searches = options.beam is not None or options.hotword or options.lm is not None or given
+    if options.phrases is not None:
+        if searches:
+            raise UsageError("--phrases needs no beam search; leave out --beam, --hotword, --lm and their weights")
+        from wav2edge.decoding.grammar import Grammar  # here: most runs need none of it
+
+        return Grammar(_lines(options.phrases), reject_below=options.reject_below or 0.0)
+    if options.reject_below is not None:
+        raise UsageError("--reject-below needs --phrases FILE")
+    if not searches:
+        return None
+    from wav2edge.decoding.beam import Beam
+
+    hotwords = dict(map(_hotword, options.hotword))
+    return Beam(hotwords=hotwords, lm=options.lm, **given, **({"width": options.beam} if options.beam else {}))
+
+
+def _hotword(text: str) -> tuple[str, float]:
+    phrase, _, weight = text.rpartition("=")
+    try:
+        return phrase, float(weight)
+    except ValueError:
+        raise UsageError(f"--hotword {text!r}: give PHRASE=WEIGHT, such as 'fu dan=3'") from None
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: {getattr(error, 'strerror', None) or error}; give a text file, UTF-8") from None
 
 
 def tell_int8_saturation(variants: Iterable[Variant], device: str = "cpu") -> None:

@@ -1,4 +1,4 @@
-"""``wav2edge run``: recognise clips."""
+"""``wav2edge run``: recognise clips and recordings."""
 
 from __future__ import annotations
 
@@ -6,91 +6,25 @@ import os
 import stat
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO, cast
 
-from wav2edge.audio.clip import AudioSource, PipedFile, read_standard_input
 from wav2edge.audio.inputs import Input, expand_inputs, gives_many
-from wav2edge.cli.engine_options import add_engine_options, engine_from
+from wav2edge.audio.sound_file import AudioSource, PipedFile, read_standard_input
+from wav2edge.bundle.folder import sha256_of
+from wav2edge.bundle.manifest import MANIFEST
+from wav2edge.cli.engine_options import add_decoder_options, add_engine_options, engine_from
 from wav2edge.cli.verbs import Command, tell
-from wav2edge.errors import Wav2EdgeError
-from wav2edge.output.documents import strict_json
+from wav2edge.errors import AudioError, DeviceError, UsageError, Wav2EdgeError
+from wav2edge.inference.device import physical_cores
+from wav2edge.inference.engine import Engine
+from wav2edge.output.formats import FORMATS, Output, OutputFolder, parse_formats
 from wav2edge.output.progress import Progress
-from wav2edge.output.result import Result
-
-ESCAPES = str.maketrans({"\t": r"\t", "\n": r"\n", "\r": r"\r"})
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """An input and its result, or the error it failed with."""
-
-    name: str
-    result: Result | Wav2EdgeError
-
-    @property
-    def failed(self) -> bool:
-        """Whether there is no result."""
-        return isinstance(self.result, Wav2EdgeError)
-
-    @property
-    def messages(self) -> list[str]:
-        """Lines for standard error: the error, or the result's warnings."""
-        if isinstance(self.result, Wav2EdgeError):
-            return [str(self.result)]
-        return [f"warning: {self.name}: {warning}" for warning in self.result.warnings]
-
-    def to_dict(self) -> dict[str, Any]:
-        """The path with the result, or with the error."""
-        found = {"error": str(self.result)} if isinstance(self.result, Wav2EdgeError) else self.result.to_dict()
-        return {"path": self.name, **found}
-
-
-Write = Callable[[Outcome], None]
-
-
-@contextmanager
-def _text(many: bool) -> Iterator[Write]:
-    def write(outcome: Outcome) -> None:
-        if isinstance(outcome.result, Result):
-            columns = (outcome.name if many else None, outcome.result.text, outcome.result.label)
-            print("\t".join(each.translate(ESCAPES) for each in columns if each is not None), flush=many)
-
-    yield write
-
-
-@contextmanager
-def _jsonl(many: bool) -> Iterator[Write]:
-    yield lambda outcome: print(strict_json(outcome.to_dict(), indent=None), flush=many)
-
-
-@contextmanager
-def _json(many: bool) -> Iterator[Write]:
-    if not many:
-        yield lambda outcome: print(strict_json(outcome.to_dict()))
-        return
-    separator = "["
-
-    def write(outcome: Outcome) -> None:
-        nonlocal separator
-        entry = strict_json(outcome.to_dict()).replace("\n", "\n  ")
-        print(f"{separator}\n  {entry}", end="", flush=True)
-        separator = ","
-
-    try:
-        yield write
-    finally:  # after an interrupt, too, what was written is JSON
-        print("[]" if separator == "[" else "\n]")
-
-
-FORMATS: dict[str, Callable[[bool], AbstractContextManager[Write]]] = {"text": _text, "json": _json, "jsonl": _jsonl}
-"""How results are written: text as tab-separated columns, json as one document, jsonl as one object per clip.
-
-Each takes whether many clips were asked for: text then has a column of paths, and json is a list.
-"""
+from wav2edge.output.result import Result, Segment
+from wav2edge.output.writers import Outcome
 
 
 def _add_arguments(parser: ArgumentParser) -> None:
@@ -98,10 +32,35 @@ def _add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("audio", metavar="AUDIO", nargs="+", help="files, folders, patterns, or - for standard input")
     parser.add_argument(
         "--format",
-        choices=FORMATS,
         default="text",
-        help="text: tab-separated columns, the path first for a folder, a pattern or several inputs; json: one object,"
-        " or a list for those; jsonl: one object per line (default: text)",
+        metavar="NAME[,NAME...]",
+        help=f"one of {', '.join(FORMATS)}, or several with --output-dir. text: tab-separated columns, the path first"
+        " for a folder, a pattern or several inputs, and a line with its times for each segment of a recording; json:"
+        " one object, or a list for those; jsonl: one object per line (default: text)",
+    )
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--output", type=Path, metavar="FILE", help="write the results to this new file")
+    where.add_argument(
+        "--output-dir", type=Path, metavar="DIR", help="write a file per input and format below this folder"
+    )
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="resume a run that ended early: answer the inputs that --output, in the format jsonl, does not hold yet",
+    )
+    parser.add_argument(
+        "--no-segments",
+        dest="segments",
+        action="store_const",
+        const=False,
+        help="answer recordings as a whole, however long they are",
+    )
+    parser.add_argument(
+        "--longest-segment",
+        type=float,
+        metavar="S",
+        help="answer what is longer in segments of up to so many seconds (default: the longest clip of the training,"
+        " or 30)",
     )
     parser.add_argument(
         "--batch",
@@ -111,21 +70,35 @@ def _add_arguments(parser: ArgumentParser) -> None:
         help="most clips at once for a bundle that was exported with --batched; long clips go in smaller batches"
         " (default: 1)",
     )
+    parser.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="clips recognised at once, which share the cores (default: one at a time on all cores)",
+    )
+    add_decoder_options(parser)
     add_engine_options(parser)
 
 
 def _run(options: Namespace) -> int:
-    engine = engine_from(options)
+    formats = parse_formats(options.format)
+    many = gives_many(options.audio)
+    _check(options, formats, many)
+    engine = _engine(options)
     inputs = list(expand_inputs(options.audio))
-    clips = (each.name for each in inputs if each.error is None)
-    results = engine.map(map(_source, clips), errors="return", batch_size=options.batch)
-    failed = 0
-    with Progress("recognising", len(inputs)) as progress, FORMATS[options.format](gives_many(options.audio)) as write:
-        for outcome in _outcomes(inputs, results):
+    earlier = _earlier(options, engine, inputs)
+    inputs_left = inputs[len(earlier) :]
+    results = _results(engine, inputs_left, options)
+    with (
+        Progress("recognising", len(inputs), done=len(earlier)) as progress,
+        _output(options, formats, many) as output,
+    ):
+        failed = 0
+        for outcome in _outcomes(engine, inputs_left, results, output, options):
             progress.clear()
             for message in outcome.messages:
                 tell(message)
-            write(outcome)
+            output.add(outcome)
             failed += outcome.failed
             progress.advance()
     if failed and len(inputs) > 1:
@@ -133,10 +106,112 @@ def _run(options: Namespace) -> int:
     return 1 if failed else 0
 
 
-def _outcomes(inputs: Iterable[Input], results: Iterator[Result | Wav2EdgeError]) -> Iterator[Outcome]:
-    """Each input with its outcome: its own error, or the next result, since inputs with an error give no clip."""
+def _check(options: Namespace, formats: tuple[str, ...], many: bool) -> None:
+    """Raise a UsageError for options that do not go together."""
+    if len(formats) > 1 and options.output_dir is None:
+        raise UsageError(f"--format {options.format}: several formats need --output-dir")
+    alone = [name for name in formats if not FORMATS[name].holds_many]
+    if many and alone and options.output_dir is None:
+        raise UsageError(f"--format {alone[0]}: a file holds one recording; for several give --output-dir")
+    if options.resume and (options.output is None or formats != ("jsonl",)):
+        raise UsageError("--resume needs --output FILE and --format jsonl: the lines of the run to resume")
+    if options.workers is not None and options.workers < 1:
+        raise UsageError(f"--workers {options.workers}: at least 1 is needed")
+
+
+def _engine(options: Namespace) -> Engine:
+    """The engine; workers share the cores unless ``--threads`` says otherwise."""
+    if options.workers is not None and options.threads is None:
+        options.threads = max(1, physical_cores() // options.workers)
+    engine = engine_from(options)
+    if options.longest_segment is not None:
+        from wav2edge.audio.segmentation import Segmentation  # here: most runs need none of it
+
+        engine.segmentation = Segmentation(longest_s=options.longest_segment)
+    return engine
+
+
+def _earlier(options: Namespace, engine: Engine, inputs: list[Input]) -> list[str]:
+    """The inputs that an earlier run has answered; a new file is made ready where there was none."""
+    if options.output is None:
+        return []
+    from wav2edge.output.resume import prepare
+
+    settings = {
+        "bundle": sha256_of(Path(options.bundle) / MANIFEST),
+        "variant": engine.precision,
+        "segments": options.segments,
+        "longest_segment": options.longest_segment,
+    }
+    earlier = prepare(options.output, settings, resume=options.resume)
+    for place, name in enumerate(earlier):
+        if place >= len(inputs) or inputs[place].name != name:
+            raise UsageError(
+                f"{options.output}:{place + 1}: answers {name}, which is not input {place + 1} of this run; resume with"
+                " the same inputs, or give another --output"
+            )
+    return earlier
+
+
+@contextmanager
+def _output(options: Namespace, formats: tuple[str, ...], many: bool) -> Iterator[Output]:
+    """Where the results go, closed at the end, after an interrupt, too."""
+    if options.output_dir is not None:
+        folders = [Path(name) for name in options.audio if os.path.isdir(name)]
+        output: Output = OutputFolder(options.output_dir, formats, root=folders[0] if len(folders) == 1 else None)
+        stream = None
+    elif options.output is not None:
+        stream = options.output.open("a", encoding="utf-8", errors="backslashreplace", newline="")
+        output = FORMATS[formats[0]](stream, many=True)
+    else:
+        output, stream = FORMATS[formats[0]](sys.stdout, many=many), None
+    try:
+        yield output
+    finally:
+        output.close()
+        if stream is not None:
+            stream.close()
+
+
+def _results(engine: Engine, inputs: list[Input], options: Namespace) -> Iterator[Result | Wav2EdgeError]:
+    """The results of the inputs that give a clip."""
+    clips = (each.name for each in inputs if each.error is None)
+    return engine.map(
+        map(_source, clips),
+        errors="return",
+        batch_size=options.batch,
+        segments=options.segments,
+        workers=options.workers,
+    )
+
+
+def _outcomes(
+    engine: Engine,
+    inputs: list[Input],
+    results: Iterator[Result | Wav2EdgeError],
+    output: Output,
+    options: Namespace,
+) -> Iterator[Outcome]:
+    """Each input with its outcome; the segments of recordings have gone to the output before."""
+    if len(inputs) == 1 and inputs[0].error is None and options.batch == 1:
+        (only,) = inputs  # its segments are written while the rest is recognised
+        yield Outcome(name=only.name, result=_result(engine, only.name, options, partial(output.segment, only.name)))
+        return
     for each in inputs:
-        yield Outcome(name=each.name, result=each.error or next(results))
+        outcome = Outcome(name=each.name, result=each.error or next(results))
+        if isinstance(outcome.result, Result):
+            for segment in outcome.result.segments or ():
+                output.segment(each.name, segment)
+        yield outcome
+
+
+def _result(
+    engine: Engine, name: str, options: Namespace, on_segment: Callable[[Segment], None]
+) -> Result | Wav2EdgeError:
+    try:
+        return engine(_source(name), segments=options.segments, on_segment=on_segment)
+    except (AudioError, DeviceError) as error:
+        return error
 
 
 def _source(name: str) -> AudioSource:
@@ -147,7 +222,8 @@ def _source(name: str) -> AudioSource:
         return name
     if not name.startswith("/dev/"):  # a shell's <(command) has its writer already
         tell(f"{name}: a named pipe, waiting until it is written to and closed")
-    return PipedFile(name, Path(name).read_bytes())
+    with Path(name).open("rb") as pipe:
+        return cast(BinaryIO, PipedFile(name, pipe))
 
 
 def _is_named_pipe(name: str) -> bool:
@@ -161,8 +237,12 @@ COMMAND = Command(
     run=_run,
     examples="""\
   wav2edge run bundle clip.wav
-  wav2edge run bundle recordings/ --format jsonl > results.jsonl
+  wav2edge run bundle meeting.wav --format srt > meeting.srt
+  wav2edge run bundle recordings/ --format jsonl --output results.jsonl --resume
+  wav2edge run bundle recordings/ --format srt,textgrid --output-dir transcripts --workers 2
   wav2edge run bundle 'recordings/**/*.flac' --threads 1
   wav2edge run bundle recordings/ --device cuda --batch 16
+  wav2edge run bundle commands/ --phrases phrases.txt --reject-below 0.5
+  wav2edge run bundle talk.wav --beam 16 --lm words.arpa --hotword 'fu dan=3'
   ffmpeg -i talk.m4a -f wav - | wav2edge run bundle -""",
 )

@@ -16,13 +16,16 @@ WIDTH = 28
 
 
 class Progress:
-    """Counts steps towards ``total`` and draws them; use it as a context manager."""
+    """Counts steps towards ``total`` and draws them; use it as a context manager.
 
-    def __init__(self, title: str, total: int, *, stream: TextIO | None = None) -> None:
+    ``done`` of them were finished before, and say nothing about the time that is left.
+    """
+
+    def __init__(self, title: str, total: int, *, done: int = 0, stream: TextIO | None = None) -> None:
         self._title, self._total = title, total
         self._stream = stream or sys.stderr
         self._visible = self._stream is not None and self._stream.isatty()  # None: standard error is closed
-        self._done, self._started_s, self._drawn_s = 0, time.monotonic(), 0.0
+        self._done, self._before, self._started_s, self._drawn_s = done, done, time.monotonic(), 0.0
 
     def __enter__(self) -> Progress:
         return self
@@ -56,7 +59,8 @@ class Progress:
     def _line(self, elapsed_s: float) -> str:
         share = self._done / self._total if self._total else 1.0
         filled = round(share * WIDTH)
-        left_s = elapsed_s * (1 - share) / share if share else 0.0
+        made = self._done - self._before
+        left_s = elapsed_s * (self._total - self._done) / made if made else 0.0
         bar = "━" * filled + "─" * (WIDTH - filled)
         return f"{self._title} {bar} {self._done}/{self._total}  {_clock(elapsed_s)} < {_clock(left_s)}"
 

@@ -1,0 +1,178 @@
+"""Results written as they come: what every writer has in common, and those of text, JSON and CSV."""
+
+from __future__ import annotations
+
+import csv
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar, TextIO
+
+from wav2edge.errors import Wav2EdgeError
+from wav2edge.output.documents import strict_json
+from wav2edge.output.result import Result, Segment
+
+ESCAPES = str.maketrans({"\t": r"\t", "\n": r"\n", "\r": r"\r"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """An input and its result, or the error it failed with."""
+
+    name: str
+    result: Result | Wav2EdgeError
+
+    @property
+    def failed(self) -> bool:
+        """Whether there is no result."""
+        return isinstance(self.result, Wav2EdgeError)
+
+    @property
+    def messages(self) -> list[str]:
+        """Lines for standard error: the error, or the result's warnings."""
+        if isinstance(self.result, Wav2EdgeError):
+            return [str(self.result)]
+        return [f"warning: {self.name}: {warning}" for warning in self.result.warnings]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The path with the result, or with the error."""
+        found = {"error": str(self.result)} if isinstance(self.result, Wav2EdgeError) else self.result.to_dict()
+        return {"path": self.name, **found}
+
+
+class Writer(ABC):
+    """Writes the results of one or many inputs to one stream.
+
+    Args:
+        stream: where to.
+        many: whether several inputs go there; text then has a column of paths, and JSON is a list.
+    """
+
+    suffix: ClassVar[str]
+    """Of a file in this format."""
+    holds_many: ClassVar[bool] = True
+    """Whether one file can hold the results of several inputs."""
+
+    def __init__(self, stream: TextIO, *, many: bool) -> None:
+        self.stream, self.many = stream, many
+        self.written = 0
+
+    def segment(self, name: str, segment: Segment) -> None:  # noqa: B027 most formats need the whole result
+        """Write a segment of a recording as soon as it is known; the recording's outcome comes later."""
+
+    @abstractmethod
+    def add(self, outcome: Outcome) -> None:
+        """Write an outcome. The segments of its recording have been written already."""
+
+    def close(self) -> None:  # noqa: B027 most formats have no end
+        """Write what follows the last outcome. The stream stays open."""
+
+    def flush(self) -> None:
+        """Hand on what is written, so that a reader sees it and a killed run keeps it."""
+        self.stream.flush()
+
+
+class TextWriter(Writer):
+    """Tab-separated columns: the path if there are many, the times of a segment, the transcript, the label."""
+
+    suffix = ".txt"
+
+    def segment(self, name: str, segment: Segment) -> None:
+        """A line with the segment's times."""
+        self._line(name, _clock(segment.start_s), _clock(segment.end_s), segment.text, segment.label)
+
+    def add(self, outcome: Outcome) -> None:
+        """A line, unless segments have lines."""
+        if isinstance(outcome.result, Result) and outcome.result.segments is None:
+            self._line(outcome.name, outcome.result.text, outcome.result.label)
+
+    def _line(self, name: str, *columns: str | None) -> None:
+        shown = (name if self.many else None, *columns)
+        self.stream.write("\t".join(each.translate(ESCAPES) for each in shown if each is not None) + "\n")
+        if self.many or len(columns) > 2:
+            self.flush()
+
+
+class JsonLinesWriter(Writer):
+    """One JSON object per input and line."""
+
+    suffix = ".jsonl"
+
+    def add(self, outcome: Outcome) -> None:
+        """One line."""
+        self.stream.write(strict_json(outcome.to_dict(), indent=None) + "\n")
+        if self.many:
+            self.flush()
+
+
+class JsonWriter(Writer):
+    """One JSON object, or a list of them; after an interrupt, too, what was written is JSON."""
+
+    suffix = ".json"
+
+    def add(self, outcome: Outcome) -> None:
+        """One object."""
+        if not self.many:
+            self.stream.write(strict_json(outcome.to_dict()) + "\n")
+            return
+        entry = strict_json(outcome.to_dict()).replace("\n", "\n  ")
+        self.stream.write(f"{',' if self.written else '['}\n  {entry}")
+        self.written += 1
+        self.flush()
+
+    def close(self) -> None:
+        """The end of the list."""
+        if self.many:
+            self.stream.write("\n]\n" if self.written else "[]\n")
+
+
+class CsvWriter(Writer):
+    """A row per segment (RFC 4180), or per input that was answered whole, or that failed."""
+
+    suffix = ".csv"
+    header = ("path", "start_s", "end_s", "text", "label", "confidence", "error")
+
+    def __init__(self, stream: TextIO, *, many: bool) -> None:
+        super().__init__(stream, many=many)
+        self._csv = csv.writer(stream, lineterminator="\n")
+        self._csv.writerow(self.header)
+
+    def segment(self, name: str, segment: Segment) -> None:
+        """A row."""
+        times = (f"{segment.start_s:.3f}", f"{segment.end_s:.3f}")
+        self._row(name, *times, segment.text, segment.label, f"{segment.confidence:.6f}", None)
+
+    def add(self, outcome: Outcome) -> None:
+        """A row, unless segments have rows."""
+        if isinstance(outcome.result, Wav2EdgeError):
+            self._row(outcome.name, *[None] * 5, str(outcome.result))
+        elif outcome.result.segments is None:
+            self.segment(outcome.name, whole(outcome.result))
+
+    def _row(self, *cells: str | None) -> None:
+        self._csv.writerow(cells)
+        self.flush()
+
+
+def whole(result: Result) -> Segment:
+    """A clip that was answered whole, as one segment."""
+    return Segment(
+        start_s=0.0,
+        end_s=result.duration_s,
+        text=result.text,
+        words=result.words,
+        scores=result.scores,
+        confidence=result.confidence,
+    )
+
+
+def segments_of(result: Result) -> tuple[Segment, ...]:
+    """The segments of a recording, or a clip as its only one."""
+    return (whole(result),) if result.segments is None else result.segments
+
+
+def _clock(seconds: float) -> str:
+    """``h:mm:ss.mmm``, which sorts and is read at a glance; hours only where there are any."""
+    minutes, milliseconds = divmod(round(1e3 * seconds), 60_000)
+    hours, minutes = divmod(minutes, 60)
+    clock = f"{minutes:02d}:{milliseconds // 1000:02d}.{milliseconds % 1000:03d}"
+    return f"{hours}:{clock}" if hours else clock
