@@ -69,6 +69,34 @@ def best_path(logits: FloatArray, head: CtcHead) -> list[Token]:
     ]
 
 
+def cased(text: str, head: CtcHead) -> str:
+    """The text in the letter case of transcripts."""
+    return text.lower() if head.lower_case else text
+
+
+def written_columns(head: CtcHead) -> dict[str, int]:
+    """The column of each token that is written inside a word, by its text."""
+    unwritten = head.silent_ids | {head.blank_id}
+    return {
+        cased(token, head): place
+        for place, token in enumerate(head.vocabulary)
+        if place not in unwritten and token != head.word_delimiter
+    }
+
+
+def spell_word(word: str, columns: dict[str, int]) -> tuple[tuple[int, ...], list[str]]:
+    """The columns of a word, at each place the longest token that fits; and the characters that begin none."""
+    longest, ids, unknown = max(map(len, columns), default=0), [], []
+    while word:
+        token = next((word[:size] for size in range(longest, 0, -1) if word[:size] in columns), None)
+        if token is None:
+            unknown.append(word[0])
+        else:
+            ids.append(columns[token])
+        word = word[len(token or word[0]) :]
+    return tuple(ids), unknown
+
+
 def join_words(tokens: Sequence[Token], head: CtcHead, frame_s: float) -> tuple[Word, ...]:
     """Words between delimiters, with their times in seconds from the start of the clip."""
     words: list[Word] = []
@@ -80,7 +108,7 @@ def join_words(tokens: Sequence[Token], head: CtcHead, frame_s: float) -> tuple[
             text = "".join(part.text for part in current)
             words.append(
                 Word(
-                    text=text.lower() if head.lower_case else text,
+                    text=cased(text, head),
                     start_s=current[0].start * frame_s,
                     end_s=current[-1].end * frame_s,
                     confidence=geometric_mean_probability(current),

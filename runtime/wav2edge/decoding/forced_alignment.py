@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from wav2edge.bundle.heads import CtcHead
 from wav2edge.decoding.alignment import BLOCK_FRAMES, viterbi
-from wav2edge.decoding.ctc import FloatArray
+from wav2edge.decoding.ctc import FloatArray, cased, spell_word, written_columns
 from wav2edge.errors import AlignmentError
 from wav2edge.output.result import AlignedToken, Alignment, aligned_word, mean_scores
 
@@ -38,12 +38,15 @@ def spell(text: str, head: CtcHead) -> list[tuple[str, tuple[int, ...]]]:
     Raises:
         AlignmentError: there is no word, or a character that the vocabulary cannot spell.
     """
-    columns = {_cased(token, head): place for place, token in enumerate(head.vocabulary) if _is_written(place, head)}
+    columns = written_columns(head)
     words: list[tuple[str, tuple[int, ...]]] = []
-    unknown: dict[str, list[str]] = {}
+    unknown: dict[str, dict[str, None]] = {}  # each with the words it is in, in their order
     for word in text.split():
         if word != STAR:
-            words.append((word, _spell_word(word, columns, head, unknown)))
+            ids, characters = spell_word(cased(word, head), columns)
+            for character in characters:
+                unknown.setdefault(character, {})[word] = None
+            words.append((word, ids))
         elif not words or words[-1][0] != STAR:
             words.append((STAR, (len(head.vocabulary),)))
     if unknown:
@@ -58,29 +61,6 @@ def _listed(names: Iterable[str]) -> str:
     """The names with spaces between them; of many only the first."""
     first = list(islice(names, LISTED + 1))
     return " ".join(first if len(first) <= LISTED else [*first[:LISTED], "..."])
-
-
-def _is_written(place: int, head: CtcHead) -> bool:
-    return place != head.blank_id and place not in head.silent_ids and head.vocabulary[place] != head.word_delimiter
-
-
-def _cased(text: str, head: CtcHead) -> str:
-    return text.lower() if head.lower_case else text
-
-
-def _spell_word(word: str, columns: dict[str, int], head: CtcHead, unknown: dict[str, list[str]]) -> tuple[int, ...]:
-    """The columns of a word. Each character that no token begins with goes to ``unknown``, with the words it is in."""
-    rest, longest, ids = _cased(word, head), max(map(len, columns), default=0), []
-    while rest:
-        token = next((rest[:size] for size in range(longest, 0, -1) if rest[:size] in columns), None)
-        if token is None:
-            inside = unknown.setdefault(rest[0], [])
-            if word not in inside:
-                inside.append(word)
-        else:
-            ids.append(columns[token])
-        rest = rest[len(token or rest[0]) :]
-    return tuple(ids)
 
 
 def align(

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from wav2edge.bundle.heads import CtcHead
 from wav2edge.decoding.alignment import viterbi
-from wav2edge.decoding.ctc import FloatArray, Token, best_path, softmax
+from wav2edge.decoding.ctc import FloatArray, Token, best_path, cased, softmax, spell_word, written_columns
 from wav2edge.errors import UsageError
 
 Scores = npt.NDArray[np.float64]
@@ -73,37 +73,18 @@ def spell(text: str, head: CtcHead) -> tuple[int, ...]:
     Raises:
         UsageError: the text is empty, or the vocabulary cannot spell it; a line for each character.
     """
-    spelt = {_written(token, head): i for i, token in enumerate(head.vocabulary) if _is_letter(i, head)}
-    longest = max(map(len, spelt), default=0)
-    words = [_spell_word(word, spelt, longest) for word in _written(text, head).split()]
-    if missing := sorted({each for word in words for each in word if isinstance(each, str)}):
-        known = " ".join(sorted(spelt))
+    columns = written_columns(head)
+    words = [spell_word(word, columns) for word in cased(text, head).split()]
+    if missing := sorted({character for _, unknown in words for character in unknown}):
+        known = " ".join(sorted(columns))
         raise UsageError(
             "\n".join(f"{text!r}: the vocabulary has no {each!r}; write it with {known}" for each in missing)
         )
     if not words:
         raise UsageError("an empty phrase; give at least one word")
-    between = [] if head.word_delimiter is None else [head.vocabulary.index(head.word_delimiter)]
-    ids = [number for word in words for number in (*between, *word) if isinstance(number, int)]
-    return tuple(ids[len(between) :])
-
-
-def _is_letter(number: int, head: CtcHead) -> bool:
-    return number != head.blank_id and number not in head.silent_ids and head.vocabulary[number] != head.word_delimiter
-
-
-def _written(token: str, head: CtcHead) -> str:
-    return token.lower() if head.lower_case else token
-
-
-def _spell_word(word: str, spelt: dict[str, int], longest: int) -> list[int | str]:
-    """Ids of the word's tokens; a character that begins no token stands for itself."""
-    found: list[int | str] = []
-    while word:
-        piece = next((word[:size] for size in range(longest, 0, -1) if word[:size] in spelt), word[0])
-        found.append(spelt.get(piece, piece))
-        word = word[len(piece) :]
-    return found
+    between = () if head.word_delimiter is None else (head.vocabulary.index(head.word_delimiter),)
+    spelt = [number for ids, _ in words for number in (*between, *ids)]
+    return tuple(spelt[len(between) :])
 
 
 def aligned(scores: Scores, ids: Sequence[int], head: CtcHead) -> tuple[Token, ...]:
