@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 import soundfile
 
+import wav2edge
 from tests.runtime.test_segmentation import joined, silence, speech
 from wav2edge.audio.clip import load_clip, open_recording
 from wav2edge.audio.segmentation import Segmentation, Span
 from wav2edge.bundle.heads import CtcHead
 from wav2edge.errors import AudioError
-from wav2edge.inference.recordings import recognise_spans
+from wav2edge.inference.recordings import frames_of_spans, recognise_spans
 from wav2edge.output.result import Result, Segment, Word
 
 RATE_HZ = 16_000
@@ -125,6 +126,43 @@ def test_pieces_that_overlap_are_parted_between_words_and_every_word_is_answered
 def test_where_no_two_words_meet_pieces_are_parted_at_a_blank():
     path = "_a_b_c_a_b_c_a_b_c_a_b_c_"
     assert "".join(texts(path, [(0, 14), (6, len(path))])) == "abcabcabcabc"
+
+
+# Alignment
+
+
+def test_a_long_recording_is_aligned_span_by_span_on_one_clock():
+    model = wav2edge.load("models/words")
+    clips = [load_clip(f"models/clips/{name}.flac").samples for name in ("fu-dan-3", "shang-hai-2", "yu-yan-1")]
+    parts, places, position = [], [], 0
+    for samples in clips:
+        parts += [silence(1.0), samples]
+        places.append((position / RATE_HZ + 1.0, (position + len(samples)) / RATE_HZ + 1.0))
+        position += RATE_HZ + len(samples)
+    found = model.align(np.concatenate([*parts, silence(0.5)]), "fu dan shang hai yu yan", rate_hz=RATE_HZ)
+    assert found.duration_s == pytest.approx((position + RATE_HZ // 2) / RATE_HZ)
+    for place, word in enumerate(found.words):
+        start_s, end_s = places[place // 2]
+        assert start_s - 0.02 <= word.start_s < word.end_s <= end_s + 0.02
+        assert word.gop > 0
+
+
+def test_frames_of_spans_stand_where_the_spans_do_and_silence_between_them():
+    whole = logits_of("_a_b_|_c_a_")
+    spans = [
+        Span(start=3 * HOP, samples=np.full(5 * HOP, 0, np.float32)),
+        Span(start=6 * HOP, samples=np.full(4 * HOP, 3, np.float32), overlap=2 * HOP),
+        Span(start=14 * HOP, samples=np.full(3 * HOP, 7, np.float32)),
+    ]
+    blocks = frames_of_spans(
+        spans, logits=lambda samples: whole[int(samples[0]) :][: len(samples) // HOP], head=HEAD, hop=HOP
+    )
+    frames = np.concatenate(list(blocks))
+    assert len(frames) == 17
+    assert frames[:3, :2] == pytest.approx(np.full((3, 2), np.log(0.5)))
+    assert frames[3:10].argmax(axis=1).tolist() == whole[:7].argmax(axis=1).tolist()
+    assert frames[10:14, :2] == pytest.approx(np.full((4, 2), np.log(0.5)))
+    assert frames[14:].argmax(axis=1).tolist() == whole[7:10].argmax(axis=1).tolist()
 
 
 # Reading

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from wav2edge.audio.clip import Clip, Recording, open_recording
 from wav2edge.audio.sound_file import AudioSource
 from wav2edge.bundle.geometry import ConvGeometry
-from wav2edge.bundle.heads import Heads
+from wav2edge.bundle.heads import CtcHead, Heads
 from wav2edge.decoding.ctc import FloatArray, best_path, geometric_mean_probability, join_words, log_softmax, softmax
 from wav2edge.errors import DeviceError, UsageError
 from wav2edge.output.result import Alignment, Result, Segment
@@ -142,28 +142,29 @@ class Recognizer(ABC):
         outputs: Callable[[FloatSamples], Outputs],
         passed: Callable[[FloatSamples], None],
     ) -> Iterator[Segment]:
-        from wav2edge.audio.segmentation import (  # here: a short clip needs none of it
-            SHORTEST_S,
-            Segmentation,
-            Segmenter,
-        )
-        from wav2edge.inference.recordings import recognise_spans
-
-        options = self.segmentation or Segmentation(longest_s=max(self.comfortable_s, SHORTEST_S))
-        segmenter = Segmenter(options, hop=self.geometry.hop)
-
-        def spans() -> Iterator[Span]:
-            for block in recording.blocks():
-                passed(block)
-                yield from segmenter.feed(block)
-            yield from segmenter.finish()
+        from wav2edge.inference.recordings import recognise_spans  # here: a short clip needs none of it
 
         def interpreted(found: Outputs, duration_s: float) -> Result:
             return self._interpret(found, duration_s=duration_s, warnings=())
 
         yield from recognise_spans(
-            spans(), outputs=outputs, interpret=interpreted, head=self.heads.ctc, hop=self.geometry.hop
+            self._spans(recording, passed),
+            outputs=outputs,
+            interpret=interpreted,
+            head=self.heads.ctc,
+            hop=self.geometry.hop,
         )
+
+    def _spans(self, recording: Recording, passed: Callable[[FloatSamples], None]) -> Iterator[Span]:
+        """The stretches of a recording with speech in them, while its blocks are passed on."""
+        from wav2edge.audio.segmentation import SHORTEST_S, Segmentation, Segmenter  # here: a short clip needs none
+
+        options = self.segmentation or Segmentation(longest_s=max(self.comfortable_s, SHORTEST_S))
+        segmenter = Segmenter(options, hop=self.geometry.hop)
+        for block in recording.blocks():
+            passed(block)
+            yield from segmenter.feed(block)
+        yield from segmenter.finish()
 
     def result(self, clip: Clip, outputs: Outputs) -> Result:
         """Interpret the outputs for a clip, with the warnings about it.
@@ -209,21 +210,30 @@ class Recognizer(ABC):
         if head is None:
             raise UsageError(f"{self} only classifies; alignment needs a model that was trained to transcribe")
         with open_recording(source, rate_hz=rate_hz) as recording:
-            clip = recording.clip()
-        return align(
-            map(log_softmax, self._logits(clip, head.output)),
-            text,
-            head,
-            frame_s=self.geometry.frame_s,
-            duration_s=clip.duration_s,
-            warnings=(*clip.warnings, *self._length_warnings(clip)),
-        )
+            samples: list[int] = []
+            blocks = self._log_probabilities(recording, head, lambda block: samples.append(len(block)))
+            found = align(blocks, text, head, frame_s=self.geometry.frame_s, duration_s=recording.duration_s)
+        return replace(found, duration_s=sum(samples) / self.geometry.rate_hz, warnings=tuple(recording.warnings))
 
-    def _logits(self, clip: Clip, name: str) -> Iterator[FloatSamples]:
-        """The output ``name`` of a clip, ``[frames, vocabulary]``, in one block or in several, one at a time."""
-        outputs = self.outputs(clip.samples)
-        self._require_finite(outputs)
-        yield outputs[name]
+    def _log_probabilities(
+        self, recording: Recording, head: CtcHead, passed: Callable[[FloatSamples], None]
+    ) -> Iterator[FloatArray]:
+        """Log probabilities of a recording, ``[frames, vocabulary]``: in one block, or span by span if it is long."""
+
+        def logits(samples: FloatSamples) -> FloatSamples:
+            outputs = self.outputs(samples)
+            self._require_finite(outputs)
+            return outputs[head.output]
+
+        if recording.duration_s > self.comfortable_s:
+            from wav2edge.inference.recordings import frames_of_spans
+
+            yield from frames_of_spans(self._spans(recording, passed), logits=logits, head=head, hop=self.geometry.hop)
+            return
+        clip = recording.clip()
+        passed(clip.samples)
+        recording.warnings += [*clip.warnings, *self._length_warnings(clip)]
+        yield log_softmax(logits(clip.samples))
 
     def _require_finite(self, outputs: Mapping[str, FloatSamples]) -> None:
         if not all(np.isfinite(values).all() for values in outputs.values()):

@@ -11,11 +11,14 @@ import numpy.typing as npt
 from wav2edge.audio.segmentation import Span
 from wav2edge.bundle.geometry import SAMPLE_RATE_HZ
 from wav2edge.bundle.heads import CtcHead
-from wav2edge.decoding.ctc import log_softmax
+from wav2edge.decoding.ctc import FloatArray, log_softmax
 from wav2edge.output.result import Result, Segment, Word
 
 FloatSamples = npt.NDArray[np.float32]
 Outputs = Mapping[str, FloatSamples]
+
+UNLIKELY = -20.0
+"""Log probability of a token where nobody speaks."""
 
 
 def recognise_spans(
@@ -46,6 +49,46 @@ def recognise_spans(
         waiting = piece
     if waiting is not None:
         yield _segment(waiting, interpret)
+
+
+def frames_of_spans(
+    spans: Iterable[Span], *, logits: Callable[[FloatSamples], FloatSamples], head: CtcHead, hop: int
+) -> Iterator[FloatArray]:
+    """Log probabilities of a recording, ``[frames, vocabulary]`` block by block, on one clock from its start.
+
+    Outside the spans nobody speaks: a frame there is the blank or the delimiter between words, whichever a text needs.
+    Spans that overlap have half of what they share each.
+
+    Args:
+        spans: stretches of one recording, in order.
+        logits: of samples.
+        head: the vocabulary.
+        hop: samples of a frame.
+    """
+    silence = _silence(head)
+    reached = 0
+    waiting: tuple[int, FloatArray] = (0, silence[:0])
+    for span in spans:
+        start, rows = round(span.start / hop), log_softmax(logits(span.samples))
+        before, held = waiting
+        border = min(before + len(held), max(before, (start + before + len(held)) // 2)) if span.overlap else start
+        held = held[: max(0, border - before)]
+        yield np.concatenate([held, np.repeat(silence, max(0, max(start, border) - before - len(held)), axis=0)])
+        reached = max(start, border)
+        waiting = reached, rows[reached - start :]
+    yield waiting[1]
+
+
+def _silence(head: CtcHead) -> FloatArray:
+    """Log probabilities of a frame without speech, ``[1, vocabulary]``."""
+    row = np.full((1, len(head.vocabulary)), UNLIKELY)
+    possible = {head.blank_id, *([head.vocabulary.index(head.word_delimiter)] if _has_delimiter(head) else [])}
+    row[0, list(possible)] = -np.log(len(possible))
+    return row
+
+
+def _has_delimiter(head: CtcHead) -> bool:
+    return head.word_delimiter is not None and head.word_delimiter in head.vocabulary
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +151,7 @@ def _seam(first: FloatSamples, second: FloatSamples, before: FloatSamples, head:
 
 def _between_words(ids: npt.NDArray[np.intp], head: CtcHead) -> npt.NDArray[np.bool_]:
     """Whether no word is open at each frame of a path: the last token that is no blank was the delimiter."""
-    if head.word_delimiter not in head.vocabulary:
+    if not _has_delimiter(head):
         return np.zeros(len(ids), np.bool_)
     spoken = ids != head.blank_id
     last = np.maximum.accumulate(np.where(spoken, np.arange(len(ids)), -1))
