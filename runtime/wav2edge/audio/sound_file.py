@@ -20,7 +20,7 @@ from wav2edge.errors import AudioError
 
 CONVERT_FIRST = "convert it first: ffmpeg -i IN -ar 16000 -ac 1 OUT.wav"
 STANDARD_INPUT = "standard input"
-BLOCK_FRAMES = 1 << 20
+BLOCK_FRAMES = 1 << 18
 """Files are read in blocks of this length, because a header may promise any length."""
 UNKNOWN_FRAMES = 1 << 62
 """From here on libsndfile means "unknown": such a FLAC file, written to a pipe, it reads only in part."""
