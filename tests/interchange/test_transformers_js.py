@@ -10,6 +10,7 @@ import pytest
 
 import wav2edge
 from wav2edge.audio.clip import load_clip, zero_mean_unit_variance
+from wav2edge.evaluation.rates import edit_distance
 
 pytestmark = pytest.mark.slow
 
@@ -57,7 +58,12 @@ def test_it_transcribes_with_each_variant_of_an_exported_bundle(kind, variant, b
     assert len(expected) == 12
     assert all(expected)
     lines = run_script("transcribe.mjs", folder, DTYPES[variant], *raw_clips)
-    assert [line["text"] for line in lines] == expected
+    found = [line["text"] for line in lines]
+    if variant == "fp32":
+        assert found == expected
+    # Two builds of ONNX Runtime may round an 8-bit sum to either side, which decides a near tie of random weights.
+    edits = sum(edit_distance(list(here), list(there)) for here, there in zip(expected, found, strict=True))
+    assert edits <= 0.02 * sum(map(len, expected))
 
 
 def test_the_javascript_on_the_page_about_embedding_runs(node_folder, run_script, raw_clips, tmp_path):

@@ -23,10 +23,10 @@ SPELLED = [(split, text, label) for split in ("train", "validation") for text, l
 
 
 def respell(folder: Path, **texts: str) -> Path:
-    """Replace transcriptions; ``a="X"`` writes X for the transcription that is exactly a."""
+    """Replace transcriptions, without times of words; ``a="X"`` writes X for the transcription that is exactly a."""
     path = folder / "metadata.csv"
     rows = [line.split(",") for line in path.read_text(encoding="utf-8").splitlines()]
-    rows = [[name, texts.get(text.replace(" ", "_"), text), *rest] for name, text, *rest in rows]
+    rows = [[name, texts.get(text.replace(" ", "_"), text), *rest[:2]] for name, text, *rest in rows]
     path.write_text("\n".join(map(",".join, rows)) + "\n", encoding="utf-8")
     return folder
 
