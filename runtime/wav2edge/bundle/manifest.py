@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import PurePosixPath
 from typing import Any, TypeVar
 
@@ -232,6 +231,8 @@ def _heads_from_dict(written: Mapping[str, Any]) -> Heads:
 
 def installed_versions(names: Iterable[str]) -> dict[str, str]:
     """The versions of those packages that are installed, by name."""
+    from importlib import metadata  # here: costs the import of wav2edge 15 ms
+
     found = {}
     for name in names:
         try:
