@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+import wav2edge
 from tests.runtime import tiny_bundle
 
 FORMATS = ("text", "json", "jsonl")
@@ -275,3 +276,44 @@ def test_closed_standard_input_does_not_end_the_other_clips(cli, bundle, clip, m
     outcome = cli("run", bundle, "-", clip, "--format", "jsonl")
     assert outcome.code == 1
     assert ["error" in entry for entry in outcome.jsonl] == [True, False]
+
+
+# Decoding
+
+
+def test_only_the_given_phrases_are_recognised(cli, bundle, clip, tmp_path):
+    (tmp_path / "phrases.txt").write_text("a b\n\ncab\n")
+    assert cli("run", bundle, clip, "--phrases", tmp_path / "phrases.txt", "--format", "json").json["text"] in {
+        "a b",
+        "cab",
+    }
+
+
+def test_a_beam_gives_a_transcript_as_the_engine_with_that_decoder_does(cli, bundle, clip):
+    engine = wav2edge.load(bundle, decoder=wav2edge.Beam(width=4, hotwords={"cab": 2.0}))
+    outcome = cli("run", bundle, clip, "--beam", "4", "--hotword", "cab=2", "--format", "json")
+    assert outcome.json["text"] == engine(clip).text
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["--hotword", "cab"], "--hotword 'cab': give PHRASE=WEIGHT"),
+        (["--reject-below", "0.5"], "--reject-below needs --phrases"),
+        (["--phrases", "missing.txt"], "missing.txt: No such file"),
+        (["--beam", "-1"], "width is -1"),
+        (["--format", "srt,vtt"], "several formats need --output-dir"),
+        (["--workers", "0"], "--workers 0: at least 1"),
+        (["--longest-segment", "0.1"], "longest_s is 0.1"),
+    ],
+)
+def test_options_that_do_not_go_together_or_cannot_be_are_one_line(cli, bundle, clip, options, reason):
+    outcome = cli("run", bundle, clip, *options)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert reason in outcome.complaint
+
+
+def test_subtitles_of_several_inputs_need_a_folder(cli, bundle, clip, tmp_path):
+    assert "for several give --output-dir" in cli("run", bundle, clip, clip, "--format", "srt").complaint
+    assert cli("run", bundle, clip, "--format", "srt,csv", "--output-dir", tmp_path / "out").code == 0
+    assert {path.suffix for path in (tmp_path / "out").iterdir()} == {".srt", ".csv"}
