@@ -13,6 +13,7 @@ from wav2edge.errors import UsageError
 
 SHORTEST_S = 0.5
 """A limit below this would cut words apart."""
+ENERGY = "energy"
 SHORT_PAUSE_S = 0.08
 """A pause of this length may be in a word, and is a better place to cut than none."""
 
@@ -28,6 +29,8 @@ class Segmentation:
         min_silence_s: a shorter silence does not end a span.
         min_speech_s: a sound with less that is surely speech, such as a click, is none.
         padding_s: audio before and after the speech that goes with it.
+        vad: what tells speech from noise: ``energy``, ``silero`` for the network of the installed package silero-vad,
+            or the path of its ``silero_vad.onnx``.
 
     Raises:
         UsageError: a value is out of its range.
@@ -38,6 +41,7 @@ class Segmentation:
     min_silence_s: float = 0.4
     min_speech_s: float = 0.18
     padding_s: float = 0.1
+    vad: str = ENERGY
 
     def __post_init__(self) -> None:
         if not self.longest_s >= SHORTEST_S:
@@ -74,11 +78,11 @@ class Segmenter:
     Args:
         options: where to cut.
         hop: samples of one frame of the model; overlapping spans begin whole frames apart.
-        detector: tells speech from noise; by energy where None.
+        detector: tells speech from noise; that of the options where None.
     """
 
     def __init__(self, options: Segmentation, *, hop: int, detector: Detector | None = None) -> None:
-        self._detector = detector or EnergyDetector()
+        self._detector = detector or _detector(options.vad)
         self._longest = _in_steps(options.longest_s, hop)
         self._overlap = _in_steps(min(options.overlap_s, options.longest_s / 4), hop)
         self._padding = round(options.padding_s * SAMPLE_RATE_HZ)
@@ -188,6 +192,14 @@ class _Region:
             continued=True,
             pauses=later,
         )
+
+
+def _detector(vad: str) -> Detector:
+    if vad == ENERGY:
+        return EnergyDetector()
+    from wav2edge.audio.silero import SileroDetector  # here: most recordings need none of it
+
+    return SileroDetector(vad)
 
 
 def _in_steps(seconds: float, hop: int) -> int:

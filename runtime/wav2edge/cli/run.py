@@ -63,6 +63,12 @@ def _add_arguments(parser: ArgumentParser) -> None:
         " or 30)",
     )
     parser.add_argument(
+        "--vad",
+        metavar="NAME",
+        help="what tells speech from noise: energy, silero for the installed package silero-vad, or the path of its"
+        " silero_vad.onnx (default: energy)",
+    )
+    parser.add_argument(
         "--batch",
         type=int,
         default=1,
@@ -124,10 +130,11 @@ def _engine(options: Namespace) -> Engine:
     if options.workers is not None and options.threads is None:
         options.threads = max(1, physical_cores() // options.workers)
     engine = engine_from(options)
-    if options.longest_segment is not None:
-        from wav2edge.audio.segmentation import Segmentation  # here: most runs need none of it
+    if options.longest_segment is not None or options.vad is not None:
+        from wav2edge.audio.segmentation import ENERGY, Segmentation  # here: most runs need none of it
 
-        engine.segmentation = Segmentation(longest_s=options.longest_segment)
+        longest_s = engine.comfortable_s if options.longest_segment is None else options.longest_segment
+        engine.segmentation = Segmentation(longest_s=longest_s, vad=options.vad or ENERGY)
     return engine
 
 
@@ -142,6 +149,7 @@ def _earlier(options: Namespace, engine: Engine, inputs: list[Input]) -> list[st
         "variant": engine.precision,
         "segments": options.segments,
         "longest_segment": options.longest_segment,
+        "vad": options.vad,
     }
     earlier = prepare(options.output, settings, resume=options.resume)
     for place, name in enumerate(earlier):
