@@ -68,3 +68,10 @@ def test_a_split_that_is_not_there_is_refused(cli, bundle, dataset):
     outcome = cli("evaluate", bundle, dataset("a.wav,x,1"), "--split", "test")
     assert outcome.code == 1
     assert "no row belongs to the split 'test'" in outcome.complaint
+
+
+def test_an_evaluation_uses_the_decoder_that_is_asked_for(cli, bundle, dataset, tmp_path):
+    (tmp_path / "phrases.txt").write_text("cab\n")
+    data = dataset("a.wav,cab,1", "b.wav,cab,1")
+    assert cli("evaluate", bundle, data, "--json").json["wer"] > 0
+    assert cli("evaluate", bundle, data, "--phrases", tmp_path / "phrases.txt", "--json").json["wer"] == 0

@@ -60,11 +60,11 @@ def engine_from(options: Namespace) -> Engine:
         device=options.device,
         threads=options.threads,
         variant=options.variant,
-        decoder=_decoder(options) if hasattr(options, "phrases") else None,
+        decoder=decoder_from(options) if hasattr(options, "phrases") else None,
     )
 
 
-def _decoder(options: Namespace) -> Decoder | None:
+def decoder_from(options: Namespace) -> Decoder | None:
     """The decoder that the options describe; None: the best path.
 
     Raises:

@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 
 from wav2edge.bundle.manifest import MANIFEST
-from wav2edge.cli.engine_options import add_engine_options
+from wav2edge.cli.engine_options import add_decoder_options, add_engine_options, decoder_from
 from wav2edge.cli.verbs import Command, tell
 from wav2edge.errors import MissingDependencyError
 from wav2edge.evaluation.dataset import read_dataset
@@ -28,12 +28,15 @@ def _add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--split", metavar="NAME", help="which rows (default: test, else validation, else all)")
     add_normalization_options(parser)
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    add_decoder_options(parser)
     add_engine_options(parser)
 
 
 def _run(options: Namespace) -> int:
     utterances = choose_split(read_dataset(options.data), options.split)
+    decoder = decoder_from(options)
     recognizer = _recognizer(options)
+    recognizer.decoder = decoder
     normalization = TextNormalization(lowercase=options.lowercase, strip_punctuation=options.strip_punctuation)
     with Progress("evaluating", len(utterances)) as progress:
         evaluation = evaluate(recognizer, utterances, normalization=normalization, advance=progress.advance)
