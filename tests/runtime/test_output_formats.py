@@ -135,6 +135,24 @@ def test_inputs_that_differ_in_their_suffix_only_do_not_overwrite_each_other(tmp
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.flac.txt", "a.txt"]
 
 
+def test_three_inputs_of_one_name_have_three_files(tmp_path):
+    output = OutputFolder(tmp_path, ("text",))
+    for name in ("x/a.wav", "y/a.wav", "z/a.wav"):
+        output.add(clip(name))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.txt", "a.wav.2.txt", "a.wav.txt"]
+
+
+def test_a_cue_ends_after_it_starts():
+    instant = Segment(start_s=10.0, end_s=10.0, text="a", words=())
+    (cue,) = srt.parse(written("srt", Outcome(name="a", result=Result.of_segments([instant], duration_s=11.0))))
+    assert (cue.end - cue.start).total_seconds() == pytest.approx(0.001)
+
+
+def test_a_carriage_return_in_a_name_is_no_end_of_a_row():
+    (row,) = csv.DictReader(io.StringIO(written("csv", clip("a\rb.wav")), newline=""))
+    assert (row["path"], row["text"]) == ("a\rb.wav", "bei jing")
+
+
 def test_formats_are_named_with_commas_and_an_unknown_one_is_refused():
     assert parse_formats("srt, json") == ("srt", "json")
     with pytest.raises(UsageError, match="'doc': no such format; known are text, json"):

@@ -66,6 +66,22 @@ def test_other_settings_are_refused_with_what_differs(tmp_path):
         prepare(tmp_path / "lines.jsonl", {"bundle": "b", "variant": "int8"}, resume=True)
 
 
+def test_another_decoder_is_refused(cli, bundle, folder, tmp_path):
+    words = ("run", bundle, folder, "--format", "jsonl", "--output", tmp_path / "lines.jsonl")
+    cli(*words)
+    outcome = cli(*words, "--resume", "--beam", "4")
+    assert outcome.code == 2
+    assert "decoder was None and is Beam(width=4" in outcome.complaint
+
+
+@pytest.mark.parametrize("settings", ["[1]", "null", "3", "{"])
+def test_settings_that_cannot_be_read_are_refused(tmp_path, settings):
+    prepare(tmp_path / "lines.jsonl", {}, resume=True)
+    (tmp_path / "lines.jsonl.settings.json").write_text(settings)
+    with pytest.raises(UsageError, match="nothing can be resumed"):
+        prepare(tmp_path / "lines.jsonl", {}, resume=True)
+
+
 def test_a_line_that_is_cut_short_is_taken_back(tmp_path):
     lines = tmp_path / "lines.jsonl"
     prepare(lines, {}, resume=True)

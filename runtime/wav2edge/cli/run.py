@@ -150,6 +150,7 @@ def _earlier(options: Namespace, engine: Engine, inputs: list[Input]) -> list[st
         "segments": options.segments,
         "longest_segment": options.longest_segment,
         "vad": options.vad,
+        "decoder": repr(engine.decoder),
     }
     earlier = prepare(options.output, settings, resume=options.resume)
     for place, name in enumerate(earlier):

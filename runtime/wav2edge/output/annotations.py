@@ -46,7 +46,10 @@ class SubRipWriter(Writer):
         """A cue, unless nothing was said."""
         if text := segment.text or (segment.label if segment.text is None else None):
             self.written += 1
-            start, end = (self._time(second) for second in (segment.start_s, max(segment.end_s, SHORTEST_CUE_S)))
+            start, end = (
+                self._time(second)
+                for second in (segment.start_s, max(segment.end_s, round(segment.start_s, 3) + SHORTEST_CUE_S))
+            )
             self.stream.write(f"{self._number()}{start} --> {end}\n{self._escaped(text)}\n\n")
             self.flush()
 

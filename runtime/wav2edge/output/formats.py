@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain, count
 from pathlib import Path
 from typing import Protocol, TextIO
 
@@ -88,15 +89,15 @@ class OutputFolder:
                 stream.close()
 
     def path(self, name: str, suffix: str) -> Path:
-        """The file of an input in a format: its name with another suffix, or with both if another input has that."""
+        """The file of an input in a format: its name with another suffix, or with both or a number if that is taken."""
         given = Path(name)
         inside = given.relative_to(self._root) if self._root and given.is_relative_to(self._root) else Path(given.name)
         if name == "-":
             inside = Path("stdin")
-        path = self._folder / inside.with_suffix(suffix)
-        if self._taken.setdefault(path, name) != name:
-            path = self._folder / inside.with_name(inside.name + suffix)
-        return path
+        stems = (inside.with_suffix(suffix), inside.with_name(inside.name + suffix))
+        numbered = (inside.with_name(f"{inside.name}.{number}{suffix}") for number in count(2))
+        paths = (self._folder / each for each in chain(stems, numbered))
+        return next(path for path in paths if self._taken.setdefault(path, name) == name)
 
     def _writers(self, name: str) -> list[Writer]:
         if name not in self._open:

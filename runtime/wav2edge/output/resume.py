@@ -44,8 +44,8 @@ def prepare(lines: Path, settings: dict[str, Any], *, resume: bool) -> list[str]
 
 def _check_settings(record: Path, settings: dict[str, Any]) -> None:
     try:
-        earlier = json.loads(record.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        earlier = dict(json.loads(record.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
         raise UsageError(f"{record}: cannot be read, so nothing can be resumed; give another --output") from None
     for name in sorted({*earlier, *settings}):
         if earlier.get(name) != settings.get(name):

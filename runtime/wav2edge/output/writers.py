@@ -133,7 +133,7 @@ class CsvWriter(Writer):
 
     def __init__(self, stream: TextIO, *, many: bool) -> None:
         super().__init__(stream, many=many)
-        self._csv = csv.writer(stream, lineterminator="\n")
+        self._csv = csv.writer(stream, lineterminator="\r\n")
         self._csv.writerow(self.header)
 
     def segment(self, name: str, segment: Segment) -> None:
