@@ -215,3 +215,9 @@ def test_segments_can_be_told_how_long_they_may_be(engine, recording, monkeypatc
     monkeypatch.setattr(engine, "segmentation", Segmentation(longest_s=1.2), raising=False)
     result = engine(recording, rate_hz=RATE_HZ)
     assert max(segment.duration_s for segment in result.segments) <= 1.2 + 1e-6
+
+
+@pytest.mark.parametrize("rate_hz", [0, -1])
+def test_a_rate_that_cannot_be_is_refused_before_its_duration_is_asked_for(engine, rate_hz):
+    with pytest.raises(AudioError, match=f"array: {rate_hz} Hz is outside"):
+        engine(silence(1.0), rate_hz=rate_hz)

@@ -49,6 +49,7 @@ class Recording:
         rate_hz: its own sample rate.
         promised: its samples per channel, as far as is known before it is read.
         warnings: about the recording; complete once it is read.
+        given_s: seconds of it that were read so far.
     """
 
     name: str
@@ -58,6 +59,10 @@ class Recording:
     truncated: bool = False
     close: Callable[[], None] = lambda: None
     warnings: list[str] = field(default_factory=list)
+    given_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check_rate(self.name, self.rate_hz)
 
     @property
     def duration_s(self) -> float:
@@ -80,9 +85,10 @@ class Recording:
         """
         blocks = list(self.source_blocks())
         samples = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
+        self.given_s = len(samples) / self.rate_hz
         if self.truncated or len(samples) < self.promised:
             raise AudioError(
-                f"{self.name}: truncated, the file ends after {len(samples) / self.rate_hz:.2f} s with audio still"
+                f"{self.name}: truncated, the file ends after {self.given_s:.2f} s with audio still"
                 " promised; copy or record it again"
             )
         return _prepare(self.name, samples, self.rate_hz)
@@ -95,10 +101,10 @@ class Recording:
         Raises:
             AudioError: it cannot be used, or ends in the middle of what cannot be decoded.
         """
-        _check_rate(self.name, self.rate_hz)
         resample, samples, silent = _stream_resampler(self.rate_hz), 0, True
         for block in self.source_blocks():
             samples += len(block)
+            self.given_s = samples / self.rate_hz
             mono, warnings = _mono(self.name, block) if len(block) else (np.zeros(0), ())
             silent = silent and (len(mono) == 0 or np.ptp(mono) == 0)
             self.warnings += [warning for warning in warnings if warning not in self.warnings]
@@ -109,9 +115,7 @@ class Recording:
         if silent:
             raise AudioError(f"{self.name}: silent from start to end; check the microphone or the file")
         if self.truncated or samples < self.promised:
-            self.warnings.append(
-                f"truncated: the file ends after {samples / self.rate_hz:.2f} s with audio still promised"
-            )
+            self.warnings.append(f"truncated: the file ends after {self.given_s:.2f} s with audio still promised")
 
 
 def open_recording(source: AudioSource, *, rate_hz: int | None = None) -> Recording:
@@ -157,7 +161,6 @@ def load_clip(source: AudioSource, *, rate_hz: int | None = None) -> Clip:
 
 
 def _prepare(name: str, samples: npt.NDArray[np.floating], rate_hz: int) -> Clip:
-    _check_rate(name, rate_hz)
     if len(samples) == 0:
         raise AudioError(f"{name}: holds no samples; record or export the clip again")
     mono, warnings = _mono(name, samples)

@@ -251,7 +251,7 @@ class Engine(Recognizer):
         def load(source: AudioSource) -> Clip | Result:
             """A clip for a batch, or the result of a recording that is too long for one."""
             with opened(source) as recording:
-                long = recording.duration_s > self.comfortable_s if segments is None else segments
+                long = self._in_segments(recording, segments)
                 return self._recognise(recording, outputs, True) if long else recording.clip()
 
         if batch_size == 1:

@@ -102,7 +102,7 @@ class Recognizer(ABC):
             AudioError, UsageError, DeviceError: as a call does; segments before the error have been given.
         """
         with open_recording(source, rate_hz=rate_hz) as recording:
-            yield from self._segments(recording, self.outputs, lambda samples: None)
+            yield from self._segments(recording, self.outputs)
 
     @property
     def comfortable_s(self) -> float:
@@ -119,50 +119,42 @@ class Recognizer(ABC):
         on_segment: Callable[[Segment], None] | None = None,
     ) -> Result:
         """The result of a recording; ``outputs`` runs the model."""
-        if not (recording.duration_s > self.comfortable_s if segments is None else segments):
+        if not self._in_segments(recording, segments):
             clip = recording.clip()
             return self.result(clip, outputs(clip.samples))
-        samples = 0
-
-        def count(block: FloatSamples) -> None:
-            nonlocal samples
-            samples += len(block)
-
         found = []
-        for segment in self._segments(recording, outputs, count):
+        for segment in self._segments(recording, outputs):
             if on_segment is not None:
                 on_segment(segment)
             found.append(segment)
         warnings = recording.warnings if found else [*recording.warnings, "no speech found"]
-        return Result.of_segments(found, duration_s=samples / self.geometry.rate_hz, warnings=tuple(warnings))
+        return Result.of_segments(found, duration_s=recording.given_s, warnings=tuple(warnings))
 
-    def _segments(
-        self,
-        recording: Recording,
-        outputs: Callable[[FloatSamples], Outputs],
-        passed: Callable[[FloatSamples], None],
-    ) -> Iterator[Segment]:
+    def _in_segments(self, recording: Recording, segments: bool | None = None) -> bool:
+        """Whether a recording is answered in segments; where it is not said, if it is longer than comfortable."""
+        return recording.duration_s > self.comfortable_s if segments is None else segments
+
+    def _segments(self, recording: Recording, outputs: Callable[[FloatSamples], Outputs]) -> Iterator[Segment]:
         from wav2edge.inference.recordings import recognise_spans  # here: a short clip needs none of it
 
         def interpreted(found: Outputs, duration_s: float) -> Result:
             return self._interpret(found, duration_s=duration_s, warnings=())
 
         yield from recognise_spans(
-            self._spans(recording, passed),
+            self._spans(recording),
             outputs=outputs,
             interpret=interpreted,
             head=self.heads.ctc,
             hop=self.geometry.hop,
         )
 
-    def _spans(self, recording: Recording, passed: Callable[[FloatSamples], None]) -> Iterator[Span]:
-        """The stretches of a recording with speech in them, while its blocks are passed on."""
+    def _spans(self, recording: Recording) -> Iterator[Span]:
+        """The stretches of a recording with speech in them."""
         from wav2edge.audio.segmentation import SHORTEST_S, Segmentation, Segmenter  # here: a short clip needs none
 
         options = self.segmentation or Segmentation(longest_s=max(self.comfortable_s, SHORTEST_S))
         segmenter = Segmenter(options, hop=self.geometry.hop)
         for block in recording.blocks():
-            passed(block)
             yield from segmenter.feed(block)
         yield from segmenter.finish()
 
@@ -210,14 +202,11 @@ class Recognizer(ABC):
         if head is None:
             raise UsageError(f"{self} only classifies; alignment needs a model that was trained to transcribe")
         with open_recording(source, rate_hz=rate_hz) as recording:
-            samples: list[int] = []
-            blocks = self._log_probabilities(recording, head, lambda block: samples.append(len(block)))
+            blocks = self._log_probabilities(recording, head)
             found = align(blocks, text, head, frame_s=self.geometry.frame_s, duration_s=recording.duration_s)
-        return replace(found, duration_s=sum(samples) / self.geometry.rate_hz, warnings=tuple(recording.warnings))
+        return replace(found, duration_s=recording.given_s, warnings=tuple(recording.warnings))
 
-    def _log_probabilities(
-        self, recording: Recording, head: CtcHead, passed: Callable[[FloatSamples], None]
-    ) -> Iterator[FloatArray]:
+    def _log_probabilities(self, recording: Recording, head: CtcHead) -> Iterator[FloatArray]:
         """Log probabilities of a recording, ``[frames, vocabulary]``: in one block, or span by span if it is long."""
 
         def logits(samples: FloatSamples) -> FloatSamples:
@@ -225,13 +214,12 @@ class Recognizer(ABC):
             self._require_finite(outputs)
             return outputs[head.output]
 
-        if recording.duration_s > self.comfortable_s:
+        if self._in_segments(recording):
             from wav2edge.inference.recordings import frames_of_spans
 
-            yield from frames_of_spans(self._spans(recording, passed), logits=logits, head=head, hop=self.geometry.hop)
+            yield from frames_of_spans(self._spans(recording), logits=logits, head=head, hop=self.geometry.hop)
             return
         clip = recording.clip()
-        passed(clip.samples)
         recording.warnings += [*clip.warnings, *self._length_warnings(clip)]
         yield log_softmax(logits(clip.samples))
 
@@ -243,14 +231,13 @@ class Recognizer(ABC):
         warnings = []
         if len(clip.samples) < self.geometry.receptive_field:
             warnings.append(f"only {clip.duration_s * 1e3:.0f} ms long: silence was added")
-        limits = {
-            "was trained on clips of up to": None if self.longest_clip_s is None else FAR_LONGER * self.longest_clip_s,
-            "is certified up to": self.certified_up_to_s,
-        }
-        for what, limit_s in limits.items():
-            if limit_s is not None and clip.duration_s > limit_s:
-                shown_s = self.longest_clip_s if what.startswith("was") else limit_s
-                warnings.append(f"{clip.duration_s:.1f} s long: the model {what} {shown_s:g} s; answer it in segments")
+        limits = (
+            ("was trained on clips of up to", self.longest_clip_s, FAR_LONGER),
+            ("is certified up to", self.certified_up_to_s, 1.0),
+        )
+        for what, limit_s, times in limits:
+            if limit_s is not None and clip.duration_s > times * limit_s:
+                warnings.append(f"{clip.duration_s:.1f} s long: the model {what} {limit_s:g} s; answer it in segments")
                 break
         return warnings
 
