@@ -176,7 +176,7 @@ class _Region:
         self.sure += sure * (end - start)
 
     def longest_pause(self, *, after: int) -> tuple[int, int] | None:
-        """The longest pause that ends after a position; of equal ones the last."""
+        """The longest pause that begins after a position; of equal ones the last."""
         shortest = SHORT_PAUSE_S * SAMPLE_RATE_HZ
         found = [(start, end) for start, end in self.pauses if start >= after and end - start >= shortest]
         return max(found, key=lambda pause: (pause[1] - pause[0], pause[0]), default=None)

@@ -26,6 +26,11 @@ class CtcHead:
         if len(set(self.vocabulary)) != len(self.vocabulary):
             raise ValueError("the vocabulary must not contain a token twice")
 
+    @property
+    def delimiter_id(self) -> int | None:
+        """The column of the word delimiter; None where there is none, or the vocabulary lacks it."""
+        return self.vocabulary.index(self.word_delimiter) if self.word_delimiter in self.vocabulary else None
+
 
 @dataclass(frozen=True, kw_only=True)
 class ClassificationHead:

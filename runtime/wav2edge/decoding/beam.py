@@ -190,7 +190,7 @@ def _with_different_words(
     spelt: list[tuple[int, ...]], scores: list[float], head: CtcHead
 ) -> list[tuple[tuple[int, ...], float]]:
     """Transcripts that differ in delimiters only become one, with the sum of their probabilities; best first."""
-    delimiter = None if head.word_delimiter is None else head.vocabulary.index(head.word_delimiter)
+    delimiter = head.delimiter_id
     merged: dict[tuple[int, ...], tuple[tuple[int, ...], float]] = {}
     for ids, score in zip(spelt, scores, strict=True):
         words = _single_delimiters(ids, delimiter)

@@ -112,8 +112,7 @@ def align(
 
 def _join(words: Sequence[tuple[str, tuple[int, ...]]], head: CtcHead) -> tuple[list[int], list[int]]:
     """The columns of the whole text, delimiters included, and the place of the first token of each word."""
-    delimiter = head.word_delimiter
-    between = [head.vocabulary.index(delimiter)] if delimiter in head.vocabulary and delimiter is not None else []
+    between = [] if head.delimiter_id is None else [head.delimiter_id]
     ids: list[int] = []
     firsts: list[int] = []
     for place, (written, spelt) in enumerate(words):

@@ -166,7 +166,7 @@ class PhraseTree:
             scores: ``[frames, vocabulary]`` natural-log probabilities.
             head: the blank and the word delimiter.
         """
-        delimiter = None if head.word_delimiter is None else head.vocabulary.index(head.word_delimiter)
+        delimiter = head.delimiter_id
         repeats = self.tokens == self.tokens[self.parents]
         blank, token = np.full(len(self.tokens), -np.inf), np.full(len(self.tokens), -np.inf)
         blank[0], after = 0.0, np.full(len(self.ends), -np.inf)
@@ -187,7 +187,7 @@ class PhraseTree:
 
 def _trimmed(ids: tuple[int, ...], head: CtcHead) -> tuple[int, ...]:
     """Tokens without word delimiters at the ends."""
-    delimiter = None if head.word_delimiter is None else head.vocabulary.index(head.word_delimiter)
+    delimiter = head.delimiter_id
     while ids and ids[0] == delimiter:
         ids = ids[1:]
     while ids and ids[-1] == delimiter:

@@ -58,7 +58,7 @@ def automaton(phrases: tuple[tuple[str, float], ...], head: CtcHead) -> Hotwords
         UsageError: the vocabulary cannot spell a phrase.
     """
     size = len(head.vocabulary)
-    border = () if head.word_delimiter is None else (head.vocabulary.index(head.word_delimiter),)
+    border = () if head.delimiter_id is None else (head.delimiter_id,)
     trie = _Trie()
     for phrase, weight in phrases:
         trie.add((*border, *spell(phrase, head), *border), weight, free=len(border))

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from wav2edge.bundle.heads import CtcHead
 from wav2edge.decoding.alignment import viterbi
-from wav2edge.decoding.ctc import FloatArray, Token, best_path, cased, softmax, spell_word, written_columns
+from wav2edge.decoding.ctc import FloatArray, Token, best_path, cased, log_softmax, softmax, spell_word, written_columns
 from wav2edge.errors import UsageError
 
 Scores = npt.NDArray[np.float64]
@@ -57,9 +57,7 @@ def log_probabilities(logits: FloatArray, head: CtcHead) -> Scores:
 
     A silent token is not written and separates equal tokens, as the blank does: every path keeps its transcript.
     """
-    shifted = np.asarray(logits, np.float64)
-    shifted = shifted - shifted.max(axis=-1, keepdims=True) if len(shifted) else shifted
-    scores: Scores = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    scores = log_softmax(logits)
     silent = sorted(head.silent_ids - {head.blank_id})
     if silent:
         scores[:, head.blank_id] = np.logaddexp.reduce(scores[:, [head.blank_id, *silent]], axis=1)
@@ -82,7 +80,7 @@ def spell(text: str, head: CtcHead) -> tuple[int, ...]:
         )
     if not words:
         raise UsageError("an empty phrase; give at least one word")
-    between = () if head.word_delimiter is None else (head.vocabulary.index(head.word_delimiter),)
+    between = () if head.delimiter_id is None else (head.delimiter_id,)
     spelt = [number for ids, _ in words for number in (*between, *ids)]
     return tuple(spelt[len(between) :])
 

@@ -115,7 +115,7 @@ class WordContext:
 
     def __init__(self, head: CtcHead, model: LanguageModel | None, weight: float, bonus: float) -> None:
         self._texts = [token.lower() if head.lower_case else token for token in head.vocabulary]
-        self._delimiter = None if head.word_delimiter is None else head.vocabulary.index(head.word_delimiter)
+        self._delimiter = head.delimiter_id
         self._model, self._weight, self._bonus = model, weight, bonus
         self._words = [""]  # the unfinished word of each state
         self._complete = [model.start if model is not None else 0]  # the model's state before it

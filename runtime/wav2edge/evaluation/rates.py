@@ -15,14 +15,11 @@ from wav2edge.output.result import Word
 if TYPE_CHECKING:
     from wav2edge.evaluation.dataset import Utterance
 
-
 RESAMPLES = 2_000
 NORMAL_95 = 1.959964
 """Standard deviations to either side of the mean that hold 95 % of a normal distribution."""
 Interval = tuple[float, float]
 """Lower and upper end of the central 95 %."""
-
-
 CLOSE_S = 0.12
 """An error that a viewer of subtitles, or of a waveform with its words, does not take for a wrong word."""
 TRUE_MEDIAN_S, TRUE_SHARE = 0.04, 0.95

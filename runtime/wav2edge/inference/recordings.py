@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,10 +12,8 @@ from wav2edge.audio.segmentation import Span
 from wav2edge.bundle.geometry import SAMPLE_RATE_HZ
 from wav2edge.bundle.heads import CtcHead
 from wav2edge.decoding.ctc import FloatArray, log_softmax
+from wav2edge.inference.recognizer import FloatSamples, Outputs
 from wav2edge.output.result import Result, Segment, Word
-
-FloatSamples = npt.NDArray[np.float32]
-Outputs = Mapping[str, FloatSamples]
 
 UNLIKELY = -20.0
 """Log probability of a token where nobody speaks."""
@@ -66,29 +64,22 @@ def frames_of_spans(
         hop: samples of a frame.
     """
     silence = _silence(head)
-    reached = 0
-    waiting: tuple[int, FloatArray] = (0, silence[:0])
+    begun, held = 0, silence[:0]
     for span in spans:
         start, rows = round(span.start / hop), log_softmax(logits(span.samples))
-        before, held = waiting
-        border = min(before + len(held), max(before, (start + before + len(held)) // 2)) if span.overlap else start
-        held = held[: max(0, border - before)]
-        yield np.concatenate([held, np.repeat(silence, max(0, max(start, border) - before - len(held)), axis=0)])
-        reached = max(start, border)
-        waiting = reached, rows[reached - start :]
-    yield waiting[1]
+        border = max(start, (start + begun + len(held)) // 2) if span.overlap else start
+        held = held[: border - begun]
+        yield np.concatenate([held, np.repeat(silence, border - begun - len(held), axis=0)])
+        begun, held = border, rows[border - start :]
+    yield held
 
 
 def _silence(head: CtcHead) -> FloatArray:
     """Log probabilities of a frame without speech, ``[1, vocabulary]``."""
     row = np.full((1, len(head.vocabulary)), UNLIKELY)
-    possible = {head.blank_id, *([head.vocabulary.index(head.word_delimiter)] if _has_delimiter(head) else [])}
-    row[0, list(possible)] = -np.log(len(possible))
+    possible = [head.blank_id] if head.delimiter_id is None else [head.blank_id, head.delimiter_id]
+    row[0, possible] = -np.log(len(possible))
     return row
-
-
-def _has_delimiter(head: CtcHead) -> bool:
-    return head.word_delimiter is not None and head.word_delimiter in head.vocabulary
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,9 +142,8 @@ def _seam(first: FloatSamples, second: FloatSamples, before: FloatSamples, head:
 
 def _between_words(ids: npt.NDArray[np.intp], head: CtcHead) -> npt.NDArray[np.bool_]:
     """Whether no word is open at each frame of a path: the last token that is no blank was the delimiter."""
-    if not _has_delimiter(head):
+    if head.delimiter_id is None:
         return np.zeros(len(ids), np.bool_)
     spoken = ids != head.blank_id
     last = np.maximum.accumulate(np.where(spoken, np.arange(len(ids)), -1))
-    is_delimiter = ids[np.maximum(last, 0)] == head.vocabulary.index(str(head.word_delimiter))
-    return np.asarray((last >= 0) & is_delimiter, np.bool_)
+    return np.asarray((last >= 0) & (ids[np.maximum(last, 0)] == head.delimiter_id), np.bool_)

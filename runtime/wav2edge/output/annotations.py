@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TextIO
 
 from wav2edge.output.result import Result, Segment, Word
-from wav2edge.output.writers import CsvWriter, Outcome, Writer, segments_of, whole
+from wav2edge.output.writers import CsvWriter, Outcome, Writer, segments_of
 
 SHORTEST_CUE_S = 0.001
 """Subtitles count milliseconds; a cue lasts one at least."""
@@ -29,8 +29,7 @@ class ElanWriter(CsvWriter):
 
     def add(self, outcome: Outcome) -> None:
         """The rows of an input that was answered whole."""
-        if isinstance(outcome.result, Result) and outcome.result.segments is None:
-            self.segment(outcome.name, whole(outcome.result))
+        self.add_whole(outcome)
 
     def _annotate(self, tier: str, part: Segment | Word, text: str, name: str) -> None:
         self._row(tier, str(round(1e3 * part.start_s)), str(round(1e3 * part.end_s)), text, name)
@@ -55,8 +54,7 @@ class SubRipWriter(Writer):
 
     def add(self, outcome: Outcome) -> None:
         """The cue of a clip that was answered whole."""
-        if isinstance(outcome.result, Result) and outcome.result.segments is None:
-            self.segment(outcome.name, whole(outcome.result))
+        self.add_whole(outcome)
 
     def _number(self) -> str:
         return f"{self.written}\n"

@@ -63,6 +63,11 @@ class Writer(ABC):
     def add(self, outcome: Outcome) -> None:
         """Write an outcome. The segments of its recording have been written already."""
 
+    def add_whole(self, outcome: Outcome) -> None:
+        """Write a clip that was answered whole as the only segment of its recording; nothing for other outcomes."""
+        if isinstance(outcome.result, Result) and outcome.result.segments is None:
+            self.segment(outcome.name, whole(outcome.result))
+
     def close(self) -> None:  # noqa: B027 most formats have no end
         """Write what follows the last outcome. The stream stays open."""
 
@@ -145,8 +150,7 @@ class CsvWriter(Writer):
         """A row, unless segments have rows."""
         if isinstance(outcome.result, Wav2EdgeError):
             self._row(outcome.name, *[None] * 5, str(outcome.result))
-        elif outcome.result.segments is None:
-            self.segment(outcome.name, whole(outcome.result))
+        self.add_whole(outcome)
 
     def _row(self, *cells: str | None) -> None:
         self._csv.writerow(cells)
