@@ -59,6 +59,12 @@ def _add_arguments(parser: ArgumentParser) -> None:
     )
 
 
+def _precisions(options: Namespace) -> tuple[str, ...]:
+    """What is asked for, or what the graphs are best in."""
+    for_batches = "fp32" if options.batched else "int8"
+    return tuple((options.precision or ("fp16" if options.operators == "gpu" else for_batches)).split(","))
+
+
 def _run(options: Namespace) -> int:
     from wav2edge_export.exporting import export_bundle  # here, so that --help does not wait for PyTorch
 
@@ -66,7 +72,7 @@ def _run(options: Namespace) -> int:
         ExportOptions(
             checkpoint=options.checkpoint,
             output=options.output,
-            precisions=tuple((options.precision or ("fp32" if options.batched else "int8")).split(",")),
+            precisions=_precisions(options),
             operators=options.operators,
             target=options.target,
             prefer=options.prefer,

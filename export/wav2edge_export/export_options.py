@@ -12,6 +12,7 @@ from wav2edge_export.quantization.recipes import RECIPES
 OPERATORS = {
     "fused": "attention as one operator of ONNX Runtime",
     "standard": "plain ONNX, for devices without that operator",
+    "gpu": "fused for NVIDIA GPUs, for padded batches and CUDA graphs; fp16 and fp32",
 }
 """What a graph may be made of; the rewrite rules are in ``wav2edge_export.rewrite``."""
 
@@ -56,7 +57,6 @@ class ExportOptions:
     longest_clip_s: float | None = None
 
     def __post_init__(self) -> None:
-        self._check_precisions()
         for name, value, choices in (
             ("operators", self.operators, tuple(OPERATORS)),
             ("target", self.target, (*TARGETS, NATIVE)),
@@ -64,11 +64,17 @@ class ExportOptions:
         ):
             if value not in choices:
                 raise UsageError(f"{name} must be one of {', '.join(choices)}; got {value!r}")
+        self._check_precisions()
         if self.max_clips is not None and self.max_clips < 1:
             raise UsageError(f"max_clips must be at least 1; got {self.max_clips}; leave it out to use all clips")
 
         if self.longest_clip_s is not None and not self.longest_clip_s > 0:
             raise UsageError(f"longest_clip_s is {self.longest_clip_s}; give seconds, more than 0")
+
+    @property
+    def takes_mask(self) -> bool:
+        """Whether the graphs take an attention mask; those for GPUs always do."""
+        return self.batched or self.operators == "gpu"
 
     def _check_precisions(self) -> None:
         unknown = [name for name in self.precisions if name not in RECIPES]
@@ -76,10 +82,10 @@ class ExportOptions:
             raise UsageError(
                 f"precisions must be unique and among {', '.join(RECIPES)}; got {','.join(self.precisions)!r}"
             )
-        mixing = [name for name in self.precisions if not RECIPES[name].attempts_for(batched=self.batched)]
+        mixing = [name for name in self.precisions if not RECIPES[name].attempts_for(batched=self.takes_mask)]
         if mixing:
             independent = ", ".join(name for name, recipe in RECIPES.items() if recipe.attempts_for(batched=True))
             raise UsageError(
                 f"{', '.join(mixing)} scales the activations of a whole batch together, so that a clip's logits would"
-                f" depend on its neighbours; with --batched, precisions must be among {independent}"
+                f" depend on its neighbours; with --batched or --operators gpu, precisions must be among {independent}"
             )

@@ -61,7 +61,7 @@ def export_bundle(options: ExportOptions, *, log: Callable[[str], None] = lambda
     with staged_folder(options.output) as folder:
         log("exporting through Optimum")
         source = folder / RECIPES["fp32"].file
-        result = export_graph(checkpoint, source, operators=options.operators, batched=options.batched)
+        result = export_graph(checkpoint, source, operators=options.operators, batched=options.takes_mask)
         for module in result.unchanged:
             log(f"{module.path} is exported unchanged: {module.reason}")
         export = _Export(options=options, checkpoint=checkpoint, clips=clips, folder=folder, log=log)
@@ -93,7 +93,7 @@ class _Export:
     ) -> None:
         self._options, self._checkpoint, self._folder, self._log = options, checkpoint, folder, log
         self._macs_per_s = count_macs_per_s(checkpoint.model)
-        heads, geometry, batched = checkpoint.heads, checkpoint.geometry, options.batched
+        heads, geometry, batched = checkpoint.heads, checkpoint.geometry, options.takes_mask
         self.builder = VariantBuilder(
             folder=folder,
             heads=heads,
@@ -161,7 +161,7 @@ def _target(options: ExportOptions, log: Callable[[str], None]) -> str:
     native, reason = native_target()
     target = native if options.target == NATIVE else options.target
     recipes = [RECIPES[name] for name in options.precisions]
-    if any(recipe.has_int8(parts) for recipe in recipes for parts in recipe.attempts_for(batched=options.batched)):
+    if any(recipe.has_int8(parts) for recipe in recipes for parts in recipe.attempts_for(batched=options.takes_mask)):
         chosen = reason if options.target == NATIVE else "as requested"
         log(f"int8 MatMuls are made for {target} ({TARGETS[target].summary}): {chosen}")
         if (target, native) == ("vnni", "avx2"):

@@ -12,9 +12,11 @@ from wav2edge.errors import ParityError
 from wav2edge_export.quantization.weight_matmuls import WEIGHT_OPERATOR
 from wav2edge_train.checkpoint.library_logging import quiet_exporters
 
+FOR_GPUS = "SkipLayerNormalization"
+"""An operator that only graphs for GPUs have."""
+LAYER_NORMS = ("LayerNormalization", FOR_GPUS)
+"""Their kernels for GPUs read and write half precision and sum in float32; others sum in half precision."""
 FLOAT_OPERATORS = (
-    "LayerNormalization",
-    "SkipLayerNormalization",
     "GroupNormalization",
     "InstanceNormalization",
     "Softmax",
@@ -26,7 +28,7 @@ FLOAT_OPERATORS = (
     "Range",
 )
 """Statistics and probabilities: sums of many terms, which lose their small ones in half precision or overflow it."""
-FLOAT_PARTS = ("/normalization/", "/norm/")
+FLOAT_PARTS = ("/normalization/", "/norm/", "/norms.0/")
 """The waveform's normalisation, whose eps of 1e-7 is next to nothing in half precision and whose count of samples is
 beyond its largest number, and the group norm of wav2vec2-base's encoder, whose statistics span the whole clip."""
 
@@ -38,13 +40,18 @@ def convert_to_fp16(source: Path, target: Path) -> None:
         ParityError: ONNX Runtime's converter left weights of a MatMul in float32.
     """
     model = onnx.load(str(source))
-    kept = [node.name for node in model.graph.node if any(part in node.name for part in FLOAT_PARTS)]
+    kept = [
+        node.name
+        for node in model.graph.node
+        if any(part in node.name for part in FLOAT_PARTS) and node.op_type not in LAYER_NORMS
+    ]
+    for_gpu = any(node.op_type == FOR_GPUS for node in model.graph.node)
     intended = _matmul_weights(model.graph)
     with quiet_exporters():
         half = convert_float_to_float16(
             model,
             keep_io_types=True,
-            op_block_list=[*DEFAULT_OP_BLOCK_LIST, *FLOAT_OPERATORS],
+            op_block_list=[*DEFAULT_OP_BLOCK_LIST, *FLOAT_OPERATORS, *(() if for_gpu else LAYER_NORMS)],
             node_block_list=kept,
         )
     _join_casts(half.graph)
@@ -68,10 +75,14 @@ def _join_casts(graph: onnx.GraphProto) -> None:
     for node in graph.node:
         for position, name in enumerate(node.input):
             node.input[position] = whole.get(name, name)
-    used = {name for node in graph.node for name in node.input} | {output.name for output in graph.output}
-    casts = {*halved, *whole}
-    for node in [each for each in graph.node if each.output[0] in casts - used]:
-        graph.node.remove(node)
+    casts, outputs = {*halved, *whole}, {output.name for output in graph.output}
+    while unused := casts & _made(graph) - outputs - {name for node in graph.node for name in node.input}:
+        for node in [each for each in graph.node if each.output[0] in unused]:
+            graph.node.remove(node)
+
+
+def _made(graph: onnx.GraphProto) -> set[str]:
+    return {node.output[0] for node in graph.node}
 
 
 def _casts_to(node: onnx.NodeProto, kind: int) -> bool:

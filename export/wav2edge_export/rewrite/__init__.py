@@ -22,6 +22,7 @@ from transformers import HubertModel, Wav2Vec2Model
 
 from wav2edge.errors import CheckpointError, UsageError
 from wav2edge_export.rewrite import attention, feature_encoder, positional_convolution
+from wav2edge_export.rewrite.gpu import gpu_encoder, gpu_feature_encoder
 from wav2edge_export.rewrite.rules import Rule
 from wav2edge_export.rewrite.waveform_normalization import ZeroMeanUnitVariance
 
@@ -37,6 +38,7 @@ __all__ = [
 RULES: dict[str, tuple[Rule, ...]] = {
     "standard": (feature_encoder.RULE, positional_convolution.RULE, attention.STANDARD),
     "fused": (feature_encoder.RULE, positional_convolution.RULE, attention.FUSED),
+    "gpu": (gpu_feature_encoder.RULE, gpu_encoder.RULE),
 }
 BACKBONES = (Wav2Vec2Model, HubertModel)
 

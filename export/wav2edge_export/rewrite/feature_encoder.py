@@ -48,17 +48,16 @@ class ChannelNorm(nn.Module):
         self.eps = norm.eps
         self.weight, self.bias = norm.weight, norm.bias
 
-    def forward(self, frames: Tensor, counts: Tensor | None = None) -> Tensor:
+    def forward(self, frames: Tensor, weight: Tensor | None = None) -> Tensor:
         """Normalise each clip by its own frames.
 
         Args:
             frames: [batch, frames, channels].
-            counts: [batch], frames of each clip before its padding; None where there is no padding.
+            weight: [batch, frames, 1], 1 on a clip and 0 on its padding; None where there is no padding.
 
         Returns:
             [batch, frames, channels].
         """
-        weight = None if counts is None else inside(counts, frames.shape[1])[:, :, None].to(frames.dtype)
         centred = frames - block_mean(frames, weight)
         variance = block_mean(centred * centred, weight)
         # The scale is one row per clip, so the long tensor is multiplied once and added to once.
@@ -93,9 +92,10 @@ class StackedConvolution(nn.Module):
         ``counts`` [batch] are the windows of each clip before its padding; None where there is no padding.
         """
         products = self.linear(self.windows(frames))
-        # The other norms look at one window at a time, so padding never enters them.
-        normed = self.norm(products, counts) if isinstance(self.norm, ChannelNorm) else self.norm(products)
-        return self.activation(normed)
+        if counts is None or not isinstance(self.norm, ChannelNorm):  # the other norms never see padding
+            return self.activation(self.norm(products))
+        weight = inside(counts, products.shape[1])[:, :, None].to(products.dtype)
+        return self.activation(self.norm(products, weight))
 
     def windows(self, frames: Tensor) -> Tensor:
         """Stack: frames [batch, frames, channels] -> [batch, windows, kernel * channels]."""

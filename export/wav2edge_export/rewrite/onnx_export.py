@@ -53,16 +53,23 @@ class _PaddedBatch(DummyAudioInputGenerator):
     """What the graph is traced with: the last clip of the batch is padded."""
 
     SUPPORTED_INPUT_NAMES = (INPUT, MASK)
+    MASK_TYPE = torch.long
 
     def generate(self, input_name: str, *args: Any, **options: Any) -> torch.Tensor:
         if input_name == INPUT:
             return super().generate(input_name, *args, **options)
-        mask = torch.ones(self.batch_size, self.sequence_length, dtype=torch.long)
+        mask = torch.ones(self.batch_size, self.sequence_length, dtype=self.MASK_TYPE)
         mask[-1, self.sequence_length // 2 :] = 0
         return mask
 
 
-def _onnx_config(checkpoint: Checkpoint, *, batched: bool) -> Wav2Vec2OnnxConfig:
+class _PaddedBatchForGpu(_PaddedBatch):
+    """The same with a mask of bytes: one of ``int64`` would be twice as much to copy to the GPU as the samples."""
+
+    MASK_TYPE = torch.bool
+
+
+def _onnx_config(checkpoint: Checkpoint, *, batched: bool, for_gpu: bool) -> Wav2Vec2OnnxConfig:
     names = (INPUT, MASK) if batched else (INPUT,)
     inputs = {name: {0: "batch", 1: "samples"} for name in names}
     outputs = dynamic_axes(checkpoint.heads)
@@ -70,7 +77,7 @@ def _onnx_config(checkpoint: Checkpoint, *, batched: bool) -> Wav2Vec2OnnxConfig
     class ServingOnnxConfig(Wav2Vec2OnnxConfig):
         """Optimum's description of our graph: the ecosystem's names, every dynamic axis declared."""
 
-        DUMMY_INPUT_GENERATOR_CLASSES = (_PaddedBatch,)
+        DUMMY_INPUT_GENERATOR_CLASSES = (_PaddedBatchForGpu if for_gpu else _PaddedBatch,)
 
         @property
         def inputs(self) -> dict[str, dict[int, str]]:
@@ -117,7 +124,8 @@ def export_graph(checkpoint: Checkpoint, path: Path, *, operators: str, batched:
     path.parent.mkdir(parents=True, exist_ok=True)
     serving = ServingModel(checkpoint, operators=operators, batched=batched).eval()
     with quiet_exporters():
-        export(serving, _onnx_config(checkpoint, batched=batched), path, opset=OPSET)
+        config = _onnx_config(checkpoint, batched=batched, for_gpu=operators == "gpu")
+        export(serving, config, path, opset=OPSET)
     require_self_contained(path)
     return serving.result
 
