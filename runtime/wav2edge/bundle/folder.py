@@ -11,8 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from wav2edge.bundle.manifest import MANIFEST, Manifest, Variant
-from wav2edge.errors import BundleError
+from wav2edge.errors import BundleError, DeviceError
 
+GPUS = ("cuda", "tensorrt")
+ON_GPUS = ("fp16", "fp32")
+"""Variants that run on GPUs, the best first; the others are quantised in ways that only CPUs have kernels for."""
 CERTIFICATE = "certificate.json"
 GOLDEN = "golden.json"
 ORIGINAL = "original.json"
@@ -54,16 +57,25 @@ class Bundle:
         except BundleError as error:
             raise BundleError(f"{path}: {error}") from None
 
-    def variant(self, name: str | None = None) -> Variant:
-        """A graph of the bundle by its name; the default one where None.
+    def variant(self, name: str | None = None, *, device: str = "cpu") -> Variant:
+        """A graph of the bundle by its name.
+
+        Args:
+            name: where None the default one, or on a GPU the first of ``ON_GPUS`` that the bundle has.
+            device: where it is to run.
 
         Raises:
             BundleError: there is no such variant.
+            DeviceError: it is quantised for CPUs, and the device is a GPU.
         """
-        variants = self.manifest.variants
-        name = name or self.manifest.default_variant
+        variants, on_gpu = self.manifest.variants, device in GPUS
+        fitting = [each for each in ON_GPUS if each in variants] if on_gpu else []
+        name = name or (fitting or [self.manifest.default_variant])[0]
         if name not in variants:
             raise BundleError(f"{self.folder}: no variant {name!r}; it has: {', '.join(sorted(variants))}")
+        if on_gpu and name not in ON_GPUS:
+            hint = f"choose the variant {fitting[0]}" if fitting else "export with --operators gpu --precision fp16"
+            raise DeviceError(f"{self.folder}: {name} is quantised for CPUs and has no kernels on {device}; {hint}")
         return variants[name]
 
     def check_size(self, name: str) -> Path:

@@ -19,12 +19,15 @@ if TYPE_CHECKING:
 
 
 def add_engine_options(parser: ArgumentParser) -> None:
-    """``--variant``, ``--device`` and ``--threads``."""
+    """``--variant``, ``--device``, ``--threads`` and ``--gpu-memory``."""
     parser.add_argument(
-        "--variant", metavar="NAME", help="which graph of the bundle: int8, fp32, ... (default: its own)"
+        "--variant", metavar="NAME", help="which graph of the bundle: int8, fp32, ... (default: its own; on a GPU fp16)"
     )
     parser.add_argument("--device", choices=DEVICES, default="cpu", help="where to run (default: cpu)")
     parser.add_argument("--threads", type=int, metavar="N", help="threads per clip (default: physical cores)")
+    parser.add_argument(
+        "--gpu-memory", type=float, metavar="GB", help="most memory to take with --device cuda (default: what there is)"
+    )
 
 
 def add_decoder_options(parser: ArgumentParser) -> None:
@@ -60,6 +63,7 @@ def engine_from(options: Namespace) -> Engine:
         device=options.device,
         threads=options.threads,
         variant=options.variant,
+        memory_gb=options.gpu_memory,
         decoder=decoder_from(options) if hasattr(options, "phrases") else None,
     )
 

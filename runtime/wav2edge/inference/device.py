@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from wav2edge.errors import BundleError, DeviceError, MissingDependencyError, UsageError
 from wav2edge.inference.graph_file import map_graph
@@ -29,12 +29,25 @@ AUTO_ORDER = ("cuda", "coreml", "directml", "cpu")
 
 DEVICES = (*PROVIDERS, "auto")
 
+UNCAPTURED = ("gpu_graph_id", "-1")
+"""Option of a call on CUDA that is not captured in a session whose other calls are."""
+
+INSTALL_GPU = "pip uninstall -y onnxruntime && pip install 'wav2edge[gpu]'"
 INSTALL_HINTS = {
-    "cuda": "pip uninstall onnxruntime && pip install 'wav2edge[gpu]'",
-    "tensorrt": "pip uninstall onnxruntime && pip install 'wav2edge[gpu]' tensorrt",
-    "openvino": "pip uninstall onnxruntime && pip install onnxruntime-openvino",
-    "directml": "pip uninstall onnxruntime && pip install onnxruntime-directml",
+    "cuda": INSTALL_GPU,
+    "tensorrt": f"{INSTALL_GPU} tensorrt",
+    "openvino": "pip uninstall -y onnxruntime && pip install onnxruntime-openvino",
+    "directml": "pip uninstall -y onnxruntime && pip install onnxruntime-directml",
 }
+
+
+class Placement(TypedDict, total=False):
+    """Where and how a graph runs: the options of ``wav2edge.load`` of these names."""
+
+    device: str
+    threads: int | None
+    spinning: bool
+    memory_gb: float | None
 
 
 def import_onnxruntime() -> Any:
@@ -101,6 +114,8 @@ def open_session(
     threads: int | None = None,
     spinning: bool = False,
     profile: Path | None = None,
+    captured: bool = False,
+    memory_gb: float | None = None,
 ) -> tuple[InferenceSession, str]:
     """A session on the requested device, and that device's name.
 
@@ -110,6 +125,8 @@ def open_session(
         threads: threads per call; the physical cores where None.
         spinning: let idle threads spin between calls: faster by microseconds, at the price of a busy core.
         profile: prefix of the file that the time of every node is written to.
+        captured: on CUDA, calls are replayed as CUDA graphs; see ``wav2edge.inference.cuda``.
+        memory_gb: on CUDA, most memory to take, in 10^9 bytes.
 
     Raises:
         DeviceError: the device is not available here.
@@ -119,15 +136,18 @@ def open_session(
         raise UsageError(f"unknown device {device!r}; choose from {', '.join(DEVICES)}")
     if threads is not None and threads < 1:
         raise UsageError(f"{threads} threads; at least 1 is needed")
+    if memory_gb is not None and not memory_gb > 0:
+        raise UsageError(f"{memory_gb} GB of memory; more than 0 is needed")
     runtime = import_onnxruntime()
     options = _session_options(runtime, threads or physical_cores(), spinning)
     if profile is not None:
         options.enable_profiling, options.profile_file_prefix = True, str(profile)
+    on_gpu = {"memory_gb": memory_gb, "captured": captured}
     if device != "auto":
-        return _open_on(runtime, graph, device, options), device
+        return _open_on(runtime, graph, device, options, on_gpu), device
     for candidate in AUTO_ORDER:
         try:
-            return _open_on(runtime, graph, candidate, options), candidate
+            return _open_on(runtime, graph, candidate, options, on_gpu), candidate
         except DeviceError:
             continue
     raise DeviceError("no device works here; reinstall ONNX Runtime: pip install --force-reinstall onnxruntime")
@@ -156,6 +176,8 @@ def run_options(device: str, *, shrink_arena: bool = False) -> RunOptions:
     options = import_onnxruntime().RunOptions()
     if shrink_arena and device == "cpu":
         options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+    if device == "cuda":
+        options.add_run_config_entry(*UNCAPTURED)
     return options
 
 
@@ -166,7 +188,7 @@ def _mapped(graph: Path, options: Any) -> bytes:
     return mapped.model
 
 
-def _open_on(runtime: Any, graph: Path, device: str, options: Any) -> InferenceSession:
+def _open_on(runtime: Any, graph: Path, device: str, options: Any, on_gpu: dict[str, Any]) -> InferenceSession:
     provider = PROVIDERS[device]
     if provider not in runtime.get_available_providers():
         hint = INSTALL_HINTS.get(device)
@@ -174,7 +196,15 @@ def _open_on(runtime: Any, graph: Path, device: str, options: Any) -> InferenceS
             f"{device} is not in the installed ONNX Runtime {runtime.__version__};"
             f" {f'run: {hint}' if hint else 'install a build that has it'}, or use --device cpu"
         )
-    providers = list(dict.fromkeys([provider, PROVIDERS["cpu"]]))
+    providers: list[Any] = list(dict.fromkeys([provider, PROVIDERS["cpu"]]))
+    if device in ("cuda", "tensorrt"):
+        from wav2edge.inference.cuda import load_libraries, provider_options  # here: most machines have no use for it
+
+        load_libraries(runtime)
+        runtime.set_default_logger_severity(4)  # what goes wrong is raised as well
+        # What TensorRT does not take runs on CUDA.
+        tensorrt = [provider] if device == "tensorrt" else []
+        providers = [*tensorrt, (PROVIDERS["cuda"], provider_options(**on_gpu)), PROVIDERS["cpu"]]
     try:
         model = _mapped(graph, options) if device == "cpu" else str(graph)
         # ONNX Runtime's own fallback moves to another device and prints it on standard output: it is switched off.

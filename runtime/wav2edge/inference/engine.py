@@ -6,16 +6,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, overload
+from typing import TYPE_CHECKING, Literal, Unpack, overload
 
 import numpy as np
 
 from wav2edge.audio.clip import Clip, Recording, open_recording
 from wav2edge.audio.sound_file import AudioSource
-from wav2edge.bundle.folder import Bundle
-from wav2edge.bundle.geometry import ConvGeometry
+from wav2edge.bundle.folder import GPUS, ON_GPUS, Bundle
+from wav2edge.bundle.geometry import SAMPLE_RATE_HZ, ConvGeometry
 from wav2edge.bundle.heads import Heads
 from wav2edge.errors import DeviceError, UsageError, Wav2EdgeError
+from wav2edge.inference.device import Placement, physical_cores
 from wav2edge.inference.graph_session import Calls, GraphSession
 from wav2edge.inference.many_clips import WORKERS, attempt, in_batches, ordered, settled
 from wav2edge.inference.recognizer import FloatSamples, Outputs, Recognizer
@@ -24,6 +25,9 @@ from wav2edge.output.result import Result
 if TYPE_CHECKING:
     from wav2edge.bundle.manifest import Manifest
     from wav2edge.decoding.hypothesis import Decoder
+
+CALLS_TO_CAPTURE = 3
+"""ONNX Runtime runs a shape, captures it, and replays it."""
 
 
 class Engine(Recognizer):
@@ -59,9 +63,8 @@ class Engine(Recognizer):
         heads: Heads,
         geometry: ConvGeometry,
         batched: bool = False,
-        device: str = "cpu",
-        threads: int | None = None,
-        spinning: bool = False,
+        for_gpu: bool = False,
+        **placement: Unpack[Placement],
     ) -> Engine:
         """An engine of an ONNX file and what its outputs mean, without a bundle, a manifest or a digest.
 
@@ -70,24 +73,15 @@ class Engine(Recognizer):
             heads: what the outputs mean.
             geometry: how samples become frames.
             batched: the graph takes ``attention_mask [batch, samples]`` as well.
-            device: one of ``wav2edge.inference.device.DEVICES``.
-            threads: threads per call; the physical cores where None.
-            spinning: see ``wav2edge.inference.device.open_session``.
+            for_gpu: it was exported with ``--operators gpu``.
+            placement: ``device``, ``threads``, ``spinning`` and ``memory_gb`` of ``load``.
 
         Raises:
             BundleError: the graph cannot be loaded, or its inputs or outputs are others.
             DeviceError: the device is not available here.
         """
-        session = GraphSession(
-            Path(graph),
-            heads=heads,
-            geometry=geometry,
-            batched=batched,
-            device=device,
-            threads=threads,
-            spinning=spinning,
-        )
-        return cls(session)
+        kind = {"batched": batched, "for_gpu": for_gpu}
+        return cls(GraphSession(Path(graph), heads=heads, geometry=geometry, **kind, **placement))
 
     @classmethod
     def from_bundle(
@@ -95,44 +89,35 @@ class Engine(Recognizer):
         bundle: Bundle,
         *,
         variant: str | None = None,
-        device: str = "cpu",
-        threads: int | None = None,
-        spinning: bool = False,
         verify: bool = True,
         decoder: Decoder | None = None,
+        **placement: Unpack[Placement],
     ) -> Engine:
         """An engine of one variant of a bundle.
 
         Args:
             bundle: an opened bundle.
-            variant: which graph; the bundle's default where None.
-            device: one of ``wav2edge.inference.device.DEVICES``.
-            threads: threads per call; the physical cores where None.
-            spinning: see ``wav2edge.inference.device.open_session``.
+            variant: which graph; where None, the bundle's default, or on a GPU ``fp16`` or ``fp32``.
             verify: compare the graph with its digest while it loads.
             decoder: see ``load``.
+            placement: ``device``, ``threads``, ``spinning`` and ``memory_gb`` of ``load``.
 
         Raises:
             BundleError: the graph is missing, damaged, or not what the manifest says.
-            DeviceError: the device is not available here.
+            DeviceError: the device is not available here, or the variant is for other devices.
         """
         from concurrent.futures import ThreadPoolExecutor  # here: it costs the import of wav2edge 12 ms
 
-        manifest, chosen = bundle.manifest, bundle.variant(variant)
+        manifest, chosen = bundle.manifest, bundle.variant(variant, device=placement.get("device", "cpu"))
+        if placement.get("device") == "auto" and chosen.precision not in ON_GPUS:
+            placement["device"] = "cpu"
         graph = bundle.check_size(chosen.file)
         # The digest takes as long as reading the file: another core computes it while the session is built.
         with ThreadPoolExecutor(1) as pool:
             check = pool.submit(bundle.check_hash, chosen.file) if verify else None
             try:
-                session = GraphSession(
-                    graph,
-                    heads=manifest.heads,
-                    geometry=manifest.geometry,
-                    batched=chosen.batched,
-                    device=device,
-                    threads=threads,
-                    spinning=spinning,
-                )
+                kind = {"batched": chosen.batched, "for_gpu": chosen.operators == "gpu"}
+                session = GraphSession(graph, heads=manifest.heads, geometry=manifest.geometry, **kind, **placement)
             finally:
                 if check is not None:
                     check.result()
@@ -184,6 +169,18 @@ class Engine(Recognizer):
             DeviceError: the device failed, or this is the child of a fork.
         """
         return self._session.outputs(clips)
+
+    def warm_up(self, seconds: Iterable[float] = (1.0,), *, batch_size: int = 1) -> None:
+        """Make the first calls, which are slow: on CUDA, clips near these lengths are then replayed as CUDA graphs.
+
+        Args:
+            seconds: lengths of clips to come.
+            batch_size: clips at a time.
+        """
+        for length_s in seconds:
+            clips = [np.zeros(round(length_s * SAMPLE_RATE_HZ), np.float32)] * batch_size
+            for _ in range(CALLS_TO_CAPTURE):
+                self.batch_outputs(clips)
 
     @overload
     def map(
@@ -257,7 +254,9 @@ class Engine(Recognizer):
         if batch_size == 1:
             found = ordered(attempt(recognise), sources, workers=workers or WORKERS, interrupt=calls.terminate)
             return settled(found, errors)
-        return settled(in_batches(ordered(attempt(load), sources), batch_size, self._batch_results), errors)
+        on_gpu = self.device in GPUS
+        clips = ordered(attempt(load), sources, workers=physical_cores() if on_gpu else WORKERS)
+        return settled(in_batches(clips, batch_size, self._batch_results, in_flight=1 + on_gpu), errors)
 
     def _batch_results(self, clips: Sequence[Clip]) -> list[Result | Wav2EdgeError]:
         """A result or an error for each clip of a batch; if the device fails, each clip is tried by itself."""
@@ -275,6 +274,7 @@ def load(
     threads: int | None = None,
     variant: str | None = None,
     spinning: bool = False,
+    memory_gb: float | None = None,
     decoder: Decoder | None = None,
 ) -> Engine:
     """Open a bundle and make an engine of it.
@@ -286,15 +286,16 @@ def load(
         bundle: the folder that ``wav2edge export`` wrote.
         device: ``cpu``, ``cuda``, ``tensorrt``, ``openvino``, ``coreml``, ``directml``, ``xnnpack``, ``qnn``, ``auto``.
         threads: threads per call; the physical cores where None.
-        variant: a precision of the bundle, such as ``int8`` or ``fp32``; its default where None.
+        variant: a precision of the bundle, such as ``int8`` or ``fp32``; where None, the bundle's default, or on a GPU
+            ``fp16`` or ``fp32``.
         spinning: let idle threads spin between calls.
+        memory_gb: most memory to take on a CUDA GPU, in 10^9 bytes; what there is where None.
         decoder: ``wav2edge.Beam`` or ``wav2edge.Grammar``; the best token of each frame where None.
 
     Raises:
         BundleError: the bundle is missing, damaged, or newer than this version.
-        DeviceError: the device is not available here.
+        DeviceError: the device is not available here, or the variant is for other devices.
         MissingDependencyError: ONNX Runtime is not installed.
     """
-    return Engine.from_bundle(
-        Bundle.open(bundle), device=device, threads=threads, variant=variant, spinning=spinning, decoder=decoder
-    )
+    placement: Placement = {"device": device, "threads": threads, "spinning": spinning, "memory_gb": memory_gb}
+    return Engine.from_bundle(Bundle.open(bundle), variant=variant, decoder=decoder, **placement)

@@ -5,20 +5,28 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Unpack
+
+import numpy as np
 
 from wav2edge.bundle.geometry import SAMPLE_RATE_HZ, ConvGeometry
 from wav2edge.bundle.heads import Heads
 from wav2edge.errors import BundleError, DeviceError, UsageError
-from wav2edge.inference.device import open_session, run_options
+from wav2edge.inference.device import Placement, open_session, run_options
 from wav2edge.inference.many_clips import INPUT, MASK, pad_together
 from wav2edge.inference.recognizer import FloatSamples
 
 if TYPE_CHECKING:
     from onnxruntime import RunOptions
 
+    from wav2edge.inference.cuda import CapturedCalls
+
 LONG_SAMPLES = 15 * SAMPLE_RATE_HZ
 """Above this length, padding included, a call takes seconds, and allocating memory anew costs next to nothing."""
+
+
+MASK_TYPES = {"tensor(int64)": np.int64, "tensor(bool)": np.bool_}
+"""ONNX Runtime's names of what a mask may consist of."""
 
 
 class Calls:
@@ -44,9 +52,8 @@ class GraphSession:
         heads: what the outputs mean.
         geometry: how samples become frames.
         batched: the graph takes ``attention_mask [batch, samples]`` as well, and so padded batches.
-        device: one of ``wav2edge.inference.device.DEVICES``.
-        threads: threads per call; the physical cores where None.
-        spinning: see ``wav2edge.inference.device.open_session``.
+        for_gpu: the graph was made for CUDA, where its calls are replayed as CUDA graphs.
+        placement: see ``wav2edge.inference.device.open_session``.
 
     Raises:
         BundleError: the graph cannot be loaded, or has other inputs or outputs.
@@ -60,12 +67,14 @@ class GraphSession:
         heads: Heads,
         geometry: ConvGeometry,
         batched: bool = False,
-        device: str = "cpu",
-        threads: int | None = None,
-        spinning: bool = False,
+        for_gpu: bool = False,
+        **placement: Unpack[Placement],
     ) -> None:
         self.path, self.heads, self.geometry, self.batched = path, heads, geometry, batched
-        self._session, self.device = open_session(path, device=device, threads=threads, spinning=spinning)
+        self._session, self.device = open_session(path, captured=for_gpu, **placement)
+        types = {each.name: each.type for each in self._session.get_inputs()}
+        self._mask_type = MASK_TYPES.get(types.get(MASK, ""), np.int64)
+        self._captured = self._captured_calls() if for_gpu and self.device == "cuda" else None
         self._calls = Calls(self.device)
         self._pid = os.getpid()
         self._check_inputs()
@@ -91,12 +100,31 @@ class GraphSession:
         padded = [self.geometry.pad_to_frame(clip) for clip in clips]
         names = list(self.heads.outputs)
         try:
-            feeds = pad_together(padded) if self.batched else {INPUT: padded[0][None]}
-            values = self._session.run(names, feeds, (calls or self._calls).options(feeds[INPUT].size))
+            values = self._values(names, padded, calls or self._calls)
         except Exception as error:  # its bindings raise a dozen unrelated types
             raise self._failure(error, padded) from None
         rows = [dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)]
         return [self._own_frames(row, len(clip)) for row, clip in zip(rows, padded, strict=True)]
+
+    def _values(self, names: Sequence[str], clips: Sequence[FloatSamples], calls: Calls) -> list[Any]:
+        options = calls.options(len(clips) * max(map(len, clips)))
+        if self._captured is not None:
+            return self._captured.run(names, clips, options)
+        feeds = pad_together(clips, self._mask_type) if self.batched else {INPUT: clips[0][None]}
+        found: list[Any] = self._session.run(names, feeds, options)
+        return found
+
+    def _captured_calls(self) -> CapturedCalls:
+        from wav2edge.inference.cuda import CapturedCalls  # here: most machines have no use for it
+
+        framed = None if self.heads.ctc is None else self.heads.ctc.output
+        return CapturedCalls(
+            self._session,
+            widths=self.heads.widths,
+            framed=framed,
+            geometry=self.geometry,
+            mask_type=self._mask_type,
+        )
 
     def _failure(self, error: Exception, clips: Sequence[FloatSamples]) -> DeviceError:
         reason = " ".join(str(error).split())

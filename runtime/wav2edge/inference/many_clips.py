@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 INPUT = "input_values"
 """The input for samples of every graph: ``[batch, samples] float32``."""
 MASK = "attention_mask"
-"""The input of a batched graph that tells clips from padding: ``[batch, samples] int64``, 1 and 0."""
+"""The input of a batched graph that tells clips from padding: ``[batch, samples]``, 1 and 0, ``int64`` or ``bool``."""
 BATCHES_AHEAD = 4
 """So many batches share out their clips by length. With lengths drawn evenly, batches of eight are then one fifth
 padding instead of two fifths."""
@@ -36,14 +36,23 @@ WORKERS = 2
 """Clips in progress: one is decoded from its file while another is in the graph."""
 
 
-def pad_together(clips: Sequence[npt.NDArray[np.float32]]) -> dict[str, npt.NDArray[np.generic]]:
+def pad_together(
+    clips: Sequence[npt.NDArray[np.float32]], mask_type: npt.DTypeLike = np.int64
+) -> dict[str, npt.NDArray[np.generic]]:
     """Samples and mask of a batch: clips ``[samples] float32``, zeros behind the shorter ones."""
-    samples = np.zeros((len(clips), max(map(len, clips))), np.float32)
-    mask = np.zeros(samples.shape, np.int64)
+    size = (len(clips), max(map(len, clips)))
+    return write_padded(clips, {INPUT: np.empty(size, np.float32), MASK: np.empty(size, mask_type)})
+
+
+def write_padded(
+    clips: Sequence[npt.NDArray[np.float32]], batch: dict[str, npt.NDArray[np.generic]]
+) -> dict[str, npt.NDArray[np.generic]]:
+    """Fill samples and mask of a batch, or one of them, that is as long as the longest clip or longer; returns it."""
     for row, clip in enumerate(clips):
-        samples[row, : len(clip)] = clip
-        mask[row, : len(clip)] = 1
-    return {INPUT: samples, MASK: mask}
+        for name, values in batch.items():
+            values[row, : len(clip)] = clip if name == INPUT else 1
+            values[row, len(clip) :] = 0
+    return batch
 
 
 def in_batches(
@@ -52,6 +61,7 @@ def in_batches(
     recognise: Callable[[Sequence[Clip]], Iterable[Outcome]],
     *,
     max_batch_s: float = MAX_BATCH_S,
+    in_flight: int = 1,
 ) -> Iterator[Outcome]:
     """Recognise clips a batch at a time, clips of similar length together, and yield the outcomes in their order.
 
@@ -63,6 +73,7 @@ def in_batches(
         batch_size: most clips in a batch.
         recognise: gives the outcome of each clip of a batch.
         max_batch_s: most seconds of audio in a batch, padding included.
+        in_flight: batches at once; with two, one is copied to a GPU while the other is computed there.
     """
     waiting, most_samples = iter(attempts), round(max_batch_s * SAMPLE_RATE_HZ)
 
@@ -70,7 +81,7 @@ def in_batches(
         return _window(waiting, batch_size * BATCHES_AHEAD, most_samples * BATCHES_AHEAD)
 
     # No name keeps the clips of one window in memory while those of the next are read.
-    while outcomes := _recognise_window(next_window(), batch_size, most_samples, recognise):
+    while outcomes := _recognise_window(next_window(), batch_size, most_samples, recognise, in_flight):
         yield from outcomes
 
 
@@ -89,11 +100,18 @@ def _recognise_window(
     batch_size: int,
     most_samples: int,
     recognise: Callable[[Sequence[Clip]], Iterable[Outcome]],
+    in_flight: int,
 ) -> list[Outcome]:
     clips = {place: each for place, each in enumerate(window) if isinstance(each, Clip)}
     outcomes: dict[int, Outcome] = {place: each for place, each in enumerate(window) if not isinstance(each, Clip)}
-    for places in _batches({place: len(clip.samples) for place, clip in clips.items()}, batch_size, most_samples):
-        outcomes.update(zip(places, recognise([clips[place] for place in places]), strict=True))
+    batches = list(_batches({place: len(clip.samples) for place, clip in clips.items()}, batch_size, most_samples))
+
+    def work(places: list[int]) -> list[Outcome]:
+        return list(recognise([clips[place] for place in places]))
+
+    found = map(work, batches) if in_flight == 1 else ordered(work, batches, workers=in_flight)
+    for places, results in zip(batches, found, strict=True):
+        outcomes.update(zip(places, results, strict=True))
     return [outcomes[place] for place in range(len(window))]
 
 
