@@ -226,7 +226,7 @@ def _options(updates: int) -> TrainingOptions:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and write the record."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--shape", choices=("xlsr-53", "small"), default="xlsr-53")
+    parser.add_argument("--shape", choices=("xlsr-53", "medium", "small"), default="xlsr-53")
     parser.add_argument("--rounds", type=int, default=3, metavar="N", help="runs of each loop (default: 3)")
     parser.add_argument("--warm-up", type=int, default=10, metavar="N", help="updates before the timing (default: 10)")
     parser.add_argument("--updates", type=int, default=60, metavar="N", help="timed updates (default: 60)")

@@ -36,7 +36,7 @@ def pretraining(model, *arguments, **keywords):
 
 def stepping(self, *arguments):
     loss = step(self, *arguments)
-    seen["batches"].append([self.train_dataset.epoch, self._indices.tolist()])
+    seen["batches"].append([int(self.state.epoch), self._indices.tolist()])
     return loss
 
 def training_(*arguments, **keywords):

@@ -26,6 +26,24 @@ _TRUTHS = {"logits": "labels", "class_logits": "class_labels"}
 """The logits of each head, and its label input; a head without labels is not evaluated."""
 
 
+class LossOnHost:
+    """A loss on its way from the GPU to the host: reading a tensor at once would wait for all that is queued there."""
+
+    def __init__(self, loss: torch.Tensor) -> None:
+        self._event = torch.cuda.Event() if loss.is_cuda else None
+        self._loss = loss.detach()
+        if self._event is not None:
+            self._loss = torch.empty_like(self._loss, device="cpu", pin_memory=True)
+            self._loss.copy_(loss.detach(), non_blocking=True)
+            self._event.record()
+
+    def value(self) -> float:
+        """The loss, once it has arrived."""
+        if self._event is not None:
+            self._event.synchronize()
+        return float(self._loss)
+
+
 class JointTrainer(Trainer):
     """Trains ``Wav2Vec2ForJointCTC``; predictions are ``(token ids [clips, frames], class ids [clips])``.
 
@@ -44,7 +62,7 @@ class JointTrainer(Trainer):
         self._loss_sums: dict[str, torch.Tensor] = {}
         self._loss_count = 0
         self._indices = torch.empty(0)
-        self._unchecked: tuple[torch.Tensor, torch.Tensor, int] | None = None
+        self._unchecked: tuple[LossOnHost, torch.Tensor, int] | None = None
 
     @property
     def joint_model(self) -> Wav2Vec2ForJointCTC:
@@ -61,14 +79,14 @@ class JointTrainer(Trainer):
         return super()._prepare_inputs(inputs)
 
     def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
-        """The Trainer's own, then a check of the previous step's loss, which a GPU has computed by now.
+        """The Trainer's own, then a check of the previous step's loss, for which nothing has to wait.
 
         Raises:
             TrainingError: that loss is not finite.
         """
         loss = super().training_step(*args, **kwargs)
         self.check_losses()
-        self._unchecked = loss, self._indices, self.state.global_step + 1
+        self._unchecked = LossOnHost(loss), self._indices, self.state.global_step + 1
         return loss
 
     def check_losses(self) -> None:
@@ -80,7 +98,7 @@ class JointTrainer(Trainer):
         if self._unchecked is None:
             return
         (loss, indices, step), self._unchecked = self._unchecked, None
-        if not torch.isfinite(loss):
+        if not math.isfinite(loss.value()):
             examples = cast(ClipDataset, self.train_dataset).examples
             rows = ", ".join(examples[int(index)].where for index in indices)
             raise TrainingError(

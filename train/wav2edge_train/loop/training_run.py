@@ -18,6 +18,7 @@ from wav2edge_train.loop.distributed import process_count
 from wav2edge_train.loop.trainer import JointTrainer
 from wav2edge_train.model.base_model import BaseModel, build_model
 from wav2edge_train.model.complexity import count_parameters
+from wav2edge_train.model.cuda_graphs import capture_encoder
 from wav2edge_train.model.freezing import Freezing, frozen_parts
 from wav2edge_train.model.joint_model import Wav2Vec2ForJointCTC
 from wav2edge_train.model.shrinking import prune_feed_forward
@@ -48,7 +49,7 @@ class Run:
         """The Trainer of a model on the clips of the run; a student's has a teacher."""
         teacher = self.distillation
         trainer_class = partial(DistillationTrainer, distillation=teacher) if teacher else JointTrainer
-        return trainer_class(
+        trainer = trainer_class(
             model=model,
             args=arguments,
             train_dataset=self.corpus.training,
@@ -57,6 +58,9 @@ class Run:
             callbacks=[Freezing(frozen_parts(model, self.options))],
             patience=self.options.patience,
         )
+        if trainer.args.device.type == "cuda" and process_count() == 1 and not self.options.gradient_checkpointing:
+            capture_encoder(trainer.joint_model)
+        return trainer
 
     def summary(self, model: Wav2Vec2ForJointCTC) -> str:
         """The run in one line."""
