@@ -32,28 +32,30 @@ class CommandRecorder:
         self._names = {str(path): name for path, name in (names or {}).items()}
         self.steps: list[Step] = []
 
-    def run(self, *words: str | Path, accepted: Sequence[int] = (0,)) -> str:
+    def run(self, *words: str | Path, accepted: Sequence[int] = (0,), limit_s: float | None = None) -> str:
         """Run one command and return its standard output; its standard error is that of this process.
 
         Raises:
             CalledProcessError: its exit code is not one of the ``accepted``.
+            TimeoutExpired: it took longer than ``limit_s``, and was killed.
         """
         shown = self.command(*words)
         print(f"$ {shown}", file=sys.stderr, flush=True)
         started_s = time.monotonic()
         command = [sys.executable, "-m", "wav2edge", *map(str, words)]
-        finished = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+        finished = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, timeout=limit_s)
         if finished.returncode not in accepted:
             finished.check_returncode()
         self.steps.append(Step(command=shown, seconds=round(time.monotonic() - started_s, 1)))
         return finished.stdout
 
-    def train_once(self, *words: str | Path, checkpoint: Path) -> str:
+    def train_once(self, *words: str | Path, checkpoint: Path, limit_s: float | None = None) -> str:
         """Train a checkpoint unless it is complete; an interrupted training is resumed.
 
         Args:
             *words: the command, from its verb on, without ``--output``.
             checkpoint: where the checkpoint goes; complete is one with a report.
+            limit_s: most seconds that it may take.
 
         Returns:
             The command of a training from the start, as the record shows it.
@@ -61,7 +63,7 @@ class CommandRecorder:
         command = (*words, "--output", checkpoint)
         if not (checkpoint / "report.json").is_file():
             resume = ("--resume",) if (checkpoint / "checkpoints").is_dir() else ()
-            self.run(*command, *resume)
+            self.run(*command, *resume, limit_s=limit_s)
         return self.command(*command)
 
     def command(self, *words: str | Path) -> str:

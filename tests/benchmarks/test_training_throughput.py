@@ -8,8 +8,8 @@ import pytest
 
 from benchmarks.records import gpu, training_throughput
 from benchmarks.records.command_recorder import CommandRecorder
-from benchmarks.records.gpu_meter import GpuMeter, busy_share
-from benchmarks.records.training_throughput import Round, compare, summary
+from benchmarks.records.gpu.gpu_meter import GpuMeter, busy_share
+from benchmarks.records.gpu.training_throughput import Round, compare, summary
 from tests.train.conftest import WORDS, write_corpus
 
 

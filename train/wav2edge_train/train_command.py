@@ -55,6 +55,7 @@ class Choice:
 CHOICES = (
     Choice(field="epochs", parse=float, metavar="N", help="passes over the training clips"),
     Choice(field="max_steps", parse=int, metavar="N", help="updates, instead of epochs"),
+    Choice(field="minutes", parse=float, metavar="M", help="end within this time, the learning rate with it"),
     Choice(field="learning_rate", parse=float, metavar="RATE", help="highest learning rate"),
     Choice(field="batch_size", parse=int, metavar="CLIPS", help="clips that go through the model at once"),
     Choice(field="accumulation", parse=int, metavar="N", help="batches that make one update"),
@@ -86,6 +87,7 @@ CHOICES = (
     Choice(field="freeze_layers", parse=int, metavar="N", help="keep the lowest N transformer layers unchanged"),
     Choice(field="unfreeze_layers_after", parse=int, metavar="N", help="updates after which they are trained too"),
     Choice(field="gradient_checkpointing", parse=bool, help="less memory, a third more time"),
+    Choice(field="cuda_graphs", parse=bool, help="on a GPU, replay the transformer as CUDA graphs: much faster"),
     Choice(field="precision", choices=PRECISIONS, help="arithmetic; auto: fp32 on a CPU, mixed precision on a GPU"),
     Choice(field="eval_steps", parse=int, metavar="N", help="updates between two evaluations"),
     Choice(field="patience", parse=int, metavar="N", help="stop after N evaluations without a new best"),

@@ -40,13 +40,16 @@ class _Options:
 class TrainingOptions(_Options):
     """The defaults are those of the reference run on XLSR-53; presets bring their own.
 
-    ``epochs`` is ignored when ``max_steps`` is given. ``batch_size`` clips go through the model at once, and
-    ``accumulation`` such batches make one update. ``eval_steps`` are updates between two evaluations.
+    ``epochs`` is ignored when ``max_steps`` is given. With ``minutes`` the updates end after that time at the latest,
+    and the learning rate falls with the clock, so that the training ends as one that was planned.
+    ``batch_size`` clips go through the model at once, and ``accumulation`` such batches make one update.
+    ``eval_steps`` are updates between two evaluations.
     ``feature_pretrain_steps`` are updates of ``loop.feature_pretraining``, for random weights only.
     ``encoder_layers`` are the transformer layers to start with, all if it is None, and ``prune_ffn`` is the share of
     their feed-forward width that is removed before training; see ``model.shrinking``. ``lowercase`` and
     ``strip_punctuation`` normalise the transcripts; see ``wav2edge.evaluation.text_normalization``.
     ``follow_word_starts`` binds the CTC loss to when words begin, in clips whose rows say so; see ``data.emission``.
+    ``cuda_graphs`` replays the transformer on a GPU as CUDA graphs; see ``model.cuda_graphs``.
     ``class_balance`` "balanced" weighs each class in the cross-entropy by ``clips / (classes * clips of the class)``.
     Frozen parts stay frozen for the whole training, or until the update given by ``unfreeze_..._after``; see
     ``model.freezing``. ``patience`` is how many evaluations may pass without a new best.
@@ -57,6 +60,7 @@ class TrainingOptions(_Options):
     accumulation: int = 2
     epochs: float = 70.0
     max_steps: int | None = None
+    minutes: float | None = None
     feature_pretrain_steps: int = 0
     warmup_steps: int = 200
     schedule: str = "linear"
@@ -72,6 +76,7 @@ class TrainingOptions(_Options):
     freeze_layers: int = 0
     unfreeze_layers_after: int | None = None
     gradient_checkpointing: bool = False
+    cuda_graphs: bool = True
     augmentation: str = "none"
     follow_word_starts: bool = True
     lowercase: bool = False
@@ -107,6 +112,8 @@ class TrainingOptions(_Options):
         ):
             if not getattr(self, name) >= 0:
                 raise UsageError(f"{name} is {getattr(self, name)}; it must be 0 or above")
+        if self.minutes is not None and not self.minutes > 0:
+            raise UsageError(f"minutes is {self.minutes}; it must be above 0")
         if not 0 <= self.prune_ffn < 1:
             raise UsageError(f"prune_ffn is {self.prune_ffn}; it is a share, at least 0 and below 1")
         for name in ("max_steps", "patience", "unfreeze_feature_encoder_after", "unfreeze_layers_after"):

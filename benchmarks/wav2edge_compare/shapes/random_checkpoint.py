@@ -23,9 +23,19 @@ SHAPES: dict[str, dict[str, Any]] = {
         "do_stable_layer_norm": True,
     },
     "base": {},
+    "tiny": {
+        "hidden_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 128,
+        "feat_extract_norm": "layer",
+        "conv_bias": True,
+        "do_stable_layer_norm": True,
+        "conv_dim": (32,) * 7,
+    },
 }
 """How a published model differs from the defaults of ``Wav2Vec2Config``: facebook/wav2vec2-large-xlsr-53 with 315
-million parameters, and facebook/wav2vec2-base with 94."""
+million parameters, and facebook/wav2vec2-base with 94; and one for rehearsals."""
 
 LABELS = ("0", "1", "2", "3")
 SEED = 0

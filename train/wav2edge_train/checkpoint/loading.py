@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from huggingface_hub import snapshot_download
@@ -264,15 +264,20 @@ class Original(Recognizer):
         waveform = self.geometry.pad_to_frame(samples)
         if self.checkpoint.normalize:
             waveform = zero_mean_unit_variance(waveform)
+        model = self.checkpoint.model
         with torch.inference_mode():
-            outputs = self.checkpoint.model(torch.from_numpy(waveform)[None])
-        return {name: outputs[name][0].numpy() for name in self.heads.outputs}
+            outputs = model(torch.from_numpy(waveform)[None].to(model.device))
+        return {name: outputs[name][0].cpu().numpy() for name in self.heads.outputs}
 
 
 def load_original(source: str | Path) -> Original:
-    """Load a checkpoint, from a local folder or the Hub, as something to evaluate.
+    """Load a checkpoint, from a local folder or the Hub, as something to evaluate, on a GPU where there is one.
 
     Raises:
         CheckpointError: it cannot be used.
     """
-    return Original(load_checkpoint(source))
+    checkpoint = load_checkpoint(source)
+    if torch.cuda.is_available():
+        torch.backends.cudnn.allow_tf32 = False  # by default convolutions round their inputs to ten bits
+        cast(Any, checkpoint.model).to("cuda")
+    return Original(checkpoint)

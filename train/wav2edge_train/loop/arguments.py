@@ -26,9 +26,9 @@ class CpuDistributedArguments(TrainingArguments):
         return torch.device(super().device.type)
 
 
-MOST_DATALOADER_WORKERS = 8
-"""Processes that augment and pad clips while a GPU trains: a clip takes 4 ms, and a fast GPU trains on a thousand in a
-second. On a CPU they would compete with the model for its cores."""
+MOST_DATALOADER_WORKERS = 4
+"""Processes that augment and pad clips while a GPU trains: a clip takes 1 to 4 ms, and a fast GPU trains on a thousand
+in a second. On a CPU they would compete with the model for its cores."""
 
 
 def training_arguments(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -13,6 +14,8 @@ from wav2edge_train.loop.report_metrics import ReportMetrics
 
 SCORE = "eval_score"
 """The Trainer's log key for the score that selects the best checkpoint."""
+ELAPSED = "elapsed_s"
+"""The log key for the seconds of a training with a time limit."""
 
 
 def patience_is_over(history: Sequence[Mapping[str, Any]], patience: int | None) -> bool:
@@ -36,6 +39,61 @@ class EarlyStopping(TrainerCallback):
         """After each evaluation."""
         if patience_is_over(state.log_history, self._patience):
             control.should_training_stop = True
+
+
+def elapsed_s(history: Sequence[Mapping[str, Any]]) -> float:
+    """Seconds that a training with a time limit had taken at the end of a Trainer's log."""
+    return max((entry.get(ELAPSED, 0.0) for entry in history), default=0.0)
+
+
+class TimeLimit(TrainerCallback):
+    """Ends the updates after some minutes; the time before an interruption is read from the log."""
+
+    def __init__(self, minutes: float) -> None:
+        self._limit_s, self._before_s, self._started_s = minutes * 60, 0.0, time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Of training, those before an interruption included."""
+        return self._before_s + time.monotonic() - self._started_s
+
+    @property
+    def share(self) -> float:
+        """How much of the time is over, from 0 to 1."""
+        return min(1.0, self.seconds / self._limit_s)
+
+    def over_in(self, history: Sequence[Mapping[str, Any]]) -> bool:
+        """Whether time was over at the end of a Trainer's log."""
+        return elapsed_s(history) >= self._limit_s
+
+    def on_train_begin(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """The clock starts with the updates."""
+        self._started_s = time.monotonic()
+        self._before_s = elapsed_s(state.log_history)
+
+    def on_log(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """The log is saved with each checkpoint."""
+        state.log_history[-1][ELAPSED] = self.seconds
+
+    def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """When time is over, stop, and evaluate and save what there is."""
+        if self.share >= 1:
+            control.should_training_stop = control.should_log = control.should_evaluate = control.should_save = True
+
+    def follow(self, schedule: Callable[[int], float], *, warm_up: int, updates: int) -> Callable[[int], float]:
+        """A schedule of the learning rate that is read further on where the clock is ahead of the updates.
+
+        Args:
+            schedule: the factor at each update.
+            warm_up: updates at whose end the clock begins to count.
+            updates: after which the schedule ends.
+        """
+
+        def followed(update: int) -> float:
+            due = warm_up + self.share * (updates - warm_up)
+            return schedule(update if update < warm_up else max(update, int(due)))
+
+        return followed
 
 
 class ConsoleCallback(TrainerCallback):

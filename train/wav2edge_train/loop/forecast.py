@@ -136,11 +136,12 @@ def forecast(trainer: JointTrainer, run: Run) -> Forecast:
         run: the inputs of the run.
     """
     corpus, options, model = run.corpus, run.options, trainer.joint_model
-    updates = trainer.update_count()
-    evaluations = -(-updates // options.eval_steps) + 1
     steps = options.feature_pretrain_steps if run.base.weights is None else 0
     activations = 0 if torch.cuda.is_available() else activation_bytes(trainer)
-    update_s = measure_update_s(trainer)
+    update_s, updates = measure_update_s(trainer), trainer.update_count()
+    if options.minutes is not None:
+        updates = min(updates, int(options.minutes * 60 / update_s))
+    evaluations = -(-updates // options.eval_steps) + 1
     trained = sum(weights.numel() for weights in model.parameters() if weights.requires_grad)
     parameters = count_parameters(model)
     states = WEIGHT * (parameters + (count_parameters(trainer.teacher) if trainer.teacher else 0))

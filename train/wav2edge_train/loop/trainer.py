@@ -15,7 +15,7 @@ from transformers.trainer import TRAINER_STATE_NAME
 
 from wav2edge.errors import TrainingError
 from wav2edge_train.data.clips import ClipDataset, LengthGroupedOrder
-from wav2edge_train.loop.callbacks import patience_is_over
+from wav2edge_train.loop.callbacks import TimeLimit, patience_is_over
 from wav2edge_train.loop.saved_checkpoints import checkpoint_folder, keep_only, mark_complete, writing
 from wav2edge_train.model.joint_model import Wav2Vec2ForJointCTC, inside
 
@@ -54,9 +54,12 @@ class JointTrainer(Trainer):
     teacher: Wav2Vec2ForJointCTC | None = None
     """A second model that runs on every training batch and is not trained."""
 
-    def __init__(self, *args: Any, patience: int | None = None, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, patience: int | None = None, minutes: float | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._patience = patience
+        self._time_limit = None if minutes is None else TimeLimit(minutes)
+        if self._time_limit is not None:
+            self.add_callback(self._time_limit)
         self._folder = Path(cast(str, self.args.output_dir))
         self.remove_callback(PrinterCallback)  # it prints every log on standard output, which is for results
         self._loss_sums: dict[str, torch.Tensor] = {}
@@ -166,7 +169,9 @@ class JointTrainer(Trainer):
 
     def _ends_at(self, saved: Path) -> bool:
         state = TrainerState.load_from_json(str(saved / TRAINER_STATE_NAME))
-        return state.global_step >= self.update_count() or patience_is_over(state.log_history, self._patience)
+        in_time = self._time_limit is None or not self._time_limit.over_in(state.log_history)
+        all_made = state.global_step >= self.update_count()
+        return all_made or not in_time or patience_is_over(state.log_history, self._patience)
 
     def update_count(self) -> int:
         """The number of updates of the whole training."""
@@ -177,6 +182,18 @@ class JointTrainer(Trainer):
             if self.args.max_steps > 0
             else math.ceil(self.args.num_train_epochs * updates_per_epoch)
         )
+
+    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
+        """The Trainer's own, which follows the clock where there is a time limit."""
+        made = self.lr_scheduler is None
+        scheduler = super().create_scheduler(num_training_steps, optimizer)
+        if made and self._time_limit is not None:
+            warm_up = self.args.get_warmup_steps(num_training_steps)
+            scheduler.lr_lambdas = [
+                self._time_limit.follow(schedule, warm_up=warm_up, updates=num_training_steps)
+                for schedule in scheduler.lr_lambdas
+            ]
+        return scheduler
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         """The Trainer's own, then the mark that makes it count; only then are older checkpoints removed."""

@@ -57,8 +57,11 @@ class Run:
             data_collator=Collator(extractor=self.base.extractor),
             callbacks=[Freezing(frozen_parts(model, self.options))],
             patience=self.options.patience,
+            minutes=self.options.minutes,
         )
-        if trainer.args.device.type == "cuda" and process_count() == 1 and not self.options.gradient_checkpointing:
+        options = self.options
+        captured = options.cuda_graphs and not options.gradient_checkpointing and process_count() == 1
+        if captured and trainer.args.device.type == "cuda":
             capture_encoder(trainer.joint_model)
         return trainer
 

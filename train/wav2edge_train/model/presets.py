@@ -132,6 +132,32 @@ PRESETS: dict[str, Preset] = {
             "augmentation": "full",
         },
     ),
+    "large": Preset(
+        summary="315 million parameters, the shape of XLSR-53; for a GPU, and more clips than it takes to fine-tune",
+        architecture=LAYER_NORM
+        | {
+            "hidden_size": 1024,
+            "num_hidden_layers": 24,
+            "num_attention_heads": 16,
+            "intermediate_size": 4096,
+            "layerdrop": 0.05,
+            "apply_spec_augment": True,
+            "mask_time_prob": 0.05,
+            "mask_time_length": 5,
+        },
+        training=FROM_SCRATCH
+        | {
+            "feature_pretrain_steps": 400,
+            "learning_rate": 3e-4,
+            "batch_size": 16,
+            "epochs": 40,
+            "warmup_steps": 400,
+            "schedule": "cosine",
+            "weight_decay": 0.05,
+            "eval_steps": 750,
+            "augmentation": "strong",
+        },
+    ),
     "syllable-onset4": Preset(
         summary="the recipe of the reference run, model_syllable_onSet4: XLSR-53, four syllable onsets, on a GPU",
         base="facebook/wav2vec2-large-xlsr-53",

@@ -196,6 +196,8 @@ def hyperparameters(options: TrainingOptions, precision: str, devices: int = 1) 
         named["num_epochs"] = f"{options.epochs:g}"
     else:
         named["training_steps"] = options.max_steps
+    if options.minutes is not None:
+        named["training_minutes"] = f"{options.minutes:g}"
     if precision != "fp32":
         named["mixed_precision_training"] = "Native AMP"
     return named | {

@@ -1,6 +1,6 @@
 """Training throughput: clips per second of `wav2edge train` and of a bare PyTorch loop, in turns.
 
-    python -m benchmarks.records.training_throughput --shape xlsr-53 --result benchmarks/results/gpu/throughput.json
+    python -m benchmarks.records.gpu.training_throughput --shape xlsr-53 --result benchmarks/results/gpu/throughput.json
 
 Both loops train the same model with seeded random weights on the same clips of 1.5 s in batches of 8, with the feature
 encoder frozen as in fine-tuning, in bfloat16 where the GPU supports it. Each round starts both from the same weights,
@@ -28,7 +28,7 @@ from torch.utils.data import DataLoader
 from transformers import TrainerCallback, TrainerControl, TrainerState, Wav2Vec2Config
 
 from benchmarks.records.command_recorder import CommandRecorder
-from benchmarks.records.gpu_meter import GpuMeter, device_name
+from benchmarks.records.gpu.gpu_meter import GpuMeter, device_name
 from wav2edge.bundle.geometry import SAMPLE_RATE_HZ
 from wav2edge_compare.shapes.random_checkpoint import SHAPES
 from wav2edge_train.checkpoint.library_logging import quiet_transformers
