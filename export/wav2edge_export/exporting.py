@@ -9,7 +9,12 @@ from pathlib import Path
 from wav2edge.bundle.folder import Bundle
 from wav2edge.bundle.manifest import FileRecord, Manifest, Variant
 from wav2edge.errors import ParityError
-from wav2edge.evaluation.parity.certificate import Certificate, certified_up_to_s, word_times_borne_out
+from wav2edge.evaluation.parity.certificate import (
+    Certificate,
+    certified_up_to_s,
+    confidence_temperature,
+    word_times_borne_out,
+)
 from wav2edge.evaluation.parity.differences import CachedModel
 from wav2edge.inference.cpu import NATIVE, TARGETS, native_target
 from wav2edge_export.bundle.certification import Certifier, EvaluationClips, choose_evaluation_clips
@@ -189,6 +194,7 @@ def _manifest(
         certified_up_to_s=certified_up_to_s([each.certificate for each in passed]),
         longest_clip_s=longest_clip_s or getattr(checkpoint.model.config, "longest_clip_s", None),
         word_times=word_times_borne_out([each.certificate for each in passed]),
+        confidence_temperature=confidence_temperature([each.certificate for each in passed]),
     )
 
 

@@ -22,11 +22,13 @@ class Hypothesis:
     """A transcript: its tokens with their frames, and its natural-log score.
 
     ``confidence`` is the decoder's own, from 0 to 1; None: the decoder has none, and that of the tokens stands.
+    ``rejected``: the decoder found nothing that is sure enough.
     """
 
     tokens: tuple[Token, ...]
     score: float
     confidence: float | None = None
+    rejected: bool = False
 
 
 class Decoder(Protocol):
@@ -95,5 +97,5 @@ def aligned(scores: Scores, ids: Sequence[int], head: CtcHead) -> tuple[Token, .
         # States alternate between the blank and the tokens: the token at a place is state 2 * place + 1.
         frames = np.flatnonzero(states == 2 * place + 1)
         start, end = int(frames[0]), int(frames[-1]) + 1
-        found.append(Token(head.vocabulary[number], start, end, float(scores[start:end, number].mean())))
+        found.append(Token(head.vocabulary[number], start, end, float(scores[start:end, number].max())))
     return tuple(found)

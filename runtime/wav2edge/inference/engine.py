@@ -49,7 +49,7 @@ class Engine(Recognizer):
         self._session, self.precision, self.decoder = session, precision, decoder
         if manifest is not None:
             self.certified_up_to_s, self.longest_clip_s = manifest.certified_up_to_s, manifest.longest_clip_s
-            self.word_times = manifest.word_times
+            self.word_times, self.confidence_temperature = manifest.word_times, manifest.confidence_temperature
 
     @classmethod
     def from_graph(
