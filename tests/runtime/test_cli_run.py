@@ -315,6 +315,7 @@ def test_a_beam_gives_a_transcript_as_the_engine_with_that_decoder_does(cli, bun
     [
         (["--hotword", "cab"], "--hotword 'cab': give PHRASE=WEIGHT"),
         (["--least-fit", "0.5"], "--least-fit needs --phrases"),
+        (["--greedy", "--beam", "4"], "--greedy needs no --phrases, and no --beam"),
         (["--reject", "1.5"], "answers below 1.5 cannot be rejected; give a confidence from 0 to 1"),
         (["--reject", "nan"], "answers below nan cannot be rejected"),
         (["--phrases", "missing.txt"], "missing.txt: No such file"),

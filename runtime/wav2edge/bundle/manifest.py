@@ -57,6 +57,8 @@ class Manifest:
     ``word_times`` is whether the certificates bear out the times of words; None where they do not say.
     ``confidence_temperature`` is what the logits of a head, by its name, are divided by to give confidences; None where
     there were no clips to find it on.
+    ``decoder`` describes what turns logits into transcripts, as ``wav2edge.bundle.stored_decoder`` reads it; None: the
+    best token of each frame.
     ``made_with`` holds the versions of the packages that wrote the bundle.
     """
 
@@ -73,6 +75,7 @@ class Manifest:
     longest_clip_s: float | None = None
     word_times: bool | None = None
     confidence_temperature: Mapping[str, float] | None = None
+    decoder: Mapping[str, Any] | None = None
     made_with: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -107,6 +110,7 @@ class Manifest:
             "longest_clip_s": self.longest_clip_s,
             "word_times": self.word_times,
             "confidence_temperature": self.confidence_temperature and dict(self.confidence_temperature),
+            "decoder": self.decoder and dict(self.decoder),
             "files": {name: vars(record) for name, record in sorted(self.files.items())},
             "made_with": dict(self.made_with),
         }
@@ -159,6 +163,7 @@ def _from_document(document: Mapping[str, Any]) -> Manifest:
         longest_clip_s=_take_seconds(document, "longest_clip_s"),
         word_times=None if document.get("word_times") is None else _take(document, "word_times", bool),
         confidence_temperature=_take_temperatures(document, "confidence_temperature"),
+        decoder=None if document.get("decoder") is None else _take(document, "decoder", dict),
         made_with=_take(document, "made_with", dict),
     )
 

@@ -28,7 +28,10 @@ def add_engine_options(parser: ArgumentParser) -> None:
 
 
 def add_decoder_options(parser: ArgumentParser) -> None:
-    """How logits become an answer: ``--phrases``, or ``--beam``, ``--hotword``, ``--lm``; ``--reject``."""
+    """How logits become an answer: ``--greedy``, ``--phrases``, or ``--beam`` with its options; and ``--reject``."""
+    parser.add_argument(
+        "--greedy", action="store_true", help="take the best token of each frame where the bundle has its own decoder"
+    )
     parser.add_argument(
         "--phrases", type=Path, metavar="FILE", help="recognise only these phrases, one per line (a closed grammar)"
     )
@@ -39,7 +42,10 @@ def add_decoder_options(parser: ArgumentParser) -> None:
         help="with --phrases: reject what none of them fits this well, from 0 to 1 (default: 0)",
     )
     parser.add_argument(
-        "--beam", type=int, metavar="N", help="prefix beam search over N prefixes (default: the best path)"
+        "--beam",
+        type=int,
+        metavar="N",
+        help="prefix beam search over N prefixes (default: the bundle's decoder, or the best path)",
     )
     parser.add_argument(
         "--hotword",
@@ -75,7 +81,7 @@ def engine_from(options: Namespace) -> Engine:
 
 
 def decoder_from(options: Namespace) -> Decoder | None:
-    """The decoder that the options describe; None: the best path.
+    """The decoder that the options describe; None: that of the bundle.
 
     Raises:
         UsageError: the options do not go together, or have a value they cannot have.
@@ -84,6 +90,12 @@ def decoder_from(options: Namespace) -> Decoder | None:
     weights = {"lm_weight": options.lm_weight, "word_bonus": options.word_bonus}
     given = {name: value for name, value in weights.items() if value is not None}
     searches = options.beam is not None or options.hotword or options.lm is not None or given
+    if options.greedy:
+        if searches or options.phrases is not None:
+            raise UsageError("--greedy needs no --phrases, and no --beam, --hotword, --lm and their weights")
+        from wav2edge.decoding.hypothesis import Greedy
+
+        return Greedy()
     if options.phrases is not None:
         if searches:
             raise UsageError("--phrases needs no beam search; leave out --beam, --hotword, --lm and their weights")

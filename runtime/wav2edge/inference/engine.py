@@ -136,7 +136,7 @@ class Engine(Recognizer):
             finally:
                 if check is not None:
                     check.result()
-        return cls(session, precision=chosen.precision, manifest=manifest, decoder=decoder)
+        return cls(session, precision=chosen.precision, manifest=manifest, decoder=decoder or bundle.decoder())
 
     @property
     def heads(self) -> Heads:
@@ -288,7 +288,7 @@ def load(
         threads: threads per call; the physical cores where None.
         variant: a precision of the bundle, such as ``int8`` or ``fp32``; its default where None.
         spinning: let idle threads spin between calls.
-        decoder: ``wav2edge.Beam`` or ``wav2edge.Grammar``; the best token of each frame where None.
+        decoder: ``Beam``, ``Grammar`` or ``Greedy``; where None the bundle's own, else the best token of each frame.
 
     Raises:
         BundleError: the bundle is missing, damaged, or newer than this version.
