@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING
 
@@ -38,12 +38,13 @@ def log_softmax(logits: FloatArray) -> npt.NDArray[np.float64]:
 
 @dataclass(frozen=True)
 class Token:
-    """A token of a transcript: frames ``start`` to ``end`` (exclusive), and its log probability in the surest one."""
+    """A token of a transcript: its frames, ``end`` exclusive, and its log probability in the ``surest`` of them."""
 
     text: str
     start: int
     end: int
     log_probability: float
+    surest: int
 
 
 def collapse(ids: npt.NDArray[np.integer], blank_id: int) -> list[int]:
@@ -69,10 +70,16 @@ def best_path(logits: FloatArray, head: CtcHead) -> list[Token]:
     ends = np.r_[starts[1:], len(ids)]
     unwritten = head.silent_ids | {head.blank_id}
     return [
-        Token(head.vocabulary[ids[start]], int(start), int(end), float(log_probabilities[start:end].max()))
+        token_of(head.vocabulary[ids[start]], int(start), log_probabilities[start:end])
         for start, end in zip(starts, ends, strict=True)
         if int(ids[start]) not in unwritten
     ]
+
+
+def token_of(text: str, start: int, log_probabilities: npt.NDArray[np.float64]) -> Token:
+    """The token whose frames from ``start`` on have these log probabilities, ``[frames]``."""
+    surest = int(log_probabilities.argmax())
+    return Token(text, start, start + len(log_probabilities), float(log_probabilities[surest]), start + surest)
 
 
 def cased(text: str, head: CtcHead) -> str:
@@ -140,27 +147,21 @@ def mean_confidence(words: Sequence[Word]) -> float:
     return fmean(word.confidence for word in words) if words else 1.0
 
 
-def surest_frames(
-    tokens: Sequence[Token], logits: FloatArray, head: CtcHead
-) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """The frame in which each token is likeliest, and its column: ``[tokens]`` both."""
-    places = {text: place for place, text in enumerate(head.vocabulary)}
-    columns = np.array([places[token.text] for token in tokens], np.intp)
-    scores = log_softmax(logits)
-    frames = [
-        token.start + int(scores[token.start : token.end, column].argmax())
-        for token, column in zip(tokens, columns, strict=True)
-    ]
-    return np.array(frames, np.intp), columns
+def surest_rows(tokens: Sequence[Token], logits: FloatArray, head: CtcHead) -> tuple[FloatArray, npt.NDArray[np.intp]]:
+    """The logits in each token's surest frame, ``[tokens, vocabulary]``, and the token's column there, ``[tokens]``."""
+    columns = [head.vocabulary.index(token.text) for token in tokens]
+    return logits[[token.surest for token in tokens]], np.array(columns, np.intp)
 
 
 def tempered(tokens: Sequence[Token], logits: FloatArray, head: CtcHead, temperature: float) -> list[Token]:
     """The same tokens with log probabilities from ``logits / temperature`` (Guo et al., ICML 2017, section 4.2)."""
-    frames, columns = surest_frames(tokens, logits, head)
-    scores = log_softmax(logits[frames] / temperature)
+    if not tokens:
+        return []
+    rows, columns = surest_rows(tokens, logits, head)
+    scores = log_softmax(rows / temperature)[np.arange(len(columns)), columns].tolist()
     return [
-        replace(token, log_probability=float(row[column]))
-        for token, row, column in zip(tokens, scores, columns, strict=True)
+        Token(token.text, token.start, token.end, score, token.surest)
+        for token, score in zip(tokens, scores, strict=True)
     ]
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wav2edge.bundle.heads import CtcHead, Heads
-from wav2edge.decoding.ctc import FloatArray, best_path, cased, log_softmax, surest_frames, tokens_by_word
+from wav2edge.decoding.ctc import FloatArray, best_path, cased, log_softmax, surest_rows, tokens_by_word
 from wav2edge.evaluation.parity.differences import Outputs
 from wav2edge.evaluation.rates import matched
 
@@ -169,5 +169,4 @@ def _add_words(answers: Answers, logits: FloatArray, transcription: str, head: C
     words = tokens_by_word(best_path(logits, head), head)
     texts = [cased("".join(token.text for token in word), head) for word in words]
     for word, right in zip(words, matched(transcription.split(), texts), strict=True):
-        frames, columns = surest_frames(word, logits, head)
-        answers.add(logits[frames], columns, right=right, clip=clip)
+        answers.add(*surest_rows(word, logits, head), right=right, clip=clip)
