@@ -57,6 +57,13 @@ def _add_arguments(parser: ArgumentParser) -> None:
         help="longest clip that the checkpoint was trained on, in seconds: longer recordings are answered in segments"
         " (default: what `wav2edge train` has written into its config)",
     )
+    parser.add_argument(
+        "--decoder",
+        type=Path,
+        metavar="FILE",
+        help='JSON file with the decoder that the bundle is to decode with by default, such as {"beam": {"width": 16,'
+        ' "lm": "words.arpa"}} or {"grammar": {"phrases": ["yes", "no"]}} (default: the best token of each frame)',
+    )
 
 
 def _precisions(options: Namespace) -> tuple[str, ...]:
@@ -81,6 +88,7 @@ def _run(options: Namespace) -> int:
             split=options.split,
             max_clips=options.max_clips,
             longest_clip_s=options.longest_clip,
+            decoder=options.decoder,
         ),
         log=lambda line: print(f"wav2edge: {line}", file=sys.stderr, flush=True),
     )

@@ -39,6 +39,7 @@ class ExportOptions:
         split: the split of it; ``test``, else ``validation``, else all rows where None.
         max_clips: certify on the first of its clips.
         longest_clip_s: longest clip that the checkpoint was trained on, in seconds; from its config where None.
+        decoder: JSON file that describes the decoder of the bundle; the best token of each frame where None.
 
     Raises:
         UsageError: an option has a value it cannot have.
@@ -55,6 +56,7 @@ class ExportOptions:
     split: str | None = None
     max_clips: int | None = None
     longest_clip_s: float | None = None
+    decoder: Path | None = None
 
     def __post_init__(self) -> None:
         for name, value, choices in (

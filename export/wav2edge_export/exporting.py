@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from wav2edge.bundle.folder import Bundle
 from wav2edge.bundle.manifest import FileRecord, Manifest, Variant
 from wav2edge.errors import ParityError
-from wav2edge.evaluation.parity.certificate import Certificate, certified_up_to_s, word_times_borne_out
+from wav2edge.evaluation.parity.certificate import (
+    Certificate,
+    certified_up_to_s,
+    confidence_temperature,
+    word_times_borne_out,
+)
 from wav2edge.evaluation.parity.differences import CachedModel
 from wav2edge.inference.cpu import NATIVE, TARGETS, native_target
 from wav2edge_export.bundle.certification import Certifier, EvaluationClips, choose_evaluation_clips
-from wav2edge_export.bundle.writing import staged_folder, write_bundle
+from wav2edge_export.bundle.writing import DecoderFiles, read_decoder, staged_folder, write_bundle
 from wav2edge_export.export_options import ExportOptions
 from wav2edge_export.quantization.recipes import RECIPES, VariantBuilder
 from wav2edge_export.rewrite.onnx_export import export_graph
@@ -58,6 +64,7 @@ def export_bundle(options: ExportOptions, *, log: Callable[[str], None] = lambda
     )
     log(f"loading {options.checkpoint}")
     checkpoint = load_checkpoint(options.checkpoint)
+    decoder = None if options.decoder is None else read_decoder(options.decoder, checkpoint.heads)
     with staged_folder(options.output) as folder:
         log("exporting through Optimum")
         source = folder / RECIPES["fp32"].file
@@ -74,7 +81,7 @@ def export_bundle(options: ExportOptions, *, log: Callable[[str], None] = lambda
             raise ParityError(f"{options.output}: nothing written, {_refusals(refused)}")
         for certificate in refused:
             export.builder.path(certificate.precision).unlink()
-        export.write(passed)
+        export.write(passed, decoder)
     certificates = tuple(each.certificate for each in passed)
     return Export(bundle=Bundle.open(options.output), certificates=certificates, refused=tuple(refused))
 
@@ -142,12 +149,18 @@ class _Export:
             self._log(f"{precision}: {recipe.note}")
         return _Made(variant=self.builder.variant(precision, has_int8=recipe.has_int8(parts)), certificate=certificate)
 
-    def write(self, passed: Sequence[_Made]) -> None:
+    def write(self, passed: Sequence[_Made], decoder: DecoderFiles | None) -> None:
         """Write everything but the graphs, which are there."""
         engines = ((each.variant.precision, self.builder.open(self._folder / each.variant.file)) for each in passed)
         write_bundle(
             self._folder,
-            _manifest(self._checkpoint, passed, self._macs_per_s, longest_clip_s=self._options.longest_clip_s),
+            _manifest(
+                self._checkpoint,
+                passed,
+                self._macs_per_s,
+                longest_clip_s=self._options.longest_clip_s,
+                decoder=None if decoder is None else decoder.copy_into(self._folder),
+            ),
             checkpoint=self._checkpoint,
             certificates=[each.certificate for each in passed],
             original_record=self._certifier.original_record(),
@@ -172,7 +185,12 @@ def _target(options: ExportOptions, log: Callable[[str], None]) -> str:
 
 
 def _manifest(
-    checkpoint: Checkpoint, passed: Sequence[_Made], macs_per_s: int, *, longest_clip_s: float | None
+    checkpoint: Checkpoint,
+    passed: Sequence[_Made],
+    macs_per_s: int,
+    *,
+    longest_clip_s: float | None,
+    decoder: Mapping[str, Any] | None,
 ) -> Manifest:
     """The manifest without its digests, which are computed when every file is written; the first variant is default."""
     variants = [each.variant for each in passed]
@@ -189,6 +207,8 @@ def _manifest(
         certified_up_to_s=certified_up_to_s([each.certificate for each in passed]),
         longest_clip_s=longest_clip_s or getattr(checkpoint.model.config, "longest_clip_s", None),
         word_times=word_times_borne_out([each.certificate for each in passed]),
+        confidence_temperature=confidence_temperature([each.certificate for each in passed]),
+        decoder=decoder,
     )
 
 

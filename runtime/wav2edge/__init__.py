@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from wav2edge.audio.segmentation import Segmentation
     from wav2edge.decoding.beam import Beam
     from wav2edge.decoding.grammar import Grammar
+    from wav2edge.decoding.hypothesis import Greedy
     from wav2edge.decoding.language_model import LanguageModel
 
 __version__ = "0.1.0"
@@ -47,6 +48,7 @@ __all__ = [
     "DeviceError",
     "Engine",
     "Grammar",
+    "Greedy",
     "LanguageModel",
     "MissingDependencyError",
     "ParityError",
@@ -64,6 +66,7 @@ __all__ = [
 _LATER = {
     "Beam": "wav2edge.decoding.beam",
     "Grammar": "wav2edge.decoding.grammar",
+    "Greedy": "wav2edge.decoding.hypothesis",
     "LanguageModel": "wav2edge.decoding.language_model",
     "Segmentation": "wav2edge.audio.segmentation",
 }

@@ -61,6 +61,43 @@ def test_a_variant_over_its_budget_is_refused_with_the_figure_and_the_others_are
     assert not (output / "onnx/model_quantized.onnx").exists()
 
 
+def test_a_decoder_is_stored_with_its_language_model_and_is_the_bundles_default(checkpoints, tmp_path):
+    arpa = "\\data\\\nngram 1=3\n\n\\1-grams:\n-1.0 <s>\n-1.0 </s>\n-0.5 ab\n\n\\end\\\n"
+    (tmp_path / "words.arpa").write_text(arpa)
+    (tmp_path / "decoder.json").write_text('{"beam": {"width": 4, "lm": "words.arpa"}}')
+    options = ExportOptions(
+        checkpoint=str(checkpoints("joint")),
+        output=tmp_path / "bundle",
+        precisions=("fp32",),
+        decoder=tmp_path / "decoder.json",
+    )
+    bundle = export_bundle(options).bundle
+    assert bundle.manifest.decoder == {"beam": {"width": 4, "lm": "lm.arpa"}}
+    assert (bundle.folder / "lm.arpa").read_text() == arpa
+    assert "lm.arpa" in bundle.manifest.files
+    assert wav2edge.load(bundle.folder).decoder.width == 4
+    assert all(check.passed for check in verify(bundle))
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "reason"),
+    [
+        ("ctc", "{", "decoder.json: "),
+        ("ctc", '{"beam": {"width": 0}}', "width is 0"),
+        ("ctc", '{"grammar": {"phrases": ["@"]}}', "the vocabulary has no '@'"),
+        ("classification", '{"beam": {}}', "only classifies"),
+    ],
+)
+def test_a_decoder_that_the_model_cannot_be_decoded_with_is_refused(checkpoints, tmp_path, kind, content, reason):
+    (tmp_path / "decoder.json").write_text(content)
+    options = ExportOptions(
+        checkpoint=str(checkpoints(kind)), output=tmp_path / "bundle", decoder=tmp_path / "decoder.json"
+    )
+    with pytest.raises(UsageError, match=reason):
+        export_bundle(options)
+    assert not (tmp_path / "bundle").exists()
+
+
 def test_nothing_is_written_when_every_variant_is_over_budget(checkpoints, tmp_path, monkeypatch):
     monkeypatch.setitem(
         recipes.RECIPES, "int8", dataclasses.replace(RECIPES["int8"], budget=Budget(relative_error=1e-9))

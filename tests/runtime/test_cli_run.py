@@ -289,6 +289,21 @@ def test_only_the_given_phrases_are_recognised(cli, bundle, clip, tmp_path):
     }
 
 
+def test_an_answer_that_is_not_sure_enough_is_rejected_without_an_error(cli, bundle, clip):
+    plain = cli("run", bundle, clip, "--format", "json").json
+    kept = cli("run", bundle, clip, "--format", "json", "--reject", str(plain["confidence"] - 1e-5))
+    rejected = cli("run", bundle, clip, "--format", "json", "--reject", str(plain["confidence"] + 1e-5))
+    assert kept.json == plain
+    assert (rejected.code, rejected.err) == (0, "")
+    assert rejected.json == {**plain, "text": "", "words": [], "label": None, "rejected": True}
+
+
+def test_what_fits_no_phrase_is_rejected_too(cli, bundle, clip, tmp_path):
+    (tmp_path / "phrases.txt").write_text("a b\n")
+    found = cli("run", bundle, clip, "--phrases", tmp_path / "phrases.txt", "--least-fit", "1", "--format", "json").json
+    assert (found["rejected"], found["text"]) == (True, "")
+
+
 def test_a_beam_gives_a_transcript_as_the_engine_with_that_decoder_does(cli, bundle, clip):
     engine = wav2edge.load(bundle, decoder=wav2edge.Beam(width=4, hotwords={"cab": 2.0}))
     outcome = cli("run", bundle, clip, "--beam", "4", "--hotword", "cab=2", "--format", "json")
@@ -299,7 +314,10 @@ def test_a_beam_gives_a_transcript_as_the_engine_with_that_decoder_does(cli, bun
     ("options", "reason"),
     [
         (["--hotword", "cab"], "--hotword 'cab': give PHRASE=WEIGHT"),
-        (["--reject-below", "0.5"], "--reject-below needs --phrases"),
+        (["--least-fit", "0.5"], "--least-fit needs --phrases"),
+        (["--greedy", "--beam", "4"], "--greedy needs no --phrases, and no --beam"),
+        (["--reject", "1.5"], "answers below 1.5 cannot be rejected; give a confidence from 0 to 1"),
+        (["--reject", "nan"], "answers below nan cannot be rejected"),
         (["--phrases", "missing.txt"], "missing.txt: No such file"),
         (["--beam", "-1"], "width is -1"),
         (["--format", "srt,vtt"], "several formats need --output-dir"),

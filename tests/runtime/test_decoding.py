@@ -8,8 +8,10 @@ import pytest
 
 from wav2edge.bundle.geometry import ConvGeometry
 from wav2edge.bundle.heads import ClassificationHead, CtcHead, Heads
-from wav2edge.decoding.ctc import best_path, join_words, softmax
-from wav2edge.inference.recognizer import interpret
+from wav2edge.decoding.beam import Beam
+from wav2edge.decoding.ctc import best_path, interpret, join_words, softmax, tempered
+from wav2edge.decoding.grammar import Grammar
+from wav2edge.decoding.hypothesis import Greedy
 
 VOCABULARY = ("<pad>", "|", "A", "B", "C", "'")
 HEAD = CtcHead(output="logits", vocabulary=VOCABULARY, blank_id=0)
@@ -104,14 +106,56 @@ def test_the_transcript_is_lowercased_where_the_tokenizer_lowercases(lower_case,
     assert join_words(best_path(one_hot([2, 3]), head), head, frame_s=0.02)[0].text == text
 
 
-def test_confidence_is_the_geometric_mean_over_tokens():
+def test_a_word_is_as_sure_as_all_its_tokens_in_their_surest_frames():
     probabilities = np.float64([[0.1, 0.0, 0.9, 0, 0, 0], [0.2, 0, 0.8, 0, 0, 0], [0.5, 0, 0, 0.5, 0, 0]])
     probabilities[2] = [0.4, 0, 0, 0.6, 0, 0]
     logits = np.log(probabilities + 1e-300)
     (word,) = join_words(best_path(logits, HEAD), HEAD, frame_s=0.02)
-    a, b = np.sqrt(0.9 * 0.8), 0.6
-    assert word.confidence == pytest.approx(np.sqrt(a * b))
+    assert word.confidence == pytest.approx(0.9 * 0.6)
     assert (word.start_s, word.end_s) == pytest.approx((0.0, 0.06))
+
+
+def test_a_transcript_is_as_sure_as_its_words_are_on_average():
+    logits = np.log(np.float64([[0.1, 0.0, 0.9, 0, 0, 0], [0.2, 0.8, 0, 0, 0, 0], [0.5, 0, 0, 0.5, 0, 0]]) + 1e-300)
+    logits[2, 0] -= 1
+    result = interpret({"logits": logits}, Heads(ctc=HEAD), GEOMETRY, duration_s=0.1)
+    assert [word.text for word in result.words] == ["A", "B"]
+    assert result.confidence == pytest.approx(np.mean([word.confidence for word in result.words]))
+
+
+@pytest.mark.parametrize("decoder", [None, Greedy(), Beam(width=4), Grammar(("AB", "C A"))])
+@pytest.mark.parametrize("temperature", [0.3, 4.0])
+def test_a_temperature_changes_confidences_and_scores_and_never_the_answer(decoder, temperature):
+    heads = Heads(ctc=HEAD, classification=ClassificationHead(output="class_logits", labels=("no", "maybe", "yes")))
+    outputs = {"logits": random_logits(3, frames=30), "class_logits": np.float32([1, 3, 2])}
+    plain, tempered = (
+        interpret(outputs, heads, GEOMETRY, duration_s=1.0, decoder=decoder, temperatures=each)
+        for each in (None, {"ctc": temperature, "classification": temperature})
+    )
+    assert [(word.text, word.start_s, word.end_s) for word in tempered.words] == [
+        (word.text, word.start_s, word.end_s) for word in plain.words
+    ]
+    assert (tempered.text, tempered.label) == (plain.text, plain.label)
+    assert (tempered.scores["maybe"] > plain.scores["maybe"]) == (temperature < 1)
+    assert [word.confidence for word in tempered.words] != [word.confidence for word in plain.words]
+
+
+def test_a_temperature_divides_the_logits_of_the_surest_frames():
+    special = pytest.importorskip("scipy.special")
+    logits = random_logits(5, frames=30)
+    tokens = best_path(logits, HEAD)
+    scores = special.log_softmax(logits.astype(float), axis=-1)
+    divided = special.log_softmax(logits.astype(float) / 1.7, axis=-1)
+    expected = []
+    for token in tokens:
+        column = VOCABULARY.index(token.text)
+        frame = max(range(token.start, token.end), key=lambda place, column=column: scores[place, column])
+        expected.append(divided[frame, column])
+    assert [token.log_probability for token in tempered(tokens, logits, HEAD, 1.7)] == pytest.approx(expected)
+    assert tempered(tokens, logits, HEAD, 1.0) == [
+        dataclasses.replace(token, log_probability=pytest.approx(token.log_probability)) for token in tokens
+    ]
+    assert tempered([], logits, HEAD, 1.7) == []
 
 
 def test_scores_are_probabilities_in_the_order_of_the_labels():

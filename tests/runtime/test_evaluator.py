@@ -43,6 +43,22 @@ def test_both_heads_are_counted():
     assert (found.report.clips, found.failures) == (3, ())
 
 
+def test_rejected_clips_are_in_no_figure_and_lower_the_coverage():
+    class Unsure(Table):
+        def __call__(self, source: Path, /) -> Result:
+            result = super().__call__(source)
+            return result.as_rejected() if result.text == "unsure" else result
+
+    table = Unsure({"a": ("x y", "0"), "b": ("unsure", "0"), "c": ("w", "1"), "d": ("z", "0")})
+    found = evaluate(table, [row("a", "x y", "0"), row("b", "x z", "1"), row("c", "w", "1"), row("d", "w", "1")])
+    assert (found.rejected, found.coverage, found.report.clips) == (1, 0.75, 3)
+    assert (found.report.word_errors.edits, found.report.word_errors.words) == (1, 4)
+    assert found.report.classification.accuracy == pytest.approx(2 / 3)
+    assert (found.to_dict()["rejected"], found.to_dict()["coverage"]) == (1, 0.75)
+    assert "rejected  1 of 4 clips, which no figure includes (coverage 0.7500)" in found.table()
+    assert "coverage" not in evaluate(table, [row("a", "x y", "0")]).to_dict()
+
+
 def test_word_starts_are_judged_where_a_row_tells_them():
     class Timed(Table):
         def __call__(self, source: Path, /) -> Result:

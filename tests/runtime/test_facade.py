@@ -28,6 +28,7 @@ def test_the_facade_holds_these_names_and_no_others():
         "DeviceError",
         "Engine",
         "Grammar",
+        "Greedy",
         "LanguageModel",
         "MissingDependencyError",
         "ParityError",

@@ -61,9 +61,10 @@ def test_a_clear_phrase_is_found_with_its_frames_and_a_high_confidence(phrase):
 
 
 def test_a_clip_of_another_phrase_is_rejected_and_one_of_the_grammar_is_not():
-    grammar = Grammar(("ab", "aa"), reject_below=0.6)
+    grammar = Grammar(("ab", "aa"), least_fit=0.6)
     (inside,), (outside,) = grammar.decode(spoken("ab"), HEAD), grammar.decode(spoken("b b a"), HEAD)
     assert text_of(inside) == "ab"
+    assert (inside.rejected, outside.rejected) == (False, True)
     assert (outside.tokens, outside.confidence) == ((), grammar.fit(spoken("b b a"), HEAD))
     assert outside.confidence < 0.6 < grammar.fit(spoken("ab"), HEAD)
 
@@ -115,7 +116,7 @@ def test_every_character_that_cannot_be_spelt_has_its_line():
         (lambda: Grammar(("a  b", "a b")), "twice"),
         (lambda: Grammar(("",)).decode(random_logits(0), HEAD), "empty phrase"),
         (lambda: Grammar(("a",), n_best=0), "at least 1"),
-        (lambda: Grammar(("a",), reject_below=1.5), "from 0 to 1"),
+        (lambda: Grammar(("a",), least_fit=1.5), "from 0 to 1"),
     ],
 )
 def test_impossible_grammars_are_refused(make, reason):

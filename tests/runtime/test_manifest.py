@@ -54,6 +54,20 @@ def test_whether_word_times_are_true_survives_the_round_trip_and_may_be_missing(
     assert "'word_times' is not a bool" in refusal(changed(text, lambda document: document.update(word_times="yes")))
 
 
+def test_confidence_temperatures_survive_the_round_trip_and_may_be_missing(text):
+    found = {"ctc": 1.27, "classification": 2.0}
+    manifest = dataclasses.replace(Manifest.from_json(text), confidence_temperature=found)
+    assert Manifest.from_json(manifest.to_json()).confidence_temperature == found
+    without = changed(text, lambda document: document.pop("confidence_temperature"))
+    assert Manifest.from_json(without).confidence_temperature is None
+
+
+@pytest.mark.parametrize("value", [0, -1.5, "2", None])
+def test_a_confidence_temperature_that_is_no_positive_number_is_refused(text, value):
+    damaged = changed(text, lambda document: document.update(confidence_temperature={"ctc": value}))
+    assert "'ctc' in 'confidence_temperature' is" in refusal(damaged)
+
+
 @pytest.mark.parametrize("content", ["", "{", "not json", b"\xff\xfe\x00", '{"format": '])
 def test_what_is_not_json_is_refused(content):
     assert refusal(content).startswith("not JSON (")

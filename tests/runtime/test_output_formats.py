@@ -31,6 +31,7 @@ LATE = Segment(start_s=HOUR_S, end_s=HOUR_S + 1, text="shang hai", words=(), sco
 UNHEARD = Segment(start_s=10.0, end_s=11.0, text="", words=(), scores={"x": 1.0, "y": 0.0})
 RECORDING = Result.of_segments([SPOKEN, UNHEARD, LATE], duration_s=4_000.0)
 CLIP = Result(duration_s=1.5, text="bei jing", words=(), scores={"x": 0.9, "y": 0.1}, confidence=0.7)
+UNSURE = SPOKEN.as_rejected()
 FAILED = Outcome(name="bad.wav", result=AudioError("bad.wav: empty file"))
 
 
@@ -80,11 +81,34 @@ def test_a_textgrid_is_read_back_tier_by_tier(tmp_path):
     assert [entry.label for entry in grid.getTier("labels").entries] == ["y", "x", "x"]
 
 
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_rejected_answer_is_said_in_json_and_tables_and_shows_in_no_other_format(name):
+    unsure = Outcome(name="talk.wav", result=Result.of_segments([UNSURE], duration_s=4.0))
+    text = written(name, unsure, many=FORMATS[name].holds_many)
+    assert "dan" not in text
+    if name in ("json", "jsonl"):
+        document = json.loads(text)
+        (segment,) = (document[0] if name == "json" else document)["segments"]
+        assert (segment["rejected"], segment["text"], segment["label"]) == (True, "", None)
+        assert (segment["confidence"], segment["scores"]) == (0.85, {"x": 0.25, "y": 0.75})
+    elif name == "csv":
+        (row,) = csv.DictReader(io.StringIO(text))
+        assert (row["rejected"], row["text"], row["label"], row["confidence"]) == ("true", "", "", "0.850000")
+    elif name == "text":
+        assert text == "talk.wav\t00:01.250\t00:02.500\t\t\n"
+    elif name == "textgrid":
+        assert 'text = "y"' not in text
+    else:
+        assert "-->" not in text
+        assert len(text.splitlines()) <= 2
+
+
 def test_tables_are_read_back_a_row_for_each_segment_clip_and_failure():
     rows = list(csv.DictReader(io.StringIO(written("csv", recording("a\n,b.wav"), clip(), FAILED, many=True))))
     assert [row["path"] for row in rows] == ["a\n,b.wav"] * 3 + ["clip.wav", "bad.wav"]
     assert (rows[0]["start_s"], rows[0]["text"], rows[0]["label"]) == ("1.250", 'fu "dan" <&>', "y")
     assert (rows[3]["end_s"], rows[3]["text"], rows[3]["error"]) == ("1.500", "bei jing", "")
+    assert {row["rejected"] for row in rows} == {""}
     assert rows[4]["error"] == "bad.wav: empty file"
 
 

@@ -13,7 +13,13 @@ import soundfile
 from wav2edge.bundle.geometry import ConvGeometry
 from wav2edge.bundle.heads import ClassificationHead, CtcHead, Heads
 from wav2edge.evaluation.dataset import Utterance
-from wav2edge.evaluation.parity.certificate import Certificate, certified_up_to_s, certify, word_times_borne_out
+from wav2edge.evaluation.parity.certificate import (
+    Certificate,
+    certified_up_to_s,
+    certify,
+    confidence_temperature,
+    word_times_borne_out,
+)
 from wav2edge.evaluation.parity.differences import Budget, CachedModel, Prediction, compare_outputs
 from wav2edge.evaluation.parity.original_record import record_original
 from wav2edge.evaluation.parity.signals import synthetic_signals, voiced
@@ -267,6 +273,28 @@ def test_word_starts_of_the_variant_are_compared_with_the_true_ones(utterances):
     assert certificate.word_times_error.median_s == pytest.approx(0.02)
     assert "word start error median 0.020 s, 95th percentile 0.030 s, 24 words" in certificate.summary
     assert certificate.to_dict()["word_times_error"]["p95_s"] == pytest.approx(0.03)
+
+
+def test_the_confidences_of_the_variant_are_calibrated_where_clips_tell(utterances):
+    rows = [
+        dataclasses.replace(row, transcription="a b" if place % 4 < 2 else "c d", label=None)
+        for place, row in enumerate(utterances)
+    ]  # the stand-in says "a b" of each
+    certificate = certificate_of(model(), Budget(), rows)
+    assert set(certificate.calibration) == {"ctc"}
+    found = certificate.calibration["ctc"]
+    assert (found.answers, found.clips) == (24, 12)
+    assert found.ece_before > 0.4 > found.ece_after
+    assert found.temperature > 1
+    assert f"calibration error of words {found.ece_before:.4f} -> {found.ece_after:.4f}" in certificate.summary
+    assert certificate.to_dict()["calibration"]["ctc"]["bins"] == 15
+    assert confidence_temperature([certificate]) == {"ctc": round(found.temperature, 4)}
+
+
+def test_without_clips_that_tell_no_temperature_is_known(utterances):
+    for rows in ([], utterances[:2]):
+        certificate = certificate_of(model(), Budget(), rows)
+        assert (certificate.calibration, confidence_temperature([certificate])) == (None, None)
 
 
 def test_word_times_are_borne_out_where_every_variant_has_true_ones(utterances):

@@ -79,7 +79,29 @@ def test_the_result_of_segments_joins_their_texts_and_weighs_their_scores():
     result = Result.of_segments([first, second], duration_s=6.0)
     assert (result.text, result.words, result.label) == ("a b a", words, "y")
     assert result.scores == pytest.approx({"x": 0.4, "y": 0.6})
-    assert result.confidence == pytest.approx((0.9 * 0.4**2) ** (1 / 3))
+    assert result.confidence == pytest.approx((0.9 + 2 * 0.4) / 3)
+
+
+def test_rejected_segments_stay_in_place_and_count_for_nothing_else(engine, recording, monkeypatch):
+    plain = engine(recording, rate_hz=RATE_HZ, segments=True)
+    surest = max(segment.confidence for segment in plain.segments)
+    monkeypatch.setattr(engine, "reject_below", surest)
+    result = engine(recording, rate_hz=RATE_HZ, segments=True)
+    assert [each.rejected for each in result.segments] == [each.confidence < surest for each in plain.segments]
+    assert {(each.text, each.words, each.label) for each in result.segments if each.rejected} == {("", (), None)}
+    assert [(each.start_s, each.scores) for each in result.segments] == [
+        (each.start_s, each.scores) for each in plain.segments
+    ]
+    assert (result.confidence, result.rejected) == (pytest.approx(surest), False)
+
+
+def test_a_recording_is_rejected_where_all_its_segments_are():
+    segments = [
+        Segment(start_s=0.0, end_s=1.0, text="a", words=(), confidence=each).as_rejected() for each in (0.2, 0.4)
+    ]
+    result = Result.of_segments(segments, duration_s=2.0)
+    assert (result.text, result.rejected, result.confidence) == ("", True, pytest.approx(0.3))
+    assert not Result.of_segments([], duration_s=2.0).rejected
 
 
 # Seams

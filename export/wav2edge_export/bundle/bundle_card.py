@@ -18,6 +18,11 @@ INTERVALS = (
     "Intervals are at 95 %: of a share of changed results by Wilson's score, of the difference that the variant makes"
     " to WER and accuracy by bootstrap over the clips."
 )
+CALIBRATION = (
+    "Calibration error is how far confidences are from the share of answers that are right (expected calibration error,"
+    " {bins} bins of equal width), before and after the temperatures of the manifest were found: every second one of"
+    " {clips} clips is measured with what the others give."
+)
 JOINT = (
     "`audio-classification` pipelines of transformers.js and Optimum read the output `logits`, which here is the CTC"
     " head: for classes use wav2edge, or read the output `class_logits`."
@@ -91,7 +96,9 @@ def _variants(manifest: Manifest, certificates: Sequence[Certificate], sizes_byt
     evaluated = any(certificate.clips is not None for certificate in certificates)
     length = f"Certified for audio of up to {manifest.certified_up_to_s:g} s; nothing is known of longer audio."
     both = manifest.heads.ctc is not None and manifest.heads.classification is not None
-    notes = [length, *([INTERVALS] if evaluated else []), *([JOINT] if both else []), REPEAT]
+    calibrations = [each for certificate in certificates for each in (certificate.calibration or {}).values()]
+    calibrated = [CALIBRATION.format(bins=each.bins, clips=each.clips) for each in calibrations[:1]]
+    notes = [length, *([INTERVALS] if evaluated else []), *calibrated, *([JOINT] if both else []), REPEAT]
     return "\n".join([*lines, "", *notes])
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import numpy as np
 from wav2edge import __version__
 from wav2edge.bundle.folder import CERTIFICATE, GOLDEN, sha256_of
 from wav2edge.bundle.geometry import SAMPLE_RATE_HZ
-from wav2edge.bundle.heads import CtcHead
+from wav2edge.bundle.heads import CtcHead, Heads
 from wav2edge.bundle.manifest import MANIFEST, FileRecord, Manifest, installed_versions
 from wav2edge.errors import UsageError
 from wav2edge.evaluation.parity.certificate import Certificate
@@ -92,6 +93,42 @@ def write_bundle(
     files = {path.relative_to(folder).as_posix(): _record(path) for path in folder.rglob("*") if path.is_file()}
     complete = replace(manifest, files=files, made_with={"wav2edge": __version__, **installed_versions(MADE_WITH)})
     (folder / MANIFEST).write_text(complete.to_json(), encoding="utf-8")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecoderFiles:
+    """The description of a decoder, and its language model where it has one."""
+
+    description: Mapping[str, Any]
+    language_model: Path | None
+
+    def copy_into(self, folder: Path) -> Mapping[str, Any]:
+        """Copy the language model; returns the description that fits the copy."""
+        if self.language_model is None:
+            return self.description
+        name = "lm.arpa.gz" if self.language_model.suffix == ".gz" else "lm.arpa"
+        shutil.copyfile(self.language_model, folder / name)
+        return {kind: {**options, "lm": name} for kind, options in self.description.items()}
+
+
+def read_decoder(path: Path, heads: Heads) -> DecoderFiles:
+    """Read the description of a decoder; paths in it are relative to its folder.
+
+    Raises:
+        UsageError: it cannot be read, describes no decoder, or the model cannot be decoded with it.
+        DataError: the language model cannot be read.
+    """
+    from wav2edge.bundle.stored_decoder import described_decoder, language_model_path  # here: most exports have none
+
+    if heads.ctc is None:
+        raise UsageError(f"{path}: the model only classifies, and needs no decoder; leave --decoder out")
+    try:
+        description = dict(json.loads(path.read_text(encoding="utf-8")))
+        decoder = described_decoder(description, path.parent)
+        decoder.decode(np.zeros((1, len(heads.ctc.vocabulary)), np.float32), heads.ctc)
+    except (OSError, ValueError, TypeError) as error:
+        raise UsageError(f"{path}: {error}; give a decoder as docs/bundle.md describes it") from None
+    return DecoderFiles(description=description, language_model=language_model_path(decoder))
 
 
 def golden_document(engines: Iterable[tuple[str, Engine]]) -> dict[str, Any]:

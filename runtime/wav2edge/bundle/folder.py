@@ -8,10 +8,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wav2edge.bundle.manifest import MANIFEST, Manifest, Variant
-from wav2edge.errors import BundleError, DeviceError
+from wav2edge.errors import BundleError, DataError, DeviceError, UsageError
+
+if TYPE_CHECKING:
+    from wav2edge.decoding.hypothesis import Decoder
 
 GPUS = ("cuda", "tensorrt")
 ON_GPUS = ("fp16", "fp32")
@@ -77,6 +80,25 @@ class Bundle:
             hint = f"choose the variant {fitting[0]}" if fitting else "export with --operators gpu --precision fp16"
             raise DeviceError(f"{self.folder}: {name} is quantised for CPUs and has no kernels on {device}; {hint}")
         return variants[name]
+
+    def decoder(self) -> Decoder | None:
+        """The decoder that the bundle decodes with by default; None: the best token of each frame.
+
+        Raises:
+            BundleError: its description is damaged, or its language model.
+        """
+        stored = self.manifest.decoder
+        if stored is None:
+            return None
+        from wav2edge.bundle.stored_decoder import described_decoder  # here: most bundles have none
+
+        for options in stored.values():
+            if isinstance(options, dict) and options.get("lm") is not None:
+                self.checked(str(options["lm"]))
+        try:
+            return described_decoder(stored, self.folder)
+        except (UsageError, DataError) as error:
+            raise BundleError(f"{self.folder}: its decoder cannot be made, {error}; export the bundle again") from None
 
     def check_size(self, name: str) -> Path:
         """Path of a listed file, after checking its size only: quick enough for every load.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import PurePosixPath
 from typing import Any, TypeVar
 
@@ -54,6 +55,10 @@ class Manifest:
     ``certified_up_to_s`` is the longest audio that the certificate covers, in seconds; None where it covers none.
     ``longest_clip_s`` is the longest clip that the model was trained on, in seconds; None where it is not known.
     ``word_times`` is whether the certificates bear out the times of words; None where they do not say.
+    ``confidence_temperature`` is what the logits of a head, by its name, are divided by to give confidences; None where
+    there were no clips to find it on.
+    ``decoder`` describes what turns logits into transcripts, as ``wav2edge.bundle.stored_decoder`` reads it; None: the
+    best token of each frame.
     ``made_with`` holds the versions of the packages that wrote the bundle.
     """
 
@@ -69,6 +74,8 @@ class Manifest:
     certified_up_to_s: float | None = None
     longest_clip_s: float | None = None
     word_times: bool | None = None
+    confidence_temperature: Mapping[str, float] | None = None
+    decoder: Mapping[str, Any] | None = None
     made_with: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -102,6 +109,8 @@ class Manifest:
             "certified_up_to_s": self.certified_up_to_s,
             "longest_clip_s": self.longest_clip_s,
             "word_times": self.word_times,
+            "confidence_temperature": self.confidence_temperature and dict(self.confidence_temperature),
+            "decoder": self.decoder and dict(self.decoder),
             "files": {name: vars(record) for name, record in sorted(self.files.items())},
             "made_with": dict(self.made_with),
         }
@@ -153,6 +162,8 @@ def _from_document(document: Mapping[str, Any]) -> Manifest:
         certified_up_to_s=_take_seconds(document, "certified_up_to_s"),
         longest_clip_s=_take_seconds(document, "longest_clip_s"),
         word_times=None if document.get("word_times") is None else _take(document, "word_times", bool),
+        confidence_temperature=_take_temperatures(document, "confidence_temperature"),
+        decoder=None if document.get("decoder") is None else _take(document, "decoder", dict),
         made_with=_take(document, "made_with", dict),
     )
 
@@ -169,6 +180,16 @@ def _take_seconds(document: Mapping[str, Any], key: str) -> float | None:
     if value is not None and (not isinstance(value, (int, float)) or not value > 0):
         raise ValueError(f"{key!r} is {value!r}, not a number of seconds")
     return value
+
+
+def _take_temperatures(document: Mapping[str, Any], key: str) -> dict[str, float] | None:
+    if document.get(key) is None:
+        return None
+    found = _take(document, key, dict)
+    for head, value in found.items():
+        if not isinstance(value, (int, float)) or not 0 < value < inf:
+            raise ValueError(f"{head!r} in {key!r} is {value!r}, not a positive number")
+    return found
 
 
 def _take_records(document: Mapping[str, Any], key: str, kind: type[Kind]) -> dict[str, Kind]:

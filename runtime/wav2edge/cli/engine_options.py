@@ -31,18 +31,24 @@ def add_engine_options(parser: ArgumentParser) -> None:
 
 
 def add_decoder_options(parser: ArgumentParser) -> None:
-    """How logits become a transcript: ``--phrases``, or ``--beam``, ``--hotword``, ``--lm`` and its weights."""
+    """How logits become an answer: ``--greedy``, ``--phrases``, or ``--beam`` with its options; and ``--reject``."""
+    parser.add_argument(
+        "--greedy", action="store_true", help="take the best token of each frame where the bundle has its own decoder"
+    )
     parser.add_argument(
         "--phrases", type=Path, metavar="FILE", help="recognise only these phrases, one per line (a closed grammar)"
     )
     parser.add_argument(
-        "--reject-below",
+        "--least-fit",
         type=float,
         metavar="FIT",
-        help="with --phrases: leave the transcript empty where none fits this well, from 0 to 1 (default: 0)",
+        help="with --phrases: reject what none of them fits this well, from 0 to 1 (default: 0)",
     )
     parser.add_argument(
-        "--beam", type=int, metavar="N", help="prefix beam search over N prefixes (default: the best path)"
+        "--beam",
+        type=int,
+        metavar="N",
+        help="prefix beam search over N prefixes (default: the bundle's decoder, or the best path)",
     )
     parser.add_argument(
         "--hotword",
@@ -54,11 +60,19 @@ def add_decoder_options(parser: ArgumentParser) -> None:
     parser.add_argument("--lm", type=Path, metavar="FILE", help="n-gram model of words in ARPA form; searches a beam")
     parser.add_argument("--lm-weight", type=float, metavar="W", help="weight of --lm (default: 0.5)")
     parser.add_argument("--word-bonus", type=float, metavar="B", help="natural-log score of each word (default: 0)")
+    parser.add_argument(
+        "--reject",
+        type=float,
+        default=0.0,
+        metavar="BELOW",
+        help="reject answers, or segments of recordings, whose confidence is lower, from 0 to 1: their text is empty"
+        " (default: 0)",
+    )
 
 
 def engine_from(options: Namespace) -> Engine:
     """The engine that the shared options describe."""
-    return load(
+    engine = load(
         options.bundle,
         device=options.device,
         threads=options.threads,
@@ -66,10 +80,12 @@ def engine_from(options: Namespace) -> Engine:
         memory_gb=options.gpu_memory,
         decoder=decoder_from(options) if hasattr(options, "phrases") else None,
     )
+    engine.reject_below = getattr(options, "reject", 0.0)
+    return engine
 
 
 def decoder_from(options: Namespace) -> Decoder | None:
-    """The decoder that the options describe; None: the best path.
+    """The decoder that the options describe; None: that of the bundle.
 
     Raises:
         UsageError: the options do not go together, or have a value they cannot have.
@@ -78,14 +94,20 @@ def decoder_from(options: Namespace) -> Decoder | None:
     weights = {"lm_weight": options.lm_weight, "word_bonus": options.word_bonus}
     given = {name: value for name, value in weights.items() if value is not None}
     searches = options.beam is not None or options.hotword or options.lm is not None or given
+    if options.greedy:
+        if searches or options.phrases is not None:
+            raise UsageError("--greedy needs no --phrases, and no --beam, --hotword, --lm and their weights")
+        from wav2edge.decoding.hypothesis import Greedy
+
+        return Greedy()
     if options.phrases is not None:
         if searches:
             raise UsageError("--phrases needs no beam search; leave out --beam, --hotword, --lm and their weights")
         from wav2edge.decoding.grammar import Grammar  # here: most runs need none of it
 
-        return Grammar(_lines(options.phrases), reject_below=options.reject_below or 0.0)
-    if options.reject_below is not None:
-        raise UsageError("--reject-below needs --phrases FILE")
+        return Grammar(_lines(options.phrases), least_fit=options.least_fit or 0.0)
+    if options.least_fit is not None:
+        raise UsageError("--least-fit needs --phrases FILE")
     if not searches:
         return None
     from wav2edge.decoding.beam import Beam

@@ -36,7 +36,9 @@ def _run(options: Namespace) -> int:
     utterances = choose_split(read_dataset(options.data), options.split)
     decoder = decoder_from(options)
     recognizer = _recognizer(options)
-    recognizer.decoder = decoder
+    recognizer.reject_below = options.reject
+    if decoder is not None:
+        recognizer.decoder = decoder
     normalization = TextNormalization(lowercase=options.lowercase, strip_punctuation=options.strip_punctuation)
     with Progress("evaluating", len(utterances)) as progress:
         evaluation = evaluate(recognizer, utterances, normalization=normalization, advance=progress.advance)

@@ -151,6 +151,7 @@ def _earlier(options: Namespace, engine: Engine, inputs: list[Input]) -> list[st
         "longest_segment": options.longest_segment,
         "vad": options.vad,
         "decoder": repr(engine.decoder),
+        "reject": options.reject,
     }
     earlier = prepare(options.output, settings, resume=options.resume)
     for place, name in enumerate(earlier):
@@ -251,7 +252,8 @@ COMMAND = Command(
   wav2edge run bundle recordings/ --format srt,textgrid --output-dir transcripts --workers 2
   wav2edge run bundle 'recordings/**/*.flac' --threads 1
   wav2edge run bundle recordings/ --device cuda --batch 16
-  wav2edge run bundle commands/ --phrases phrases.txt --reject-below 0.5
+  wav2edge run bundle commands/ --phrases phrases.txt --least-fit 0.5
+  wav2edge run bundle commands/ --format jsonl --reject 0.8
   wav2edge run bundle talk.wav --beam 16 --lm words.arpa --hotword 'fu dan=3'
   ffmpeg -i talk.m4a -f wav - | wav2edge run bundle -""",
 )

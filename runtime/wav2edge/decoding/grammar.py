@@ -30,7 +30,7 @@ LEAST = -1e3
 class Grammar:
     """The likeliest of the given phrases; its score is log P(phrase | sound), summed over its paths.
 
-    Two numbers say how sure that is. The ``fit``, by which clips are rejected, asks whether anything in the grammar was
+    Two numbers say how sure that is. The ``fit``, which ``least_fit`` bounds, asks whether anything in the grammar was
     said, and does not mind that two phrases sound alike. The confidence asks whether it was this phrase: the fit times
     its share among the phrases and the best free transcript.
     """
@@ -38,8 +38,8 @@ class Grammar:
     phrases: Sequence[str]
     """Phrases of words; white space separates words."""
     n_best: int = 1
-    reject_below: float = 0.0
-    """Least fit, from 0 to 1; a clip below it has an empty transcript, with its fit as the confidence."""
+    least_fit: float = 0.0
+    """From 0 to 1; a clip that fits less is rejected, with its fit as the confidence."""
 
     def __post_init__(self) -> None:
         if isinstance(self.phrases, str):
@@ -51,8 +51,8 @@ class Grammar:
             raise UsageError(f"the phrase {repeated[0]!r} stands in the grammar twice; leave one out")
         if self.n_best < 1:
             raise UsageError(f"n_best is {self.n_best}; it must be at least 1")
-        if not 0 <= self.reject_below <= 1:
-            raise UsageError(f"reject_below is {self.reject_below}; give a fit from 0 to 1")
+        if not 0 <= self.least_fit <= 1:
+            raise UsageError(f"least_fit is {self.least_fit}; give a fit from 0 to 1")
 
     def decode(self, logits: FloatArray, head: CtcHead) -> list[Hypothesis]:
         """The ``n_best`` likeliest phrases, best first; one empty transcript where the best is rejected.
@@ -70,8 +70,8 @@ class Grammar:
         possible = np.flatnonzero(totals > -np.inf)
         best = possible[np.argsort(-totals[possible], kind="stable")][: self.n_best]
         fit = _fit(totals, scores)
-        if best.size == 0 or fit < self.reject_below:
-            return [Hypothesis((), float(totals.max()), fit)]
+        if best.size == 0 or fit < self.least_fit:
+            return [Hypothesis((), float(totals.max()), fit, rejected=True)]
         confidences = fit * _shares(totals, scores, head, tree)
         return [
             Hypothesis(aligned(scores, tree.spelt[phrase], head), float(totals[phrase]), float(confidences[phrase]))

@@ -11,7 +11,17 @@ import numpy.typing as npt
 
 from wav2edge.bundle.heads import CtcHead
 from wav2edge.decoding.alignment import viterbi
-from wav2edge.decoding.ctc import FloatArray, Token, best_path, cased, log_softmax, softmax, spell_word, written_columns
+from wav2edge.decoding.ctc import (
+    FloatArray,
+    Token,
+    best_path,
+    cased,
+    log_softmax,
+    softmax,
+    spell_word,
+    token_of,
+    written_columns,
+)
 from wav2edge.errors import UsageError
 
 Scores = npt.NDArray[np.float64]
@@ -22,11 +32,13 @@ class Hypothesis:
     """A transcript: its tokens with their frames, and its natural-log score.
 
     ``confidence`` is the decoder's own, from 0 to 1; None: the decoder has none, and that of the tokens stands.
+    ``rejected``: the decoder found nothing that is sure enough.
     """
 
     tokens: tuple[Token, ...]
     score: float
     confidence: float | None = None
+    rejected: bool = False
 
 
 class Decoder(Protocol):
@@ -95,5 +107,5 @@ def aligned(scores: Scores, ids: Sequence[int], head: CtcHead) -> tuple[Token, .
         # States alternate between the blank and the tokens: the token at a place is state 2 * place + 1.
         frames = np.flatnonzero(states == 2 * place + 1)
         start, end = int(frames[0]), int(frames[-1]) + 1
-        found.append(Token(head.vocabulary[number], start, end, float(scores[start:end, number].mean())))
+        found.append(token_of(head.vocabulary[number], start, scores[start:end, number]))
     return tuple(found)

@@ -42,13 +42,26 @@ class Evaluation:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """The report with ``failures``, one message per row, as JSON-ready values."""
-        return {**self.report.to_dict(), "failures": [str(failure) for failure in self.failures]}
+        """The report with ``failures``, one message per row, and the coverage if it is not 1; JSON-ready."""
+        coverage = {"rejected": self.rejected, "coverage": self.coverage} if self.rejected else {}
+        return {**self.report.to_dict(), **coverage, "failures": [str(failure) for failure in self.failures]}
 
     def table(self) -> str:
-        """The report as text for a terminal, with the number of rows that failed."""
+        """The report as text for a terminal, with the numbers of rows that were rejected, and that failed."""
         failed = f"\nfailed    {len(self.failures)} of {len(self.failures) + len(self.results)} rows"
-        return self.report.table() + (failed if self.failures else "")
+        rejected = f"\nrejected  {self.rejected} of {len(self.results)} clips, which no figure includes"
+        coverage = f"{rejected} (coverage {self.coverage:.4f})" if self.rejected else ""
+        return self.report.table() + coverage + (failed if self.failures else "")
+
+    @property
+    def rejected(self) -> int:
+        """Clips whose answer was not sure enough; the report is over the others."""
+        return sum(result.rejected for _, result in self.results)
+
+    @property
+    def coverage(self) -> float:
+        """Share of the recognised clips that were not rejected."""
+        return 1 - self.rejected / len(self.results)
 
 
 def choose_split(utterances: Sequence[Utterance], split: str | None) -> list[Utterance]:
@@ -167,9 +180,9 @@ def _report(
 
 
 def _transcripts(results: Sequence[tuple[Utterance, Result]]) -> list[tuple[str, str]]:
-    """Reference and hypothesis of each clip that has both."""
+    """Reference and hypothesis of each clip that has both, and is not rejected."""
     return [
         (row.transcription, found.text)
         for row, found in results
-        if row.transcription is not None and found.text is not None
+        if row.transcription is not None and found.text is not None and not found.rejected
     ]

@@ -40,6 +40,28 @@ def edit_distance(reference: Sequence[str], hypothesis: Sequence[str]) -> int:
     return row[-1]
 
 
+def matched(reference: Sequence[str], hypothesis: Sequence[str]) -> list[bool]:
+    """Whether each word of ``hypothesis`` is right: it stands for itself in an alignment with fewest edits."""
+    table = [list(range(len(hypothesis) + 1))]  # edits between beginnings
+    for i, word in enumerate(reference, start=1):
+        row = [i]
+        for j, guess in enumerate(hypothesis, start=1):
+            row.append(min(table[-1][j - 1] + (word != guess), table[-1][j] + 1, row[-1] + 1))
+        table.append(row)
+    right = [False] * len(hypothesis)
+    i, j = len(reference), len(hypothesis)
+    while i and j:
+        change = reference[i - 1] != hypothesis[j - 1]
+        if table[i][j] == table[i - 1][j - 1] + change:
+            right[j - 1] = not change
+            i, j = i - 1, j - 1
+        elif table[i][j] == table[i - 1][j] + 1:
+            i -= 1
+        else:
+            j -= 1
+    return right
+
+
 @dataclass(frozen=True, kw_only=True)
 class WordErrors:
     """Word edits, and the reference words that they are counted over."""

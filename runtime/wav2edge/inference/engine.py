@@ -17,7 +17,7 @@ from wav2edge.bundle.geometry import SAMPLE_RATE_HZ, ConvGeometry
 from wav2edge.bundle.heads import Heads
 from wav2edge.errors import DeviceError, UsageError, Wav2EdgeError
 from wav2edge.inference.device import Placement, physical_cores
-from wav2edge.inference.graph_session import Calls, GraphSession
+from wav2edge.inference.graph_session import CALLS_TO_CAPTURE, Calls, GraphSession
 from wav2edge.inference.many_clips import WORKERS, attempt, in_batches, ordered, settled
 from wav2edge.inference.recognizer import FloatSamples, Outputs, Recognizer
 from wav2edge.output.result import Result
@@ -25,9 +25,6 @@ from wav2edge.output.result import Result
 if TYPE_CHECKING:
     from wav2edge.bundle.manifest import Manifest
     from wav2edge.decoding.hypothesis import Decoder
-
-CALLS_TO_CAPTURE = 3
-"""ONNX Runtime runs a shape, captures it, and replays it."""
 
 
 class Engine(Recognizer):
@@ -53,7 +50,7 @@ class Engine(Recognizer):
         self._session, self.precision, self.decoder = session, precision, decoder
         if manifest is not None:
             self.certified_up_to_s, self.longest_clip_s = manifest.certified_up_to_s, manifest.longest_clip_s
-            self.word_times = manifest.word_times
+            self.word_times, self.confidence_temperature = manifest.word_times, manifest.confidence_temperature
 
     @classmethod
     def from_graph(
@@ -121,7 +118,7 @@ class Engine(Recognizer):
             finally:
                 if check is not None:
                     check.result()
-        return cls(session, precision=chosen.precision, manifest=manifest, decoder=decoder)
+        return cls(session, precision=chosen.precision, manifest=manifest, decoder=decoder or bundle.decoder())
 
     @property
     def heads(self) -> Heads:
@@ -290,7 +287,7 @@ def load(
             ``fp16`` or ``fp32``.
         spinning: let idle threads spin between calls.
         memory_gb: most memory to take on a CUDA GPU, in 10^9 bytes; what there is where None.
-        decoder: ``wav2edge.Beam`` or ``wav2edge.Grammar``; the best token of each frame where None.
+        decoder: ``Beam``, ``Grammar`` or ``Greedy``; where None the bundle's own, else the best token of each frame.
 
     Raises:
         BundleError: the bundle is missing, damaged, or newer than this version.

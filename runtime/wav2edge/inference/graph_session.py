@@ -25,6 +25,8 @@ LONG_SAMPLES = 15 * SAMPLE_RATE_HZ
 """Above this length, padding included, a call takes seconds, and allocating memory anew costs next to nothing."""
 
 
+CALLS_TO_CAPTURE = 3
+"""On CUDA, ONNX Runtime runs a shape, captures it, and replays it."""
 MASK_TYPES = {"tensor(int64)": np.int64, "tensor(bool)": np.bool_}
 """ONNX Runtime's names of what a mask may consist of."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -14,13 +14,12 @@ from wav2edge.audio.clip import Clip, Recording, open_recording
 from wav2edge.audio.sound_file import AudioSource
 from wav2edge.bundle.geometry import ConvGeometry
 from wav2edge.bundle.heads import CtcHead, Heads
-from wav2edge.decoding.ctc import FloatArray, best_path, geometric_mean_probability, join_words, log_softmax, softmax
+from wav2edge.decoding.ctc import FloatArray, interpret, log_softmax
 from wav2edge.errors import DeviceError, UsageError
 from wav2edge.output.result import Alignment, Result, Segment
 
 if TYPE_CHECKING:
     from wav2edge.audio.segmentation import Segmentation, Span
-    from wav2edge.decoding.ctc import Token
     from wav2edge.decoding.hypothesis import Decoder
 
 FloatSamples = npt.NDArray[np.float32]
@@ -41,10 +40,13 @@ class Recognizer(ABC):
     """Longest clip that the model was trained on, in seconds; None: it is not known."""
     word_times: bool | None = None
     """Whether the certificate bears out the times of words; if not, results have no words. None: it is not known."""
+    confidence_temperature: Mapping[str, float] | None = None
+    """What the logits of a head are divided by, for confidences alone; None: it is not known, and they stay."""
     decoder: Decoder | None = None
     """Turns logits into a transcript; None: the best token of each frame."""
     segmentation: Segmentation | None = None
     """How longer recordings are cut into segments; None: of up to ``comfortable_s``, otherwise by default."""
+    _reject_below: float = 0.0
 
     @property
     @abstractmethod
@@ -55,6 +57,17 @@ class Recognizer(ABC):
     @abstractmethod
     def geometry(self) -> ConvGeometry:
         """How samples become frames."""
+
+    @property
+    def reject_below(self) -> float:
+        """Answers, and segments of recordings, with less confidence are rejected; from 0, for none of them, to 1."""
+        return self._reject_below
+
+    @reject_below.setter
+    def reject_below(self, confidence: float) -> None:
+        if not 0 <= confidence <= 1:
+            raise UsageError(f"answers below {confidence} cannot be rejected; give a confidence from 0 to 1")
+        self._reject_below = confidence
 
     @abstractmethod
     def outputs(self, samples: FloatSamples) -> dict[str, FloatSamples]:
@@ -174,8 +187,16 @@ class Recognizer(ABC):
     def _interpret(self, outputs: Outputs, *, duration_s: float, warnings: tuple[str, ...]) -> Result:
         self._require_finite(outputs)
         result = interpret(
-            outputs, self.heads, self.geometry, duration_s=duration_s, warnings=warnings, decoder=self.decoder
+            outputs,
+            self.heads,
+            self.geometry,
+            duration_s=duration_s,
+            warnings=warnings,
+            decoder=self.decoder,
+            temperatures=self.confidence_temperature,
         )
+        if result.rejected or result.confidence < self.reject_below:
+            result = result.as_rejected()
         return replace(result, words=None) if self.word_times is False else result
 
     def align(self, source: AudioSource, text: str, *, rate_hz: int | None = None) -> Alignment:
@@ -240,43 +261,3 @@ class Recognizer(ABC):
                 warnings.append(f"{clip.duration_s:.1f} s long: the model {what} {limit_s:g} s; answer it in segments")
                 break
         return warnings
-
-
-def interpret(
-    outputs: Mapping[str, FloatArray],
-    heads: Heads,
-    geometry: ConvGeometry,
-    *,
-    duration_s: float,
-    warnings: tuple[str, ...] = (),
-    decoder: Decoder | None = None,
-) -> Result:
-    """The result of one clip.
-
-    Args:
-        outputs: for each head's output name, ``[frames, vocabulary]`` (CTC) or ``[classes]`` (classification).
-        heads: what the outputs mean.
-        geometry: the duration of a frame.
-        duration_s: length of the clip.
-        warnings: remarks about its audio.
-        decoder: turns the logits into a transcript; the best token of each frame where None.
-    """
-    text = words = scores = None
-    confidence = 1.0
-    if heads.classification is not None:
-        probabilities = softmax(outputs[heads.classification.output])
-        scores = {label: float(p) for label, p in zip(heads.classification.labels, probabilities, strict=True)}
-        confidence = max(scores.values())
-    if heads.ctc is not None:
-        tokens: Sequence[Token]
-        if decoder is None:
-            tokens, own = best_path(outputs[heads.ctc.output], heads.ctc), None
-        else:
-            best = decoder.decode(outputs[heads.ctc.output], heads.ctc)[0]
-            tokens, own = best.tokens, best.confidence
-        words = join_words(tokens, heads.ctc, geometry.frame_s)
-        text = " ".join(word.text for word in words)
-        confidence = geometric_mean_probability(tokens) if own is None else own
-    return Result(
-        duration_s=duration_s, text=text, words=words, scores=scores, confidence=confidence, warnings=warnings
-    )

@@ -101,6 +101,7 @@ def _segment(piece: _Piece, interpret: Callable[[Outputs, float], Result]) -> Se
         words=None if result.words is None else tuple(_later(word, start_s) for word in result.words),
         scores=result.scores,
         confidence=result.confidence,
+        rejected=result.rejected,
     )
 
 

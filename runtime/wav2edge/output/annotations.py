@@ -22,7 +22,9 @@ class ElanWriter(CsvWriter):
     header = ("tier", "begin_ms", "end_ms", "annotation", "path")  # type: ignore[assignment]
 
     def segment(self, name: str, segment: Segment) -> None:
-        """A row for the segment, and for each of its words."""
+        """A row for the segment, and for each of its words; none for a rejected one."""
+        if segment.rejected:
+            return
         self._annotate("segments", segment, segment.text or segment.label or "", name)
         for word in segment.words or ():
             self._annotate("words", word, word.text, name)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import exp, log
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
 
 @dataclass(frozen=True, kw_only=True)
 class Word:
-    """A word of the transcript, its times, and the geometric mean of its tokens' probabilities."""
+    """A word of the transcript, its times, and how surely it is right: the product of its tokens' probabilities."""
 
     text: str
     start_s: float
@@ -34,22 +34,31 @@ class Word:
 class _Found:
     """What a clip and a segment have in common. Fields of heads that the model lacks are None.
 
-    ``words`` are None, too, where the certificate does not bear out their times.
+    ``words`` are None, too, where the certificate does not bear out their times. What is ``rejected`` was not sure
+    enough: its text is empty, it has no words and no label; scores and confidence stay.
     """
 
     text: str | None = None
     words: tuple[Word, ...] | None = None
     scores: Mapping[str, float] | None = None
     confidence: float = 1.0
+    rejected: bool = False
 
     @property
     def label(self) -> str | None:
-        """The most probable label."""
-        return max(self.scores, key=self.scores.__getitem__) if self.scores else None
+        """The most probable label; None where the answer is rejected."""
+        return max(self.scores, key=self.scores.__getitem__) if self.scores and not self.rejected else None
+
+    def as_rejected(self) -> Self:
+        """The same without its answer."""
+        text, words = (None if self.text is None else ""), (None if self.words is None else ())
+        return replace(self, text=text, words=words, rejected=True)
 
     def _document(self) -> dict[str, Any]:
         """The fields as JSON-ready values; those of absent heads are left out."""
         document: dict[str, Any] = {"confidence": round(self.confidence, 6)}
+        if self.rejected:
+            document["rejected"] = True
         if self.text is not None:
             document["text"] = self.text
         if self.words is not None:
@@ -81,12 +90,13 @@ class Segment(_Found):
 class Result(_Found):
     """The result of one clip or recording. Fields of heads that the model lacks are None.
 
-    ``confidence`` is the geometric mean probability of the transcript's tokens (1.0 for an empty one),
-    or, without a CTC head, the probability of the label.
+    ``confidence`` is the share of the transcript's words that are right, as far as their confidences tell: the mean of
+    them (1.0 for an empty transcript). Without a CTC head it is the probability of the label.
 
     ``segments`` are those of a recording that was answered in segments, and None for a clip that was answered whole.
     The text and words of a recording are those of its segments one after the other; its scores are their mean, weighted
-    by duration, and its confidence is their geometric mean, weighted by the number of words.
+    by duration, and its confidence is their mean, weighted by the number of words. Rejected segments count for nothing,
+    unless all are rejected: then the recording is.
     """
 
     duration_s: float
@@ -97,19 +107,21 @@ class Result(_Found):
     def of_segments(cls, segments: Iterable[Segment], *, duration_s: float, warnings: tuple[str, ...] = ()) -> Result:
         """The result of a recording, from the results of its segments."""
         found = tuple(segments)
+        kept = tuple(segment for segment in found if not segment.rejected)
+        counted = kept or found
         texts = [segment.text for segment in found if segment.text is not None]
         timed = [segment.words for segment in found if segment.words is not None]
-        weights = [len((segment.text or "").split()) or segment.duration_s for segment in found]
-        logs = [log(max(segment.confidence, 1e-300)) for segment in found]
+        weights = [len((segment.text or "").split()) or segment.duration_s for segment in counted]
         total = sum(weights)
         return cls(
             duration_s=duration_s,
             text=" ".join(filter(None, texts)) if texts or not found else None,
             words=tuple(word for words in timed for word in words) if timed else None,
-            scores=_mean_scores(found),
-            confidence=exp(sum(weight * each for weight, each in zip(weights, logs, strict=True)) / total)
+            scores=_mean_scores(counted),
+            confidence=sum(weight * each.confidence for weight, each in zip(weights, counted, strict=True)) / total
             if total
             else 1.0,
+            rejected=bool(found) and not kept,
             segments=found,
             warnings=warnings,
         )

@@ -83,12 +83,12 @@ class TextWriter(Writer):
 
     def segment(self, name: str, segment: Segment) -> None:
         """A line with the segment's times."""
-        self._line(name, _clock(segment.start_s), _clock(segment.end_s), segment.text, segment.label)
+        self._line(name, _clock(segment.start_s), _clock(segment.end_s), segment.text, _column(segment))
 
     def add(self, outcome: Outcome) -> None:
         """A line, unless segments have lines."""
         if isinstance(outcome.result, Result) and outcome.result.segments is None:
-            self._line(outcome.name, outcome.result.text, outcome.result.label)
+            self._line(outcome.name, outcome.result.text, _column(outcome.result))
 
     def _line(self, name: str, *columns: str | None) -> None:
         shown = (name if self.many else None, *columns)
@@ -134,7 +134,7 @@ class CsvWriter(Writer):
     """A row per segment (RFC 4180), or per input that was answered whole, or that failed."""
 
     suffix = ".csv"
-    header = ("path", "start_s", "end_s", "text", "label", "confidence", "error")
+    header = ("path", "start_s", "end_s", "text", "label", "confidence", "rejected", "error")
 
     def __init__(self, stream: TextIO, *, many: bool) -> None:
         super().__init__(stream, many=many)
@@ -144,12 +144,13 @@ class CsvWriter(Writer):
     def segment(self, name: str, segment: Segment) -> None:
         """A row."""
         times = (f"{segment.start_s:.3f}", f"{segment.end_s:.3f}")
-        self._row(name, *times, segment.text, segment.label, f"{segment.confidence:.6f}", None)
+        rejected = "true" if segment.rejected else None
+        self._row(name, *times, segment.text, segment.label, f"{segment.confidence:.6f}", rejected, None)
 
     def add(self, outcome: Outcome) -> None:
         """A row, unless segments have rows."""
         if isinstance(outcome.result, Wav2EdgeError):
-            self._row(outcome.name, *[None] * 5, str(outcome.result))
+            self._row(outcome.name, *[None] * 6, str(outcome.result))
         self.add_whole(outcome)
 
     def _row(self, *cells: str | None) -> None:
@@ -166,12 +167,18 @@ def whole(result: Result) -> Segment:
         words=result.words,
         scores=result.scores,
         confidence=result.confidence,
+        rejected=result.rejected,
     )
 
 
 def segments_of(result: Result) -> tuple[Segment, ...]:
     """The segments of a recording, or a clip as its only one."""
     return (whole(result),) if result.segments is None else result.segments
+
+
+def _column(found: Result | Segment) -> str | None:
+    """The label, empty where it is rejected; None where the model has none."""
+    return None if found.scores is None else found.label or ""
 
 
 def _clock(seconds: float) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 from wav2edge.audio.clip import load_clip
 from wav2edge.bundle.geometry import ConvGeometry
 from wav2edge.bundle.heads import Heads
+from wav2edge.decoding.ctc import interpret
 from wav2edge.errors import AudioError
 from wav2edge.evaluation.parity.differences import (
     Budget,
@@ -23,12 +24,13 @@ from wav2edge.evaluation.parity.differences import (
 )
 from wav2edge.evaluation.parity.signals import SyntheticSignal
 from wav2edge.evaluation.rates import Interval, PairedRate, WordTimesError, paired_rate, share_interval, start_errors_s
-from wav2edge.inference.recognizer import interpret
 from wav2edge.output.documents import json_ready
 
 if TYPE_CHECKING:
     from wav2edge.evaluation.dataset import Utterance
+    from wav2edge.evaluation.parity.calibration import Calibration
 
+ANSWERS = {"ctc": "words", "classification": "classes"}
 PADDED = ", padded in a batch"
 """Suffix of a signal's name where a batched variant was given it together with a longer neighbour."""
 
@@ -101,7 +103,8 @@ class Certificate:
     ``kept_in_float`` and ``kept_in_int8`` name the parts of the model that were not quantised further; ``note`` says
     how a variant was chosen. ``signals`` holds the difference on each synthetic signal, by its name, and
     ``longest_signal_s`` the duration of the longest of them. ``word_times_error`` is of the variant's word starts
-    against the true ones; None where no clip of the data set tells them.
+    against the true ones; None where no clip of the data set tells them. ``calibration`` says how honest the
+    variant's confidences are, by head; None where the clips do not tell.
     """
 
     precision: str
@@ -113,6 +116,7 @@ class Certificate:
     longest_signal_s: float | None = None
     clips: ClipEvidence | None = None
     word_times_error: WordTimesError | None = None
+    calibration: Mapping[str, Calibration] | None = None
     violations: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -177,6 +181,8 @@ class Certificate:
             parts.append(self.clips.summary)
         if self.word_times_error is not None:
             parts.append(f"word start error {self.word_times_error}")
+        if self.calibration is not None:
+            parts += [f"calibration error of {ANSWERS[head]} {each}" for head, each in self.calibration.items()]
         if self.violations:
             parts.append("over budget: " + "; ".join(self.violations))
         return ", ".join(parts)
@@ -226,11 +232,7 @@ def certify(
         renamed = [replace(signal, name=signal.name + PADDED) for signal in signals]
         differences |= compare_on_signals(original, padded, heads, renamed)
     advance()
-    comparisons: list[ClipComparison] = []
-    for row in utterances:
-        with suppress(AudioError):  # counted as unreadable
-            comparisons.append(compare_clip(original, variant, heads, geometry, row))
-        advance()
+    comparisons, calibration = _compare_on_clips(original, variant, heads, geometry, utterances, advance)
     return Certificate(
         precision=precision,
         budget=budget,
@@ -241,7 +243,28 @@ def certify(
         longest_signal_s=max((signal.duration_s for signal in signals), default=None),
         clips=ClipEvidence.of(comparisons, attempted=len(utterances)) if utterances else None,
         word_times_error=WordTimesError.over(_start_errors_s(variant, heads, geometry, timed)),
+        calibration=calibration,
     )
+
+
+def _compare_on_clips(
+    original: Model,
+    variant: Model,
+    heads: Heads,
+    geometry: ConvGeometry,
+    utterances: Sequence[Utterance],
+    advance: Callable[[], None],
+) -> tuple[list[ClipComparison], dict[str, Calibration] | None]:
+    if not utterances:
+        return [], None
+    from wav2edge.evaluation.parity.calibration import Calibrator  # here: most exports have no data
+
+    comparisons, calibrator = [], Calibrator(heads)
+    for row in utterances:
+        with suppress(AudioError):  # counted as unreadable
+            comparisons.append(compare_clip(original, variant, heads, geometry, row, observe=calibrator.add))
+        advance()
+    return comparisons, calibrator.calibrations()
 
 
 def _start_errors_s(
@@ -265,6 +288,12 @@ def word_times_borne_out(certificates: Iterable[Certificate]) -> bool | None:
     """Whether the word times of all variants of a bundle are true; None where that is unknown."""
     verdicts = {None if each.word_times_error is None else each.word_times_error.borne_out for each in certificates}
     return False if False in verdicts else (None if None in verdicts or not verdicts else True)
+
+
+def confidence_temperature(certificates: Sequence[Certificate]) -> dict[str, float] | None:
+    """What the logits of each head are divided by for confidences, in all variants of a bundle; None: not known."""
+    found = certificates[0].calibration
+    return None if found is None else {name: round(each.temperature, 4) for name, each in found.items()}
 
 
 def _percent(interval: Interval) -> str:

@@ -13,9 +13,9 @@ import numpy.typing as npt
 from wav2edge.audio.clip import load_clip
 from wav2edge.bundle.geometry import ConvGeometry
 from wav2edge.bundle.heads import Heads
+from wav2edge.decoding.ctc import interpret
 from wav2edge.evaluation.parity.signals import SyntheticSignal
 from wav2edge.evaluation.rates import edit_distance
-from wav2edge.inference.recognizer import interpret
 from wav2edge.output.result import Result
 
 if TYPE_CHECKING:
@@ -121,15 +121,22 @@ class ClipComparison:
 
 
 def compare_clip(
-    original: Model, variant: Model, heads: Heads, geometry: ConvGeometry, row: Utterance
+    original: Model,
+    variant: Model,
+    heads: Heads,
+    geometry: ConvGeometry,
+    row: Utterance,
+    *,
+    observe: Callable[[Utterance, Outputs, Outputs], None] = lambda row, original, variant: None,
 ) -> ClipComparison:
-    """Recognise one clip with both.
+    """Recognise one clip with both; ``observe`` is given what they gave.
 
     Raises:
         AudioError: the clip cannot be used.
     """
     clip = load_clip(row.path)
     outputs = original(clip.samples), variant(clip.samples)
+    observe(row, *outputs)
     first, second = (Prediction.of(interpret(each, heads, geometry, duration_s=clip.duration_s)) for each in outputs)
     difference = compare_outputs(*outputs, heads)
     return compare_predictions(first, second, row, duration_s=clip.duration_s, difference=difference)

@@ -21,10 +21,10 @@ from wav2edge.audio.clip import load_clip
 from wav2edge.bundle.folder import ORIGINAL, ORIGINAL_OUTPUTS, Bundle, sha256_of
 from wav2edge.bundle.geometry import ConvGeometry
 from wav2edge.bundle.heads import Heads
+from wav2edge.decoding.ctc import interpret
 from wav2edge.errors import AudioError, BundleError
 from wav2edge.evaluation.parity.differences import Model, Outputs, Prediction
 from wav2edge.evaluation.parity.signals import SyntheticSignal
-from wav2edge.inference.recognizer import interpret
 from wav2edge.output.documents import write_json
 
 if TYPE_CHECKING:
