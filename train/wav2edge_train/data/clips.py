@@ -124,7 +124,11 @@ def _class_id(row: Utterance, labels: tuple[str, ...] | None) -> int | None:
 
 
 class ClipDataset(Dataset[dict[str, Any]]):
-    """Examples in memory. Augmentation depends only on seed, epoch and position, so a resumed run repeats it."""
+    """Examples in memory. Augmentation depends only on seed, epoch and position, so a resumed run repeats it.
+
+    Places count on from epoch to epoch, so that processes which load clips need not be told of a new one: with 100
+    clips, 205 is the clip 5 in epoch 2.
+    """
 
     def __init__(
         self,
@@ -136,7 +140,6 @@ class ClipDataset(Dataset[dict[str, Any]]):
         follow_word_starts: bool = False,
     ) -> None:
         self.examples = examples
-        self.epoch = 0
         self._geometry, self._augmentation, self._seed = geometry, augmentation, seed
         self._follow_word_starts = follow_word_starts
 
@@ -151,16 +154,13 @@ class ClipDataset(Dataset[dict[str, Any]]):
         """Clips whose tokens are bound to when their words begin."""
         return sum(example.word_starts_s is not None for example in self.examples) if self._follow_word_starts else 0
 
-    def set_epoch(self, epoch: int) -> None:
-        """Draw new variations of the clips from here on."""
-        self.epoch = epoch
-
     def __len__(self) -> int:
         return len(self.examples)
 
-    def __getitem__(self, index: int) -> dict[str, Any]:
+    def __getitem__(self, place: int) -> dict[str, Any]:
+        epoch, index = divmod(place, len(self.examples))
         example = self.examples[index]
-        varied = self._varied(example, index)
+        varied = self._varied(example, epoch, index)
         return {
             "index": index,
             "samples": varied.samples,
@@ -179,10 +179,10 @@ class ClipDataset(Dataset[dict[str, Any]]):
         starts_s = [varied.moved_s(start_s) for start_s in example.word_starts_s]
         return token_frames(example.token_ids, example.word_lengths, starts_s, frames, self._geometry)
 
-    def _varied(self, example: Example, index: int) -> Variation:
+    def _varied(self, example: Example, epoch: int, index: int) -> Variation:
         if self._augmentation is None:
             return Variation(samples=example.samples)
-        varied = self._augmentation(example.samples, np.random.default_rng((self._seed, self.epoch, index)))
+        varied = self._augmentation(example.samples, np.random.default_rng((self._seed, epoch, index)))
         long_enough = self._geometry.frames(len(varied.samples)) >= example.needed_frames
         return varied if long_enough else Variation(samples=example.samples)
 
@@ -194,19 +194,20 @@ class LengthGroupedOrder(Sampler[int]):
     """
 
     def __init__(self, dataset: ClipDataset, batch_size: int, seed: int) -> None:
-        self._dataset, self._batch_size, self._seed = dataset, batch_size, seed
+        self.epoch, self._batch_size, self._seed = 0, batch_size, seed
         self._lengths = [len(example.samples) for example in dataset.examples]
 
     def set_epoch(self, epoch: int) -> None:
         """Called by the Trainer at the start of each epoch."""
-        self._dataset.set_epoch(epoch)
+        self.epoch = epoch
 
     def __len__(self) -> int:
-        return len(self._dataset)
+        return len(self._lengths)
 
     def __iter__(self) -> Iterator[int]:
-        generator = torch.Generator().manual_seed(self._seed + 1_000_003 * self._dataset.epoch)
-        return iter(get_length_grouped_indices(self._lengths, self._batch_size, generator=generator))
+        generator = torch.Generator().manual_seed(self._seed + 1_000_003 * self.epoch)
+        order = get_length_grouped_indices(self._lengths, self._batch_size, generator=generator)
+        return iter([self.epoch * len(self) + index for index in order])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,7 +29,7 @@ MARK = "complete"
 SETTINGS = "run.json"
 """The file with the settings that the run was started with."""
 
-CHANGEABLE = ("epochs", "max_steps", "patience", "precision", "gradient_checkpointing", "tensorboard")
+CHANGEABLE = ("epochs", "max_steps", "max_minutes", "patience", "precision", "gradient_checkpointing", "tensorboard")
 """Options that may change on resuming, since the checkpoint stays valid. Any other would be ignored silently, such as
 the learning rate, which is part of the optimizer's state, or would mix two runs."""
 

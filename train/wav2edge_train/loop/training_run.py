@@ -56,6 +56,7 @@ class Run:
             data_collator=Collator(extractor=self.base.extractor),
             callbacks=[Freezing(frozen_parts(model, self.options))],
             patience=self.options.patience,
+            limit_s=self.options.limit_s,
         )
 
     def summary(self, model: Wav2Vec2ForJointCTC) -> str:
