@@ -29,8 +29,8 @@ class CpuDistributedArguments(TrainingArguments):
 
 
 MOST_DATALOADER_WORKERS = 8
-"""Processes that augment and pad clips while a GPU trains: a clip takes 4 ms, and a fast GPU trains on a thousand in a
-second. On a CPU they would compete with the model for its cores."""
+"""Processes that augment and pad clips while a GPU trains: a clip takes up to 4 ms, and a fast GPU trains on a thousand
+in a second. On a CPU they would compete with the model for its cores."""
 
 
 def training_arguments(
@@ -68,7 +68,6 @@ def training_arguments(
         dataloader_pin_memory=torch.cuda.is_available(),
         dataloader_num_workers=dataloader_workers(),
         dataloader_persistent_workers=dataloader_workers() > 0,
-        dataloader_prefetch_factor=4 if dataloader_workers() > 0 else None,
         accelerator_config={
             "non_blocking": torch.cuda.is_available()
         },  # otherwise each batch waits for the previous one
@@ -88,8 +87,10 @@ def updates_only(arguments: TrainingArguments) -> TrainingArguments:
 
 
 def dataloader_workers() -> int:
-    """How many processes prepare batches on this machine; with 0 the training process does."""
-    return min(MOST_DATALOADER_WORKERS, max(1, physical_cores() // 2)) if torch.cuda.is_available() else 0
+    """How many processes prepare batches for one that trains, one on each core but its own; 0: it does so itself."""
+    if not torch.cuda.is_available():
+        return 0
+    return min(MOST_DATALOADER_WORKERS, max(1, physical_cores() // process_count() - 1))
 
 
 _LABEL_INPUTS = {"labels": "vocabulary", "class_labels": "labels"}
