@@ -141,7 +141,7 @@ def test_a_device_that_is_not_in_this_build_is_refused_with_the_line_to_install_
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
     line = refused(bundle, "--device", "cuda")
     assert line.startswith("wav2edge: cuda is not in the installed ONNX Runtime")
-    assert "run: pip uninstall onnxruntime && pip install 'wav2edge[gpu]', or use --device cpu" in line
+    assert "run: pip uninstall -y onnxruntime && pip install 'wav2edge[gpu]', or use --device cpu" in line
 
 
 def test_a_missing_onnx_runtime_is_refused_with_the_line_to_install_it(refused, bundle, monkeypatch):

@@ -55,6 +55,7 @@ def test_load_takes_these_arguments():
         "threads",
         "variant",
         "spinning",
+        "memory_gb",
         "decoder",
     ]
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from wav2edge.errors import MissingDependencyError, UsageError
-from wav2edge_train.loop.arguments import require_tensorboard, resolve_precision
+from wav2edge_train.loop.arguments import dataloader_workers, require_tensorboard, resolve_precision
 from wav2edge_train.model.base_model import BaseModel
 from wav2edge_train.training import train
 from wav2edge_train.training_options import TrainingOptions
@@ -48,3 +48,14 @@ def test_the_precision_fits_the_machine(monkeypatch: pytest.MonkeyPatch) -> None
         assert resolve_precision("auto") == expected
     with pytest.raises(UsageError, match="Ampere"):
         resolve_precision("bf16")
+
+
+@pytest.mark.parametrize(("cores", "processes", "workers"), [(1, 1, 1), (2, 1, 1), (8, 1, 7), (64, 1, 8), (16, 4, 3)])
+def test_a_gpu_is_fed_by_the_cores_that_do_not_train_and_a_cpu_feeds_itself(
+    cores: int, processes: int, workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wav2edge_train.loop.arguments.physical_cores", lambda: cores)
+    monkeypatch.setenv("WORLD_SIZE", str(processes))
+    for has_gpu, expected in ((True, workers), (False, 0)):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda has_gpu=has_gpu: has_gpu)
+        assert dataloader_workers() == expected

@@ -157,9 +157,9 @@ def test_a_student_that_differs_moves_towards_its_teacher_which_stays(twins: Dis
         twins.model.classifier.weight.add_(torch.randn_like(twins.model.classifier.weight))
     batch = twins._prepare_inputs(twins.data_collator([twins.train_dataset[index] for index in range(4)]))
     twins.model.train()
-    optimizer = torch.optim.SGD(twins.model.parameters(), 0.02)
+    optimizer = torch.optim.SGD(twins.model.parameters(), 0.002)
     history = []
-    for _ in range(8):
+    for _ in range(40):
         optimizer.zero_grad()
         twins.compute_loss(twins.model, dict(batch)).backward()
         optimizer.step()

@@ -119,6 +119,16 @@ def test_processes_resume_together_to_the_same_weights(
     assert (tmp_path / "run/report.json").read_text() == (folder / "report.json").read_text()
 
 
+@pytest.mark.slow
+def test_processes_with_a_time_limit_end_at_the_same_update(corpus: Path, tmp_path: Path) -> None:
+    limits = ["--max-minutes", "0.05", "--max-steps", "100000", "--eval-steps", "100000"]
+    finished = torchrun(corpus, tmp_path, *limits)
+    assert finished.returncode == 0, finished.stderr
+    first, second = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(2))
+    assert first["rows"] == second["rows"]
+    assert len(first["batches"]) == len(second["batches"]) == first["rows"][0][1] < 100_000
+
+
 def test_a_later_process_is_silent_except_for_errors_of_its_own(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -12,7 +12,7 @@ import pytest
 from wav2edge.errors import UsageError
 from wav2edge_train.data.clips import ClipDataset, Example, Targets
 from wav2edge_train.loop import forecast as module
-from wav2edge_train.loop.forecast import Forecast, class_counts, lengths_s, measure_pretraining_s
+from wav2edge_train.loop.forecast import Forecast, class_counts, lengths_s, measure_pretraining_s, updates_within
 from wav2edge_train.model.base_model import BaseModel, build_model, checkpoint_base_model
 from wav2edge_train.reporting import size_comparison
 from wav2edge_train.train_command import COMMAND
@@ -51,6 +51,18 @@ def test_memory_grows_with_the_batch_and_shrinks_with_what_is_frozen(
     assert 2 < (large.memory_bytes - weights) / (small.memory_bytes - weights) < 6
     assert frozen.memory_bytes < large.memory_bytes
     assert frozen.trained_parameters < large.trained_parameters == large.parameters
+
+
+def test_with_a_time_limit_as_many_updates_are_expected_as_fit_into_it(
+    corpus: Path, base: BaseModel, options: OptionsMaker
+) -> None:
+    chosen = options(max_minutes=0.5, max_steps=None, eval_steps=5)
+    found = dry_run(corpus, base=base, options=replace(chosen, max_steps=None), log=lambda line: None)
+    assert found.training_s + found.evaluation_s + found.saving_s == pytest.approx(30.0, rel=0.2)
+    assert updates_within(10.0, 0.08, 0.02) == 100
+    assert updates_within(0.01, 1.0, 1.0) == 1
+    few = dry_run(corpus, base=base, options=replace(chosen, max_steps=7), log=lambda line: None)
+    assert few.updates == 7
 
 
 def test_lengths_and_classes_are_counted_over_the_clips(base: BaseModel) -> None:

@@ -24,7 +24,7 @@ from wav2edge_train.model.joint_model import Wav2Vec2ForJointCTC
 
 ConfigMaker = Callable[..., Wav2Vec2Config]
 TOKENS = ("|", "a", "b", "c", "[UNK]", "[PAD]")
-LABELS = {"id2label": {0: "no", 1: "yes"}, "label2id": {"no": 0, "yes": 1}}
+LABELS = {"num_labels": 2, "id2label": {0: "no", 1: "yes"}, "label2id": {"no": 0, "yes": 1}}
 
 
 def save(folder: Path, model: PreTrainedModel, vocabulary: Vocabulary | None = None) -> Path:

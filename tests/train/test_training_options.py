@@ -14,6 +14,8 @@ from wav2edge_train.training_options import TrainingOptions
         ("learning_rate", 0.0, "learning_rate is 0.0; it must be above 0"),
         ("batch_size", 0, "batch_size is 0"),
         ("max_steps", 0, "max_steps is 0"),
+        ("max_minutes", 0.0, "max_minutes is 0.0; it must be above 0"),
+        ("max_minutes", float("inf"), "max_minutes is inf"),
         ("warmup_steps", -1, "warmup_steps is -1"),
         ("patience", 0, "patience is 0"),
         ("unfreeze_layers_after", 0, "unfreeze_layers_after is 0"),

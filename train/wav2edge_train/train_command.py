@@ -55,7 +55,12 @@ class Choice:
 CHOICES = (
     Choice(field="epochs", parse=float, metavar="N", help="passes over the training clips"),
     Choice(field="max_steps", parse=int, metavar="N", help="updates, instead of epochs"),
-    Choice(field="minutes", parse=float, metavar="M", help="end within this time, the learning rate with it"),
+    Choice(
+        field="max_minutes",
+        parse=float,
+        metavar="N",
+        help="minutes of updates, evaluations and saving, instead of epochs; the learning rate has fallen by then",
+    ),
     Choice(field="learning_rate", parse=float, metavar="RATE", help="highest learning rate"),
     Choice(field="batch_size", parse=int, metavar="CLIPS", help="clips that go through the model at once"),
     Choice(field="accumulation", parse=int, metavar="N", help="batches that make one update"),

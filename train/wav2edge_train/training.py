@@ -11,7 +11,13 @@ from transformers import set_seed
 from wav2edge_train.checkpoint.library_logging import quiet_transformers
 from wav2edge_train.data.corpus import Log, prepare_corpus
 from wav2edge_train.distillation.distillation_trainer import Distillation
-from wav2edge_train.loop.arguments import require_tensorboard, resolve_precision, training_arguments, updates_only
+from wav2edge_train.loop.arguments import (
+    require_tensorboard,
+    resolve_precision,
+    tensorboard_callback,
+    training_arguments,
+    updates_only,
+)
 from wav2edge_train.loop.callbacks import ConsoleCallback, EarlyStopping
 from wav2edge_train.loop.distributed import is_first_process, threads_for
 from wav2edge_train.loop.feature_pretraining import pretrain_feature_encoder
@@ -117,8 +123,10 @@ def set_up(output: Path, run: Run, log: Log) -> tuple[JointTrainer, ReportMetric
     arguments = training_arguments(folder, run.base, run.corpus.targets, run.options, run.precision)
     trainer = run.make_trainer(model, arguments)
     trainer.compute_metrics = metrics
-    trainer.add_callback(ConsoleCallback(log, metrics))
+    trainer.add_callback(ConsoleCallback(log, metrics, trainer.time_limit))
     trainer.add_callback(EarlyStopping(run.options.patience))
+    if run.options.tensorboard and is_first_process():
+        trainer.add_callback(tensorboard_callback(output / "tensorboard"))
     for message in mismatched_heads(run.base.name, run.base.heads, run.corpus.targets).values():
         log(message)
     log(run.summary(model))

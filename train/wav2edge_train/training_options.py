@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Self
@@ -40,11 +41,10 @@ class _Options:
 class TrainingOptions(_Options):
     """The defaults are those of the reference run on XLSR-53; presets bring their own.
 
-    ``epochs`` is ignored when ``max_steps`` is given. With ``minutes`` the updates end after that time at the latest,
-    and the learning rate falls with the clock, so that the training ends as one that was planned.
-    ``batch_size`` clips go through the model at once, and ``accumulation`` such batches make one update.
-    ``eval_steps`` are updates between two evaluations.
-    ``feature_pretrain_steps`` are updates of ``loop.feature_pretraining``, for random weights only.
+    ``epochs`` is ignored when ``max_steps`` or ``max_minutes`` is given; of these two the first that is reached ends
+    the training, and the learning rate has fallen by then, see ``loop.callbacks``. ``batch_size`` clips go through the
+    model at once, and ``accumulation`` such batches make one update. ``eval_steps`` are updates between two
+    evaluations. ``feature_pretrain_steps`` are updates of ``loop.feature_pretraining``, for random weights only.
     ``encoder_layers`` are the transformer layers to start with, all if it is None, and ``prune_ffn`` is the share of
     their feed-forward width that is removed before training; see ``model.shrinking``. ``lowercase`` and
     ``strip_punctuation`` normalise the transcripts; see ``wav2edge.evaluation.text_normalization``.
@@ -60,7 +60,7 @@ class TrainingOptions(_Options):
     accumulation: int = 2
     epochs: float = 70.0
     max_steps: int | None = None
-    minutes: float | None = None
+    max_minutes: float | None = None
     feature_pretrain_steps: int = 0
     warmup_steps: int = 200
     schedule: str = "linear"
@@ -94,6 +94,11 @@ class TrainingOptions(_Options):
         """What is done to transcripts, in training as in validation."""
         return TextNormalization(lowercase=self.lowercase, strip_punctuation=self.strip_punctuation)
 
+    @property
+    def limit_s(self) -> float | None:
+        """The time limit in seconds."""
+        return None if self.max_minutes is None else 60.0 * self.max_minutes
+
     def __post_init__(self) -> None:
         for name, known in _CHOICES.items():
             if getattr(self, name) not in known:
@@ -112,8 +117,8 @@ class TrainingOptions(_Options):
         ):
             if not getattr(self, name) >= 0:
                 raise UsageError(f"{name} is {getattr(self, name)}; it must be 0 or above")
-        if self.minutes is not None and not self.minutes > 0:
-            raise UsageError(f"minutes is {self.minutes}; it must be above 0")
+        if self.max_minutes is not None and not 0 < self.max_minutes < math.inf:
+            raise UsageError(f"max_minutes is {self.max_minutes}; it must be above 0 and finite")
         if not 0 <= self.prune_ffn < 1:
             raise UsageError(f"prune_ffn is {self.prune_ffn}; it is a share, at least 0 and below 1")
         for name in ("max_steps", "patience", "unfreeze_feature_encoder_after", "unfreeze_layers_after"):

@@ -45,8 +45,6 @@ FINE_TUNED = (
     *("--augmentation", "full", "--schedule", "cosine", "--accumulation", "1", "--batch-size", "16"),
     *("--learning-rate", "1e-4", "--warmup-steps", "200"),
 )
-ENDLESS = ("--epochs", "100000")
-"""The clock ends the training."""
 REHEARSAL = ("--feature-pretrain-steps", "2", "--max-steps", "2", "--batch-size", "4", "--warmup-steps", "0")
 SPARE_S = 90.0
 """For what a training does before and after its updates."""
@@ -73,7 +71,7 @@ def word_trials(options: argparse.Namespace) -> Iterator[Trial]:
     """The largest model, and the one of 20 million parameters with either augmentation."""
     largest: tuple[str | Path, ...] = ("--base", options.base, *FINE_TUNED) if options.base else ("--preset", "large")
     medium: tuple[str | Path, ...] = ("--preset", "medium")
-    timed: tuple[str, ...] = (*ENDLESS, "--minutes", str(options.minutes), "--no-follow-word-starts")
+    timed: tuple[str, ...] = ("--max-minutes", str(options.minutes), "--no-follow-word-starts")
     timed += () if options.cuda_graphs else ("--no-cuda-graphs",)
     if options.rehearse:
         largest = medium = ("--preset", "tiny")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from transformers import Wav2Vec2CTCTokenizer, Wav2Vec2FeatureExtractor, Wav2Vec2Processor
+from transformers import Wav2Vec2CTCTokenizer, Wav2Vec2FeatureExtractor
 
 from wav2edge.bundle.geometry import SAMPLE_RATE_HZ
 from wav2edge.errors import DataError
@@ -78,11 +78,12 @@ def make_feature_extractor(*, layer_norm: bool) -> Wav2Vec2FeatureExtractor:
 def save_processor(folder: Path, extractor: Wav2Vec2FeatureExtractor, vocabulary: Vocabulary | None) -> None:
     """Write ``preprocessor_config.json`` and, for a CTC head, ``vocab.json`` and the tokenizer's files.
 
-    The tokenizer gets no begin and end tokens, which would make its vocabulary larger than the head.
+    The tokenizer gets no begin and end tokens, which would make its vocabulary larger than the head. Each is saved by
+    itself: a ``Wav2Vec2Processor`` of transformers 5 would write one file of its own, which older readers do not know.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    extractor.save_pretrained(folder)
     if vocabulary is None:
-        extractor.save_pretrained(folder)
         return
     file = folder / "vocab.json"
     file.write_text(
@@ -96,4 +97,4 @@ def save_processor(folder: Path, extractor: Wav2Vec2FeatureExtractor, vocabulary
         bos_token=None,
         eos_token=None,
     )
-    Wav2Vec2Processor(feature_extractor=extractor, tokenizer=tokenizer).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)

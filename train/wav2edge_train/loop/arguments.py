@@ -6,12 +6,14 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import torch
-from transformers import TrainingArguments
+from transformers import TrainerCallback, TrainingArguments
+from transformers.integrations.integration_utils import TensorBoardCallback
 from transformers.trainer_utils import IntervalStrategy, SaveStrategy
 
 from wav2edge.errors import MissingDependencyError, UsageError
 from wav2edge.inference.device import physical_cores
 from wav2edge_train.data.clips import Targets
+from wav2edge_train.loop.callbacks import UNBOUNDED_STEPS
 from wav2edge_train.loop.distributed import process_count
 from wav2edge_train.model.base_model import BaseModel
 from wav2edge_train.training_options import TrainingOptions
@@ -26,8 +28,8 @@ class CpuDistributedArguments(TrainingArguments):
         return torch.device(super().device.type)
 
 
-MOST_DATALOADER_WORKERS = 4
-"""Processes that augment and pad clips while a GPU trains: a clip takes 1 to 4 ms, and a fast GPU trains on a thousand
+MOST_DATALOADER_WORKERS = 8
+"""Processes that augment and pad clips while a GPU trains: a clip takes up to 4 ms, and a fast GPU trains on a thousand
 in a second. On a CPU they would compete with the model for its cores."""
 
 
@@ -44,7 +46,7 @@ def training_arguments(
         per_device_eval_batch_size=options.batch_size if padding_is_harmless else 1,
         gradient_accumulation_steps=options.accumulation,
         num_train_epochs=options.epochs,
-        max_steps=options.max_steps or -1,
+        max_steps=options.max_steps or (-1 if options.max_minutes is None else UNBOUNDED_STEPS),
         warmup_steps=options.warmup_steps,
         lr_scheduler_type=options.schedule,
         weight_decay=options.weight_decay,
@@ -66,7 +68,6 @@ def training_arguments(
         dataloader_pin_memory=torch.cuda.is_available(),
         dataloader_num_workers=dataloader_workers(),
         dataloader_persistent_workers=dataloader_workers() > 0,
-        dataloader_prefetch_factor=4 if dataloader_workers() > 0 else None,
         accelerator_config={
             "non_blocking": torch.cuda.is_available()
         },  # otherwise each batch waits for the previous one
@@ -74,8 +75,7 @@ def training_arguments(
         gradient_checkpointing=options.gradient_checkpointing,
         gradient_checkpointing_kwargs={"use_reentrant": False},  # the reentrant kind needs gradients of the waveform
         logging_nan_inf_filter=False,  # JointTrainer ends the run instead
-        report_to="tensorboard" if options.tensorboard else "none",
-        logging_dir=str(folder.parent / "tensorboard"),
+        report_to="none",  # `tensorboard_callback` is told where to write, which no argument does in transformers 5
     )
 
 
@@ -87,8 +87,10 @@ def updates_only(arguments: TrainingArguments) -> TrainingArguments:
 
 
 def dataloader_workers() -> int:
-    """How many processes prepare batches on this machine; with 0 the training process does."""
-    return min(MOST_DATALOADER_WORKERS, max(1, physical_cores() // 2)) if torch.cuda.is_available() else 0
+    """How many processes prepare batches for one that trains, one on each core but its own; 0: it does so itself."""
+    if not torch.cuda.is_available():
+        return 0
+    return min(MOST_DATALOADER_WORKERS, max(1, physical_cores() // process_count() - 1))
 
 
 _LABEL_INPUTS = {"labels": "vocabulary", "class_labels": "labels"}
@@ -110,6 +112,13 @@ def resolve_precision(requested: str) -> str:
     if requested == "bf16" and not bf16:
         raise UsageError("precision bf16 needs a GPU that supports it (Ampere or newer); use --precision fp16")
     return requested
+
+
+def tensorboard_callback(folder: Path) -> TrainerCallback:
+    """What writes the log of a Trainer to TensorBoard event files in a folder."""
+    from torch.utils.tensorboard import SummaryWriter  # an optional package, which takes a second to import
+
+    return TensorBoardCallback(SummaryWriter(str(folder)))
 
 
 def require_tensorboard() -> None:

@@ -27,6 +27,20 @@ def process_count() -> int:
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
+def of_first_process(value: float, device: torch.device) -> float:
+    """The value that the first process has, so that all decide alike; each process has to ask.
+
+    Args:
+        value: this process's own.
+        device: where the process group exchanges tensors.
+    """
+    if process_count() == 1:
+        return value
+    shared = torch.tensor(value, dtype=torch.float64, device=device)
+    torch.distributed.broadcast(shared, src=0)
+    return float(shared)
+
+
 @contextmanager
 def rank_zero_output() -> Iterator[None]:
     """Silence every process but the first inside the block, and leave the process group at its end.

@@ -18,6 +18,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState
 from wav2edge.bundle.geometry import SAMPLE_RATE_HZ
 from wav2edge_train.checkpoint.durable import sync
 from wav2edge_train.data.clips import ClipDataset, LengthGroupedOrder
+from wav2edge_train.loop.callbacks import UNBOUNDED_STEPS
 from wav2edge_train.loop.feature_pretraining import pretrain_feature_encoder
 from wav2edge_train.loop.trainer import JointTrainer
 from wav2edge_train.loop.training_run import Run
@@ -138,15 +139,17 @@ def forecast(trainer: JointTrainer, run: Run) -> Forecast:
     corpus, options, model = run.corpus, run.options, trainer.joint_model
     steps = options.feature_pretrain_steps if run.base.weights is None else 0
     activations = 0 if torch.cuda.is_available() else activation_bytes(trainer)
-    update_s, updates = measure_update_s(trainer), trainer.update_count()
-    if options.minutes is not None:
-        updates = min(updates, int(options.minutes * 60 / update_s))
-    evaluations = -(-updates // options.eval_steps) + 1
+    most = trainer.update_count()
+    update_s = measure_update_s(trainer)
     trained = sum(weights.numel() for weights in model.parameters() if weights.requires_grad)
     parameters = count_parameters(model)
     states = WEIGHT * (parameters + (count_parameters(trainer.teacher) if trainer.teacher else 0))
     states += (GRADIENT + ADAM) * trained
     checkpoint = WEIGHT * parameters + ADAM * trained
+    evaluation_s = measure_evaluation_s(trainer, corpus.validation)
+    saving_s = checkpoint * measure_write_s_per_byte(Path(trainer.args.output_dir or "."))
+    updates = min(most, updates_within(options.limit_s, update_s, (evaluation_s + saving_s) / options.eval_steps))
+    evaluations = -(-updates // options.eval_steps) + 1
     smaller = run.distillation is not None or options.encoder_layers is not None or options.prune_ffn > 0
     splits = {"train": corpus.training, "validation": corpus.validation}
     return Forecast(
@@ -163,13 +166,24 @@ def forecast(trainer: JointTrainer, run: Run) -> Forecast:
         update_s=update_s,
         training_s=update_s * updates,
         pretraining_s=measure_pretraining_s(model, corpus.training, steps),
-        evaluation_s=evaluations * measure_evaluation_s(trainer, corpus.validation),
-        saving_s=evaluations * checkpoint * measure_write_s_per_byte(Path(trainer.args.output_dir or ".")),
+        evaluation_s=evaluations * evaluation_s,
+        saving_s=evaluations * saving_s,
         comparison_s=longest_comparison_s() if smaller else 0.0,
         memory_bytes=torch.cuda.max_memory_allocated() if torch.cuda.is_available() else states + activations,
         memory_how="measured" if torch.cuda.is_available() else "weights, gradients, moments and the longest batch",
         disk_bytes=2 * checkpoint,
     )
+
+
+def updates_within(limit_s: float | None, update_s: float, evaluation_s: float) -> int:
+    """How many updates fit into a time, at least one; without a limit as many as a training may have.
+
+    Args:
+        limit_s: the time.
+        update_s: the time of an update.
+        evaluation_s: an update's share of the evaluations, each with a checkpoint.
+    """
+    return UNBOUNDED_STEPS if limit_s is None else max(1, int(limit_s / (update_s + evaluation_s)))
 
 
 def measure_update_s(trainer: JointTrainer) -> float:

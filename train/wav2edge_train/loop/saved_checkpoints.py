@@ -30,14 +30,8 @@ SETTINGS = "run.json"
 """The file with the settings that the run was started with."""
 
 CHANGEABLE = (
-    "epochs",
-    "max_steps",
-    "minutes",
-    "patience",
-    "precision",
-    "gradient_checkpointing",
-    "cuda_graphs",
-    "tensorboard",
+    *("epochs", "max_steps", "max_minutes", "patience"),
+    *("precision", "gradient_checkpointing", "cuda_graphs", "tensorboard"),
 )
 """Options that may change on resuming, since the checkpoint stays valid. Any other would be ignored silently, such as
 the learning rate, which is part of the optimizer's state, or would mix two runs."""

@@ -9,13 +9,14 @@ from typing import Any, cast
 
 import torch
 from torch import nn
-from torch.utils.data import Sampler
+from torch.optim.lr_scheduler import LambdaLR
+from torch.utils.data import DataLoader, Sampler
 from transformers import PrinterCallback, Trainer, TrainerState
 from transformers.trainer import TRAINER_STATE_NAME
 
 from wav2edge.errors import TrainingError
 from wav2edge_train.data.clips import ClipDataset, LengthGroupedOrder
-from wav2edge_train.loop.callbacks import TimeLimit, patience_is_over
+from wav2edge_train.loop.callbacks import ELAPSED, TimeLimit, patience_is_over, recorded_s
 from wav2edge_train.loop.saved_checkpoints import checkpoint_folder, keep_only, mark_complete, writing
 from wav2edge_train.model.joint_model import Wav2Vec2ForJointCTC, inside
 
@@ -24,24 +25,6 @@ LOSS_NAMES = ("loss", "ctc_loss", "class_loss")
 
 _TRUTHS = {"logits": "labels", "class_logits": "class_labels"}
 """The logits of each head, and its label input; a head without labels is not evaluated."""
-
-
-class LossOnHost:
-    """A loss on its way from the GPU to the host: reading a tensor at once would wait for all that is queued there."""
-
-    def __init__(self, loss: torch.Tensor) -> None:
-        self._event = torch.cuda.Event() if loss.is_cuda else None
-        self._loss = loss.detach()
-        if self._event is not None:
-            self._loss = torch.empty_like(self._loss, device="cpu", pin_memory=True)
-            self._loss.copy_(loss.detach(), non_blocking=True)
-            self._event.record()
-
-    def value(self) -> float:
-        """The loss, once it has arrived."""
-        if self._event is not None:
-            self._event.synchronize()
-        return float(self._loss)
 
 
 class JointTrainer(Trainer):
@@ -54,18 +37,17 @@ class JointTrainer(Trainer):
     teacher: Wav2Vec2ForJointCTC | None = None
     """A second model that runs on every training batch and is not trained."""
 
-    def __init__(self, *args: Any, patience: int | None = None, minutes: float | None = None, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, patience: int | None = None, limit_s: float | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._patience = patience
-        self._time_limit = None if minutes is None else TimeLimit(minutes)
-        if self._time_limit is not None:
-            self.add_callback(self._time_limit)
+        self.time_limit = TimeLimit(limit_s)
+        self.add_callback(self.time_limit)
         self._folder = Path(cast(str, self.args.output_dir))
         self.remove_callback(PrinterCallback)  # it prints every log on standard output, which is for results
         self._loss_sums: dict[str, torch.Tensor] = {}
         self._loss_count = 0
         self._indices = torch.empty(0)
-        self._unchecked: tuple[LossOnHost, torch.Tensor, int] | None = None
+        self._unchecked: tuple[_Sent, torch.Tensor, int] | None = None
 
     @property
     def joint_model(self) -> Wav2Vec2ForJointCTC:
@@ -76,20 +58,39 @@ class JointTrainer(Trainer):
         dataset = cast(ClipDataset, train_dataset or self.train_dataset)
         return LengthGroupedOrder(dataset, self.args.train_batch_size, self.args.seed)
 
+    def _get_dataloader(self, *args: Any, **kwargs: Any) -> DataLoader[Any]:
+        """The Trainer's own, with a generator of its own.
+
+        Loading would otherwise draw from PyTorch's generator, once an epoch or once a training depending on its
+        processes, and dropout would differ with them.
+        """
+        loader = super()._get_dataloader(*args, **kwargs)
+        cast(Any, loader).base_dataloader.generator = torch.Generator()  # Accelerate's loader wraps PyTorch's
+        return loader
+
+    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
+        """The Trainer's own, or with a time limit one that reaches its end within it."""
+        if self.time_limit.limit_s is None or self.lr_scheduler is not None:
+            return super().create_scheduler(num_training_steps, optimizer)
+        schedule = str(getattr(self.args.lr_scheduler_type, "value", self.args.lr_scheduler_type))
+        factor = self.time_limit.learning_rate(schedule, int(self.args.warmup_steps), num_training_steps)
+        self.lr_scheduler = LambdaLR(cast(Any, optimizer or self.optimizer), factor)
+        return self.lr_scheduler
+
     def _prepare_inputs(self, inputs: Any) -> Any:
         """The Trainer's own; the indices of the clips are for messages, not for the model."""
         self._indices = inputs.pop("indices", torch.empty(0))
         return super()._prepare_inputs(inputs)
 
     def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
-        """The Trainer's own, then a check of the previous step's loss, for which nothing has to wait.
+        """The Trainer's own, then a check of the previous step's loss, which has arrived from a GPU by now.
 
         Raises:
             TrainingError: that loss is not finite.
         """
         loss = super().training_step(*args, **kwargs)
         self.check_losses()
-        self._unchecked = LossOnHost(loss), self._indices, self.state.global_step + 1
+        self._unchecked = _Sent(torch.isfinite(loss)), self._indices, self.state.global_step + 1
         return loss
 
     def check_losses(self) -> None:
@@ -100,14 +101,18 @@ class JointTrainer(Trainer):
         """
         if self._unchecked is None:
             return
-        (loss, indices, step), self._unchecked = self._unchecked, None
-        if not math.isfinite(loss.value()):
+        (is_finite, indices, step), self._unchecked = self._unchecked, None
+        if not is_finite.value():
             examples = cast(ClipDataset, self.train_dataset).examples
             rows = ", ".join(examples[int(index)].where for index in indices)
             raise TrainingError(
                 f"step {step}: the loss of this batch is not finite: {rows}; listen to these clips, lower"
                 " --learning-rate, or train in --precision fp32"
             )
+
+    def floating_point_ops(self, inputs: Any) -> int:
+        """None are counted: the count walks over every module in each step, and nothing reads it."""
+        return 0
 
     def compute_loss(
         self,
@@ -169,9 +174,11 @@ class JointTrainer(Trainer):
 
     def _ends_at(self, saved: Path) -> bool:
         state = TrainerState.load_from_json(str(saved / TRAINER_STATE_NAME))
-        in_time = self._time_limit is None or not self._time_limit.over_in(state.log_history)
-        all_made = state.global_step >= self.update_count()
-        return all_made or not in_time or patience_is_over(state.log_history, self._patience)
+        return (
+            state.global_step >= self.update_count()
+            or patience_is_over(state.log_history, self._patience)
+            or self.time_limit.is_over(recorded_s(state.log_history))
+        )
 
     def update_count(self) -> int:
         """The number of updates of the whole training."""
@@ -182,18 +189,6 @@ class JointTrainer(Trainer):
             if self.args.max_steps > 0
             else math.ceil(self.args.num_train_epochs * updates_per_epoch)
         )
-
-    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
-        """The Trainer's own, which follows the clock where there is a time limit."""
-        made = self.lr_scheduler is None
-        scheduler = super().create_scheduler(num_training_steps, optimizer)
-        if made and self._time_limit is not None:
-            warm_up = self.args.get_warmup_steps(num_training_steps)
-            scheduler.lr_lambdas = [
-                self._time_limit.follow(schedule, warm_up=warm_up, updates=num_training_steps)
-                for schedule in scheduler.lr_lambdas
-            ]
-        return scheduler
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         """The Trainer's own, then the mark that makes it count; only then are older checkpoints removed."""
@@ -230,4 +225,25 @@ class JointTrainer(Trainer):
                 mean = self.accelerator.reduce(total, "mean") / self._loss_count
                 logs[name] = round(float(cast(torch.Tensor, mean)), 4)
             self._loss_sums, self._loss_count = {}, 0
+        logs[ELAPSED] = round(self.time_limit.elapsed_s, 3)
         super().log(logs, start_time)
+
+
+class _Sent:
+    """A scalar on its way to the host.
+
+    To ask a tensor on a GPU for its value waits for all that was launched before the question; this waits for the copy.
+    """
+
+    def __init__(self, value: torch.Tensor) -> None:
+        self._copy, self._arrived = value, None
+        if value.is_cuda:
+            self._copy = torch.empty_like(value, device="cpu", pin_memory=True).copy_(value, non_blocking=True)
+            self._arrived = torch.cuda.Event()
+            self._arrived.record()
+
+    def value(self) -> bool:
+        """Whether it is anything but zero."""
+        if self._arrived is not None:
+            self._arrived.synchronize()
+        return bool(self._copy)

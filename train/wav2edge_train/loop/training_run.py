@@ -57,7 +57,7 @@ class Run:
             data_collator=Collator(extractor=self.base.extractor),
             callbacks=[Freezing(frozen_parts(model, self.options))],
             patience=self.options.patience,
-            minutes=self.options.minutes,
+            limit_s=self.options.limit_s,
         )
         options = self.options
         captured = options.cuda_graphs and not options.gradient_checkpointing and process_count() == 1

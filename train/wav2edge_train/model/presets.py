@@ -148,7 +148,7 @@ PRESETS: dict[str, Preset] = {
         training=FROM_SCRATCH
         | {
             "feature_pretrain_steps": 400,
-            "learning_rate": 3e-4,
+            "learning_rate": 1e-4,
             "batch_size": 16,
             "epochs": 40,
             "warmup_steps": 400,

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
+from torch import nn
 from transformers import Wav2Vec2Config
 from transformers.utils.hub import cached_file
 
@@ -78,9 +80,14 @@ def mismatched_heads(name: str, heads: TrainedHeads, targets: Targets) -> dict[s
 
 
 def reinitialize_heads(model: Wav2Vec2ForJointCTC, names: dict[str, str]) -> None:
-    """Give these heads random weights; with an equal width they would keep weights of another meaning."""
+    """Give these heads random weights; with an equal width they would keep weights of another meaning.
+
+    Those of transformers, whose own function leaves weights as they are that came from a checkpoint.
+    """
     for name in names:
-        model._init_weights(model.get_submodule(name))
+        head = cast(nn.Linear, model.get_submodule(name))
+        nn.init.normal_(head.weight, std=model.config.initializer_range)
+        nn.init.zeros_(head.bias)
 
 
 def _listed(labels: tuple[str, ...]) -> str:

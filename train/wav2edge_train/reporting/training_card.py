@@ -192,12 +192,12 @@ def hyperparameters(options: TrainingOptions, precision: str, devices: int = 1) 
     named["optimizer"] = "Adam with betas=(0.9,0.999) and epsilon=1e-08"
     named["lr_scheduler_type"] = options.schedule
     named["lr_scheduler_warmup_steps"] = options.warmup_steps
-    if options.max_steps is None:
-        named["num_epochs"] = f"{options.epochs:g}"
-    else:
+    if options.max_steps is not None:
         named["training_steps"] = options.max_steps
-    if options.minutes is not None:
-        named["training_minutes"] = f"{options.minutes:g}"
+    if options.max_minutes is not None:
+        named["training_minutes"] = f"{options.max_minutes:g}"
+    if options.max_steps is None and options.max_minutes is None:
+        named["num_epochs"] = f"{options.epochs:g}"
     if precision != "fp32":
         named["mixed_precision_training"] = "Native AMP"
     return named | {
