@@ -43,8 +43,8 @@ docs: $(VENV)/.dev ## write the two references anew, and build the pages into bu
 	$(BIN)/python docs/generate_reference.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-gpu: $(VENV)/.dev ## what needs a CUDA GPU: train at full size, distill, throughput; WORDS=folder, SYLLABLES=, BASE=
-	$(BIN)/python -m benchmarks.records.gpu $(WORDS) $(if $(SYLLABLES),--syllables $(SYLLABLES)) $(if $(BASE),--base $(BASE)) \
+gpu: $(VENV)/.dev ## what needs a CUDA GPU: answers, latency, throughput, trainings; WORDS=data, BUNDLE=, SYLLABLES=, BASE=
+	$(BIN)/python -m benchmarks.records.gpu $(WORDS) $(if $(BUNDLE),--bundle $(BUNDLE)) $(if $(SYLLABLES),--syllables $(SYLLABLES)) $(if $(BASE),--base $(BASE)) \
 		--output build/gpu --result benchmarks/results/gpu $(GPU_OPTIONS)
 
 format: $(VENV)/.dev ## let ruff format and fix

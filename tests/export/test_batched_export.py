@@ -17,6 +17,7 @@ from wav2edge.evaluation.parity.repetition import plan_repetition
 from wav2edge.evaluation.parity.signals import synthetic_signals, voiced
 from wav2edge.evaluation.verification import verify
 from wav2edge.inference.engine import Engine
+from wav2edge.inference.graph_session import MASK_TYPES
 from wav2edge.inference.many_clips import pad_together
 from wav2edge_export.bundle import certification
 from wav2edge_export.quantization.recipes import RECIPES, build_graph
@@ -38,9 +39,10 @@ def clips():
 
 def assert_each_clip_as_alone(path, checkpoint, clips, padding):
     """Hold one run over all clips against PyTorch on each of them, with some value where padding is."""
-    feeds = pad_together(clips)
-    feeds["input_values"][feeds["attention_mask"] == 0] = padding
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    types = {each.name: each.type for each in session.get_inputs()}
+    feeds = pad_together(clips, MASK_TYPES[types["attention_mask"]])
+    feeds["input_values"][feeds["attention_mask"] == 0] = padding
     names = checkpoint.heads.outputs
     for clip, *found in zip(clips, *session.run(names, feeds), strict=True):
         for name, values in zip(names, found, strict=True):
@@ -135,7 +137,7 @@ def test_precisions_of_8_bit_matmuls_are_refused_for_batches_before_anything_is_
     assert main(command) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"wav2edge: {precision} scales the activations of a whole batch together")
-    assert "with --batched, precisions must be among fp32, int4, fp16" in line
+    assert "with --batched or --operators gpu, precisions must be among fp32, int4, fp16" in line
 
 
 @pytest.mark.parametrize("precision", ["int4", "fp16"])

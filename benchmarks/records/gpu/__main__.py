@@ -45,7 +45,7 @@ FINE_TUNED = (
     *("--augmentation", "full", "--schedule", "cosine", "--accumulation", "1", "--batch-size", "16"),
     *("--learning-rate", "1e-4", "--warmup-steps", "200"),
 )
-REHEARSAL = ("--feature-pretrain-steps", "2", "--max-steps", "2", "--batch-size", "4", "--warmup-steps", "0")
+REHEARSAL = ("--max-steps", "2", "--batch-size", "4", "--warmup-steps", "0")
 SPARE_S = 90.0
 """For what a training does before and after its updates."""
 
@@ -74,7 +74,7 @@ def word_trials(options: argparse.Namespace) -> Iterator[Trial]:
     timed: tuple[str, ...] = ("--max-minutes", str(options.minutes), "--no-follow-word-starts")
     timed += () if options.cuda_graphs else ("--no-cuda-graphs",)
     if options.rehearse:
-        largest = medium = ("--preset", "tiny")
+        largest = medium = ("--preset", "tiny", "--feature-pretrain-steps", "2")
         timed = REHEARSAL
     yield Trial(name="words-xlsr53", words=(*largest, *timed, "--eval-steps", "1000"), data=options.words)
     for augmentation in ("strong", "full"):
@@ -93,7 +93,11 @@ def student_trials(options: argparse.Namespace) -> Iterator[Trial]:
 def syllable_trials(options: argparse.Namespace) -> Iterator[Trial]:
     """The model of 20 million parameters."""
     if options.syllables:
-        words = ("--preset", "tiny", *REHEARSAL) if options.rehearse else ("--preset", "medium")
+        words = (
+            ("--preset", "tiny", "--feature-pretrain-steps", "2", *REHEARSAL)
+            if options.rehearse
+            else ("--preset", "medium")
+        )
         yield Trial(name="syllables-medium", words=words, data=options.syllables, splits=("validation", "test"))
 
 
@@ -196,7 +200,7 @@ class Script:
         options = self.options
         words = ("--output", options.output, "--result", options.result / "latency.json")
         flags = ("--gpu-after", self._measured, "--measure-after", self._trained)
-        small = ("--device", "cpu", "--shape", "tiny", "--rounds", "1", "--largest-batch", "1")
+        small = ("--device", "cpu", "--shape", "rehearsal", "--rounds", "1", "--largest-batch", "1")
         return (*words, *flags, *(small if options.rehearse else ()))
 
 

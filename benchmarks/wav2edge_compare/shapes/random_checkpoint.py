@@ -23,7 +23,7 @@ SHAPES: dict[str, dict[str, Any]] = {
         "do_stable_layer_norm": True,
     },
     "base": {},
-    "tiny": {
+    "rehearsal": {
         "hidden_size": 64,
         "num_hidden_layers": 2,
         "num_attention_heads": 2,

@@ -12,6 +12,8 @@ from wav2edge.errors import ParityError
 from wav2edge_export.quantization.weight_matmuls import WEIGHT_OPERATOR
 from wav2edge_train.checkpoint.library_logging import quiet_exporters
 
+ADDED_CAST = "_cast"
+"""In the names of the casts that ONNX Runtime's converter adds."""
 FOR_GPUS = "SkipLayerNormalization"
 """An operator that only graphs for GPUs have."""
 LAYER_NORMS = ("LayerNormalization", FOR_GPUS)
@@ -66,10 +68,12 @@ def convert_to_fp16(source: Path, target: Path) -> None:
 
 def _join_casts(graph: onnx.GraphProto) -> None:
     """Let float32 nodes that follow each other hand on float32: the converter casts between them to half and back."""
-    halved = {node.output[0]: node.input[0] for node in graph.node if _casts_to(node, onnx.TensorProto.FLOAT16)}
+    # The graph's own casts, of masks and counts, have other names.
+    added = [node for node in graph.node if ADDED_CAST in node.name]
+    halved = {node.output[0]: node.input[0] for node in added if _casts_to(node, onnx.TensorProto.FLOAT16)}
     whole = {
         node.output[0]: halved[node.input[0]]
-        for node in graph.node
+        for node in added
         if _casts_to(node, onnx.TensorProto.FLOAT) and node.input[0] in halved
     }
     for node in graph.node:

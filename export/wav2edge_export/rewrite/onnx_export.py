@@ -113,7 +113,8 @@ def export_graph(checkpoint: Checkpoint, path: Path, *, operators: str, batched:
         What the rewrite replaced on the way, and what it kept.
 
     Raises:
-        CheckpointError: the graph would not fit one file, or cannot be exact over padded batches.
+        CheckpointError: the graph would not fit one file, cannot be exact over padded batches, or has parts that no
+            rule for GPUs knows.
     """
     size_bytes = sum(parameter.numel() * 4 for parameter in checkpoint.model.parameters())
     if size_bytes >= LARGEST_GRAPH_BYTES:
@@ -123,6 +124,12 @@ def export_graph(checkpoint: Checkpoint, path: Path, *, operators: str, batched:
         )
     path.parent.mkdir(parents=True, exist_ok=True)
     serving = ServingModel(checkpoint, operators=operators, batched=batched).eval()
+    if operators == "gpu" and serving.result.unchanged:
+        kept = serving.result.unchanged[0]
+        raise CheckpointError(
+            f"{checkpoint.name}: no graph for GPUs, since {kept.path} cannot be replaced: {kept.reason}; export with"
+            " --batched alone"
+        )
     with quiet_exporters():
         config = _onnx_config(checkpoint, batched=batched, for_gpu=operators == "gpu")
         export(serving, config, path, opset=OPSET)

@@ -95,11 +95,9 @@ class PaddedBatchModel(nn.Module):
         samples = attention_mask.sum(dim=1)
         counts = frame_counts(samples, self.field, self.hop)
         frames = self.encode(self.features(input_values, samples), counts)
-        if self.for_gpu:  # its feature encoder pads; what came of that is behind the longest clip
-            frames = frames[:, : (input_values.shape[1] - self.field) // self.hop + 1]
-            mask = positions(frames) < counts[:, None]
-        else:
-            mask = inside(counts, frames.shape[1])
+        # A feature encoder for GPUs pads; what comes of that is behind the longest clip.
+        frames = frames[:, : (input_values.shape[1] - self.field) // self.hop + 1]
+        mask = positions(frames) < counts[:, None] if self.for_gpu else inside(counts, frames.shape[1])
         return self.head(self.model, frames, lambda values: _mean(values, mask, counts))
 
     def features(self, input_values: Tensor, samples: Tensor) -> Tensor:

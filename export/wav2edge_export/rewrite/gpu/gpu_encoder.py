@@ -128,6 +128,8 @@ def obstacle(encoder: Any) -> str | None:
     """Why this transformer cannot be replaced exactly, or None when it can."""
     if type(encoder) not in (*NORM_FIRST, *NORM_LAST):
         return f"{type(encoder).__name__} is unknown"
+    if getattr(encoder.config, "use_weighted_layer_sum", False):
+        return "its classifier reads every layer"
     if reason := positional_convolution.obstacle(encoder.pos_conv_embed):
         return reason
     for layer in encoder.layers:
