@@ -52,7 +52,9 @@ def test_a_folder_is_named_in_every_path_below_it_and_in_no_other_word(tmp_path)
 def test_a_complete_checkpoint_is_kept_and_an_interrupted_training_resumed(left, ran, monkeypatch, tmp_path):
     commands = []
     monkeypatch.setattr(
-        CommandRecorder, "run", lambda self, *words: commands.append(self.command(*words).removeprefix("wav2edge "))
+        CommandRecorder,
+        "run",
+        lambda self, *words, **how: commands.append(self.command(*words).removeprefix("wav2edge ")),
     )
     checkpoint = tmp_path / "checkpoint"
     if left is not None:

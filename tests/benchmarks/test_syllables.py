@@ -14,7 +14,7 @@ REPORT = {"accuracy": 0.9, "clips": 100, "wer": 0.95, "confusion_matrix": {"labe
 def commands(monkeypatch):
     seen = []
 
-    def run(self, *words, accepted=(0,)):
+    def run(self, *words, accepted=(0,), limit_s=None):
         seen.append(list(map(str, words)))
         return json.dumps(REPORT)
 

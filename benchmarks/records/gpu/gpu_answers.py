@@ -22,6 +22,8 @@ from benchmarks.records.command_recorder import CommandRecorder
 from benchmarks.records.gpu.gpu_meter import device_name
 from wav2edge.audio.clip import load_clip
 
+COMMAND = "python -m benchmarks.records.gpu.gpu_answers BUNDLE WORDS --result"
+COMMAND += " benchmarks/results/gpu/answers.json"
 CLIPS, CALLS = 12, 50
 
 
@@ -71,7 +73,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--result", type=Path, required=True, metavar="FILE", help="the record to write")
     options = parser.parse_args(arguments)
     record = answers(options.bundle, options.clips, options.device)
-    CommandRecorder().write(options.result, {"what": "a bundle on a GPU against the CPU, trained weights", **record})
+    CommandRecorder().write(
+        options.result, {"what": "a bundle on a GPU against the CPU, trained weights", "command": COMMAND, **record}
+    )
 
 
 if __name__ == "__main__":

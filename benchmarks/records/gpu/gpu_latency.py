@@ -29,6 +29,8 @@ from wav2edge_export.quantization.fp16 import convert_to_fp16
 from wav2edge_export.rewrite.onnx_export import export_graph
 from wav2edge_train.checkpoint.loading import Checkpoint, load_checkpoint
 
+COMMAND = "python -m benchmarks.records.gpu.gpu_latency --output build/gpu --result"
+COMMAND += " benchmarks/results/gpu/latency.json"
 CASES = ((1, 1.0), (1, 10.0), (32, 1.0), (32, 10.0))
 """Clips in a batch, and their length in seconds."""
 COMPILED = CASES[2:]
@@ -162,7 +164,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--result", type=Path, required=True, metavar="FILE", help="the record to write")
     options = parser.parse_args(arguments)
     for record in measure(options):
-        CommandRecorder().write(options.result, {"what": "latency on a GPU, random weights", **record})
+        CommandRecorder().write(
+            options.result, {"what": "latency on a GPU, random weights", "command": COMMAND, **record}
+        )
 
 
 if __name__ == "__main__":

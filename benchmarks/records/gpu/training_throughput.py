@@ -233,7 +233,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--result", type=Path, required=True, metavar="FILE", help="the record to write")
     options = parser.parse_args(arguments)
     record = compare(options.shape, rounds=options.rounds, warm_up=options.warm_up, updates=options.updates)
-    CommandRecorder().write(options.result, {"what": "training throughput, random weights", **record})
+    how = f"--shape {options.shape} --rounds {options.rounds} --warm-up {options.warm_up} --updates {options.updates}"
+    command = f"python -m benchmarks.records.gpu.training_throughput {how}"
+    CommandRecorder().write(
+        options.result, {"what": "training throughput, random weights", "command": command, **record}
+    )
 
 
 if __name__ == "__main__":
