@@ -54,7 +54,7 @@ def test_a_complete_checkpoint_is_kept_and_an_interrupted_training_resumed(left,
     monkeypatch.setattr(
         CommandRecorder,
         "run",
-        lambda self, *words, **how: commands.append(self.command(*words).removeprefix("wav2edge ")),
+        lambda self, *words, **_: commands.append(self.command(*words).removeprefix("wav2edge ")),
     )
     checkpoint = tmp_path / "checkpoint"
     if left is not None:
