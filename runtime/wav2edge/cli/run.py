@@ -82,6 +82,12 @@ def _add_arguments(parser: ArgumentParser) -> None:
         metavar="N",
         help="clips recognised at once, which share the cores (default: one at a time on all cores)",
     )
+    parser.add_argument(
+        "--plot",
+        type=Path,
+        metavar="FILE",
+        help="draw the waveform of one recording with its segments and words: .png, .svg or .pdf",
+    )
     add_decoder_options(parser)
     add_engine_options(parser)
 
@@ -106,6 +112,7 @@ def _run(options: Namespace) -> int:
                 tell(message)
             output.add(outcome)
             failed += outcome.failed
+            _plot(outcome, options.plot)
             progress.advance()
     if failed and len(inputs) > 1:
         tell(f"{failed} of {len(inputs)} inputs failed, the rest are answered")
@@ -123,6 +130,24 @@ def _check(options: Namespace, formats: tuple[str, ...], many: bool) -> None:
         raise UsageError("--resume needs --output FILE and --format jsonl: the lines of the run to resume")
     if options.workers is not None and options.workers < 1:
         raise UsageError(f"--workers {options.workers}: at least 1 is needed")
+    _check_plot(options, many)
+
+
+def _check_plot(options: Namespace, many: bool) -> None:
+    if options.plot is None:
+        return
+    if many or options.audio == ["-"] or _is_named_pipe(options.audio[0]):
+        raise UsageError("--plot draws one recording, which it reads twice; give one file")
+    from wav2edge.output.plot import check_plot  # here: most runs draw nothing
+
+    check_plot(options.plot)
+
+
+def _plot(outcome: Outcome, path: Path | None) -> None:
+    if path is not None and isinstance(outcome.result, Result):
+        from wav2edge.output.plot import write_plot
+
+        write_plot(path, outcome.result, outcome.name)
 
 
 def _engine(options: Namespace) -> Engine:
@@ -248,6 +273,7 @@ COMMAND = Command(
     examples="""\
   wav2edge run bundle clip.wav
   wav2edge run bundle meeting.wav --format srt > meeting.srt
+  wav2edge run bundle meeting.wav --plot meeting.png
   wav2edge run bundle recordings/ --format jsonl --output results.jsonl --resume
   wav2edge run bundle recordings/ --format srt,textgrid --output-dir transcripts --workers 2
   wav2edge run bundle 'recordings/**/*.flac' --threads 1
