@@ -152,6 +152,11 @@ class _Export:
     def write(self, passed: Sequence[_Made], decoder: DecoderFiles | None) -> None:
         """Write everything but the graphs, which are there."""
         engines = ((each.variant.precision, self.builder.open(self._folder / each.variant.file)) for each in passed)
+        silence = self._certifier.silence(self.builder.open(self._folder / passed[0].variant.file))
+        if silence is not None:
+            outcome = "is" if silence.loses_nothing else "is not"
+            counts = f"{silence.errors_with} errors with it, {silence.errors_without} without, on {silence.clips} clips"
+            self._log(f"silence at the ends of clips {outcome} left out: {counts}")
         write_bundle(
             self._folder,
             _manifest(
@@ -160,9 +165,11 @@ class _Export:
                 self._macs_per_s,
                 longest_clip_s=self._options.longest_clip_s,
                 decoder=None if decoder is None else decoder.copy_into(self._folder),
+                trims_silence=None if silence is None else silence.loses_nothing,
             ),
             checkpoint=self._checkpoint,
             certificates=[each.certificate for each in passed],
+            silence=silence,
             original_record=self._certifier.original_record(),
             engines=engines,
             license_name=license_of(self._options.checkpoint),
@@ -191,6 +198,7 @@ def _manifest(
     *,
     longest_clip_s: float | None,
     decoder: Mapping[str, Any] | None,
+    trims_silence: bool | None,
 ) -> Manifest:
     """The manifest without its digests, which are computed when every file is written; the first variant is default."""
     variants = [each.variant for each in passed]
@@ -209,6 +217,7 @@ def _manifest(
         word_times=word_times_borne_out([each.certificate for each in passed]),
         confidence_temperature=confidence_temperature([each.certificate for each in passed]),
         decoder=decoder,
+        trims_silence=trims_silence,
     )
 
 

@@ -21,7 +21,7 @@ from wav2edge.inference.graph_session import MASK_TYPES
 from wav2edge.inference.many_clips import pad_together
 from wav2edge_export.bundle import certification
 from wav2edge_export.quantization.recipes import RECIPES, build_graph
-from wav2edge_export.rewrite import RULES
+from wav2edge_export.rewrite import OPERATORS
 from wav2edge_export.rewrite.onnx_export import export_graph
 from wav2edge_train.checkpoint.loading import Original, load_checkpoint, load_original
 
@@ -51,7 +51,7 @@ def assert_each_clip_as_alone(path, checkpoint, clips, padding):
             assert np.abs(own - expected).max() < EXACT, (name, len(clip))
 
 
-@pytest.mark.parametrize("operators", RULES)
+@pytest.mark.parametrize("operators", OPERATORS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_clip_in_a_padded_batch_agrees_with_pytorch_on_it_alone(kind, operators, checkpoints, clips, tmp_path):
     checkpoint = load_checkpoint(checkpoints(kind))

@@ -20,6 +20,7 @@ from wav2edge.errors import BundleError
 from wav2edge.evaluation.parity.original_record import OriginalRecord
 from wav2edge.evaluation.parity.signals import synthetic_signals, voiced
 from wav2edge.evaluation.verification import verify
+from wav2edge_export.bundle.certification import SilenceCheck, between_silence
 from wav2edge_export.export_options import ExportOptions
 from wav2edge_export.exporting import export_bundle
 from wav2edge_export.quantization.weight_matmuls import weight_matmuls
@@ -193,3 +194,13 @@ def test_the_manifest_and_the_card_say_up_to_which_length_the_bundle_is_certifie
     assert "Certified for audio of up to 30 s" in card
     assert "which here is the CTC head" in card
     assert "which here is the CTC head" not in (bundles("ctc").folder / "README.md").read_text()
+
+
+def test_silence_is_left_out_where_the_clips_lose_nothing_and_the_certificate_says_what_was_counted():
+    assert SilenceCheck(clips=3, errors_with=4, errors_without=4).loses_nothing
+    assert not SilenceCheck(clips=3, errors_with=4, errors_without=5).loses_nothing
+    clip = voiced(8_000, seed=1)
+    quiet = between_silence(clip)
+    assert len(quiet) == len(clip) + 16_000
+    np.testing.assert_array_equal(quiet[8_000:-8_000], clip)
+    assert 0 < np.abs(quiet[:8_000]).max() < 0.01 * np.abs(clip).max()

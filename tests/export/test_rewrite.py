@@ -17,7 +17,8 @@ from transformers.models.wav2vec2.modeling_wav2vec2 import Wav2Vec2Attention
 
 from wav2edge.errors import CheckpointError, UsageError
 from wav2edge_export.export_options import OPERATORS
-from wav2edge_export.rewrite import RULES, Replaced, Unchanged, rewrite
+from wav2edge_export.rewrite import OPERATORS as REWRITTEN
+from wav2edge_export.rewrite import Replaced, Unchanged, rewrite
 from wav2edge_train.model.joint_model import Wav2Vec2ForJointCTC
 
 SAMPLES = (400, 401, 719, 720, 16_000, 16_319, 31_999)
@@ -195,4 +196,4 @@ def test_a_model_of_another_family_and_unknown_operators_are_refused():
 
 
 def test_every_choice_of_operators_has_its_rules():
-    assert set(OPERATORS) == set(RULES)
+    assert set(OPERATORS) == set(REWRITTEN)

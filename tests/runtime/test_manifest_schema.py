@@ -19,7 +19,7 @@ OBJECTS = {
     "a variant": ("variants", "int8"),
     "a file": ("files", "vocab.json"),
 }
-OPTIONAL = {"target", "word_times", "longest_clip_s", "confidence_temperature", "decoder"}
+OPTIONAL = {"target", "word_times", "trims_silence", "longest_clip_s", "confidence_temperature", "decoder"}
 
 
 def part(document, path):

@@ -21,8 +21,10 @@ from wav2edge.evaluation.parity.certificate import Certificate, certify
 from wav2edge.evaluation.parity.differences import Budget, CachedModel
 from wav2edge.evaluation.parity.original_record import OriginalRecord, record_original
 from wav2edge.evaluation.parity.signals import SyntheticSignal, synthetic_signals, voiced
+from wav2edge.evaluation.rates import count_word_errors
 from wav2edge.inference.engine import Engine
 from wav2edge.output.progress import Progress
+from wav2edge.output.result import Result
 from wav2edge_export.quantization.recipes import Level
 
 if TYPE_CHECKING:
@@ -33,6 +35,8 @@ SEARCH_SPLITS = ("validation", "train")
 """Splits to compare the layers on, the better one first, where the certificates do not use them."""
 MOST_TIMED = 240
 """Clips that a variant's word starts are compared on: several hundred words, in seconds."""
+MOST_SILENT = 240
+"""Clips that silence is left out of, to see whether anything is lost."""
 SYNTHETIC_DURATIONS_S = (0.5, 1.0, 1.5, 2.0, 2.5, 3.0)
 
 
@@ -108,6 +112,37 @@ def _readable(rows: Sequence[Utterance]) -> Iterator[npt.NDArray[np.float32]]:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SilenceCheck:
+    """Errors, of words and of labels together, on clips between half seconds of silence, with and without it."""
+
+    clips: int
+    errors_with: int
+    errors_without: int
+
+    @property
+    def loses_nothing(self) -> bool:
+        """Whether silence can be left out."""
+        return self.errors_without <= self.errors_with
+
+
+def between_silence(samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """A clip between half seconds of noise 60 dB below its peak: ``[samples] float32`` at 16 kHz, and longer."""
+    rng = np.random.default_rng(len(samples))
+    noise = rng.standard_normal((2, SAMPLE_RATE_HZ // 2)) * float(np.abs(samples).max(initial=0.0)) * 1e-3
+    return np.concatenate([noise[0], samples, noise[1]]).astype(np.float32)
+
+
+def _errors(row: Utterance, result: Result) -> int:
+    """Words of a row that are wrong in its result, and its label."""
+    wrong = 0
+    if row.transcription and result.text is not None:
+        wrong += count_word_errors([row.transcription], [result.text]).edits
+    if row.label and result.scores is not None:
+        wrong += result.label != row.label
+    return wrong
+
+
+@dataclass(frozen=True, kw_only=True)
 class Certifier:
     """What every certificate of one export has in common.
 
@@ -178,6 +213,24 @@ class Certifier:
                 note=note,
                 advance=progress.advance,
             )
+
+    def silence(self, engine: Engine) -> SilenceCheck | None:
+        """What leaving out silence at the ends of clips costs a variant; None without clips that say what is right."""
+        rows = [row for row in self.clips.utterances if row.transcription or row.label][:MOST_SILENT]
+        errors = {True: 0, False: 0}
+        answered = 0
+        for row in rows:
+            with suppress(AudioError):
+                samples = between_silence(load_clip(row.path).samples)
+                answered += 1
+                for left_out in errors:
+                    engine.trims_silence = left_out
+                    result = engine(samples, rate_hz=SAMPLE_RATE_HZ, segments=False)
+                    errors[left_out] += _errors(row, result)
+        engine.trims_silence = False
+        if not answered:
+            return None
+        return SilenceCheck(clips=answered, errors_with=errors[False], errors_without=errors[True])
 
     def original_record(self) -> OriginalRecord:
         """What a device needs to repeat the certificates; all of it was computed before."""

@@ -10,7 +10,7 @@ import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from wav2edge.evaluation.parity.signals import voiced
 from wav2edge.inference.engine import Engine
 from wav2edge.output.documents import strict_json, write_json
 from wav2edge_export.bundle.bundle_card import bundle_card
+from wav2edge_export.bundle.certification import SilenceCheck
 from wav2edge_export.quantization.recipes import RECIPES
 from wav2edge_train.checkpoint.durable import sync, sync_folder
 from wav2edge_train.checkpoint.loading import Checkpoint
@@ -56,6 +57,7 @@ def write_bundle(
     *,
     checkpoint: Checkpoint,
     certificates: Sequence[Certificate],
+    silence: SilenceCheck | None,
     original_record: OriginalRecord,
     engines: Iterable[tuple[str, Engine]],
     license_name: str | None,
@@ -67,6 +69,7 @@ def write_bundle(
         manifest: its ``files`` and ``made_with`` are filled here.
         checkpoint: the original, whose small files are copied.
         certificates: of the variants.
+        silence: what leaving it out costs; None where that is not known.
         original_record: what the original gave for the certificates' signals and clips.
         engines: an engine per precision, taken one by one.
         license_name: what the checkpoint's card names; None where it names none.
@@ -77,7 +80,9 @@ def write_bundle(
     if manifest.heads.ctc is not None:
         (folder / "tokenizer.json").write_text(tokenizer_json(manifest.heads.ctc), encoding="utf-8")
     write_json(folder / GOLDEN, golden_document(engines))
-    write_json(folder / CERTIFICATE, {"variants": {each.precision: each.to_dict() for each in certificates}})
+    about_silence = {} if silence is None else {"silence": asdict(silence)}
+    variants = {each.precision: each.to_dict() for each in certificates}
+    write_json(folder / CERTIFICATE, {"variants": variants, **about_silence})
     original_record.write(folder)
     report = None if checkpoint.folder is None else checkpoint.folder / "report.json"
     sizes_bytes = {name: (folder / variant.file).stat().st_size for name, variant in manifest.variants.items()}

@@ -22,11 +22,11 @@ from transformers import HubertModel, Wav2Vec2Model
 
 from wav2edge.errors import CheckpointError, UsageError
 from wav2edge_export.rewrite import attention, feature_encoder, positional_convolution
-from wav2edge_export.rewrite.gpu import gpu_encoder, gpu_feature_encoder
 from wav2edge_export.rewrite.rules import Rule
 from wav2edge_export.rewrite.waveform_normalization import ZeroMeanUnitVariance
 
 __all__ = [
+    "OPERATORS",
     "RULES",
     "Replaced",
     "RewriteResult",
@@ -38,8 +38,8 @@ __all__ = [
 RULES: dict[str, tuple[Rule, ...]] = {
     "standard": (feature_encoder.RULE, positional_convolution.RULE, attention.STANDARD),
     "fused": (feature_encoder.RULE, positional_convolution.RULE, attention.FUSED),
-    "gpu": (gpu_feature_encoder.RULE, gpu_encoder.RULE),
 }
+OPERATORS = (*RULES, "gpu")
 BACKBONES = (Wav2Vec2Model, HubertModel)
 
 
@@ -99,17 +99,18 @@ def rewrite(model: nn.Module, *, operators: str = "fused") -> RewriteResult:
     Args:
         model: a wav2vec2 or HuBERT model under any head, or the bare backbone; it is never changed.
         operators: ``"standard"`` writes attention in plain ONNX operators, ``"fused"`` as one
-            ``com.microsoft.MultiHeadAttention``, for execution providers that have it.
+            ``com.microsoft.MultiHeadAttention``, for execution providers that have it; ``"gpu"`` fuses more, for
+            padded batches on GPUs.
 
     Returns:
         The copy in evaluation mode, without gradients, and the report.
 
     Raises:
-        UsageError: the operators are neither.
+        UsageError: the operators are none of these.
         CheckpointError: the model has no wav2vec2 or HuBERT backbone.
     """
-    if operators not in RULES:
-        raise UsageError(f"Unknown operators {operators!r}: choose one of {', '.join(RULES)}.")
+    if operators not in OPERATORS:
+        raise UsageError(f"Unknown operators {operators!r}: choose one of {', '.join(OPERATORS)}.")
     if not any(isinstance(module, BACKBONES) for module in model.modules()):
         raise CheckpointError(
             f"{type(model).__name__} holds no wav2vec2 or HuBERT backbone, and the graph rewrite knows no other: "
@@ -118,11 +119,19 @@ def rewrite(model: nn.Module, *, operators: str = "fused") -> RewriteResult:
     rewritten = copy.deepcopy(model).eval().requires_grad_(False)
     replaced: list[Replaced] = []
     unchanged: list[Unchanged] = []
-    for rule in RULES[operators]:
+    for rule in _rules(operators):
         _apply(rule, rewritten, replaced, unchanged)
     return RewriteResult(
         model=rewritten, replaced=tuple(replaced), unchanged=(*unchanged, *_left_over(rewritten, unchanged))
     )
+
+
+def _rules(operators: str) -> tuple[Rule, ...]:
+    if operators == "gpu":
+        from wav2edge_export.rewrite.gpu import gpu_encoder, gpu_feature_encoder  # here: most exports are for CPUs
+
+        return (gpu_feature_encoder.RULE, gpu_encoder.RULE)
+    return RULES[operators]
 
 
 def _apply(rule: Rule, model: nn.Module, replaced: list[Replaced], unchanged: list[Unchanged]) -> None:

@@ -55,6 +55,7 @@ class Manifest:
     ``certified_up_to_s`` is the longest audio that the certificate covers, in seconds; None where it covers none.
     ``longest_clip_s`` is the longest clip that the model was trained on, in seconds; None where it is not known.
     ``word_times`` is whether the certificates bear out the times of words; None where they do not say.
+    ``trims_silence`` is whether leaving out the silence at the ends of clips lost nothing; None: that is not known.
     ``confidence_temperature`` is what the logits of a head, by its name, are divided by to give confidences; None where
     there were no clips to find it on.
     ``decoder`` describes what turns logits into transcripts, as ``wav2edge.bundle.stored_decoder`` reads it; None: the
@@ -74,6 +75,7 @@ class Manifest:
     certified_up_to_s: float | None = None
     longest_clip_s: float | None = None
     word_times: bool | None = None
+    trims_silence: bool | None = None
     confidence_temperature: Mapping[str, float] | None = None
     decoder: Mapping[str, Any] | None = None
     made_with: Mapping[str, str] = field(default_factory=dict)
@@ -109,6 +111,7 @@ class Manifest:
             "certified_up_to_s": self.certified_up_to_s,
             "longest_clip_s": self.longest_clip_s,
             "word_times": self.word_times,
+            "trims_silence": self.trims_silence,
             "confidence_temperature": self.confidence_temperature and dict(self.confidence_temperature),
             "decoder": self.decoder and dict(self.decoder),
             "files": {name: vars(record) for name, record in sorted(self.files.items())},
@@ -162,6 +165,7 @@ def _from_document(document: Mapping[str, Any]) -> Manifest:
         certified_up_to_s=_take_seconds(document, "certified_up_to_s"),
         longest_clip_s=_take_seconds(document, "longest_clip_s"),
         word_times=None if document.get("word_times") is None else _take(document, "word_times", bool),
+        trims_silence=None if document.get("trims_silence") is None else _take(document, "trims_silence", bool),
         confidence_temperature=_take_temperatures(document, "confidence_temperature"),
         decoder=None if document.get("decoder") is None else _take(document, "decoder", dict),
         made_with=_take(document, "made_with", dict),

@@ -51,6 +51,7 @@ class Engine(Recognizer):
         if manifest is not None:
             self.certified_up_to_s, self.longest_clip_s = manifest.certified_up_to_s, manifest.longest_clip_s
             self.word_times, self.confidence_temperature = manifest.word_times, manifest.confidence_temperature
+            self.trims_silence = bool(manifest.trims_silence)
 
     @classmethod
     def from_graph(
@@ -246,7 +247,7 @@ class Engine(Recognizer):
             """A clip for a batch, or the result of a recording that is too long for one."""
             with opened(source) as recording:
                 long = self._in_segments(recording, segments)
-                return self._recognise(recording, outputs, True) if long else recording.clip()
+                return self._recognise(recording, outputs, True) if long else self._clip(recording)
 
         if batch_size == 1:
             found = ordered(attempt(recognise), sources, workers=workers or WORKERS, interrupt=calls.terminate)

@@ -41,6 +41,8 @@ class Recognizer(ABC):
     word_times: bool | None = None
     """Whether the certificate bears out the times of words; if not, results have no words. None: it is not known."""
     confidence_temperature: Mapping[str, float] | None = None
+    trims_silence: bool = False
+    """Whether silence at the ends of a clip is left out; set from the bundle, where its certificate shows no loss."""
     """What the logits of a head are divided by, for confidences alone; None: it is not known, and they stay."""
     decoder: Decoder | None = None
     """Turns logits into a transcript; None: the best token of each frame."""
@@ -133,7 +135,7 @@ class Recognizer(ABC):
     ) -> Result:
         """The result of a recording; ``outputs`` runs the model."""
         if not self._in_segments(recording, segments):
-            clip = recording.clip()
+            clip = self._clip(recording)
             return self.result(clip, outputs(clip.samples))
         found = []
         for segment in self._segments(recording, outputs):
@@ -142,6 +144,11 @@ class Recognizer(ABC):
             found.append(segment)
         warnings = recording.warnings if found else [*recording.warnings, "no speech found"]
         return Result.of_segments(found, duration_s=recording.given_s, warnings=tuple(warnings))
+
+    def _clip(self, recording: Recording) -> Clip:
+        """A recording that is answered whole, without the silence at its ends where that is known to do no harm."""
+        clip = recording.clip()
+        return clip.without_silence() if self.trims_silence else clip
 
     def _in_segments(self, recording: Recording, segments: bool | None = None) -> bool:
         """Whether a recording is answered in segments; where it is not said, if it is longer than comfortable."""
@@ -182,7 +189,10 @@ class Recognizer(ABC):
             DeviceError: an output is not finite.
         """
         warnings = (*clip.warnings, *self._length_warnings(clip))
-        return self._interpret(outputs, duration_s=clip.duration_s, warnings=warnings)
+        result = self._interpret(outputs, duration_s=clip.duration_s, warnings=warnings)
+        if not clip.begins_s or not result.words:
+            return result
+        return replace(result, words=tuple(word.later(clip.begins_s) for word in result.words))
 
     def _interpret(self, outputs: Outputs, *, duration_s: float, warnings: tuple[str, ...]) -> Result:
         self._require_finite(outputs)

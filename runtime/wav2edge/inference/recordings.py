@@ -13,7 +13,7 @@ from wav2edge.bundle.geometry import SAMPLE_RATE_HZ
 from wav2edge.bundle.heads import CtcHead
 from wav2edge.decoding.ctc import FloatArray, log_softmax
 from wav2edge.inference.recognizer import FloatSamples, Outputs
-from wav2edge.output.result import Result, Segment, Word
+from wav2edge.output.result import Result, Segment
 
 UNLIKELY = -20.0
 """Log probability of a token where nobody speaks."""
@@ -98,15 +98,11 @@ def _segment(piece: _Piece, interpret: Callable[[Outputs, float], Result]) -> Se
         start_s=start_s,
         end_s=piece.end / SAMPLE_RATE_HZ,
         text=result.text,
-        words=None if result.words is None else tuple(_later(word, start_s) for word in result.words),
+        words=None if result.words is None else tuple(word.later(start_s) for word in result.words),
         scores=result.scores,
         confidence=result.confidence,
         rejected=result.rejected,
     )
-
-
-def _later(word: Word, seconds: float) -> Word:
-    return replace(word, start_s=word.start_s + seconds, end_s=word.end_s + seconds)
 
 
 def _part(first: _Piece, second: _Piece, head: CtcHead, hop: int) -> tuple[_Piece, _Piece]:

@@ -20,6 +20,10 @@ class Word:
     end_s: float
     confidence: float
 
+    def later(self, seconds: float) -> Word:
+        """The same word so many seconds later."""
+        return replace(self, start_s=self.start_s + seconds, end_s=self.end_s + seconds)
+
     def to_dict(self) -> dict[str, Any]:
         """The word as JSON-ready values."""
         return {
