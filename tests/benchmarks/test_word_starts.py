@@ -1,7 +1,15 @@
 """The figures of word starts on the page on training are those of the records."""
 
+import dataclasses
 import json
 from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.records.accuracy import word_starts
+from wav2edge.evaluation.dataset import Utterance
+from wav2edge.output.result import Result, Word
 
 ROOT = Path(__file__).parents[2]
 PAGE = " ".join((ROOT / "docs/train.md").read_text(encoding="utf-8").split())
@@ -27,3 +35,46 @@ def test_the_shipped_model_has_the_word_starts_that_the_pages_name():
     assert f"{times['median_s']:.3f} s in the median" in models
     assert f"{times['p95_s']:.3f} s at the 95th percentile" in models
     assert f"on the {times['words']} words" in models
+
+
+def test_a_bundle_keeps_the_word_starts_of_clips_in_recordings_recognised_and_aligned():
+    times = record("word-starts-shipped.json")["times"]
+    assert set(times) == {f"{how}, {where}" for how in ("recognised", "aligned") for where in ("alone", "joined")}
+    assert all(each["median_s"] <= 0.04 and each["p95_s"] <= 0.12 and each["words"] > 200 for each in times.values())
+    joined = times["aligned, joined"]
+    assert f"joined with pauses {joined['median_s'] * 1e3:.0f} and {joined['p95_s'] * 1e3:.0f} ms" in PAGE
+
+
+@pytest.fixture
+def said(tmp_path):
+    """Two utterances of two words, and an engine that hears them half a tenth of a second late."""
+
+    class Late:
+        def __call__(self, samples, *, rate_hz, segments=None):
+            starts_s = (0.15, 0.55) if len(samples) <= 16_000 else (0.15, 0.55, 2.15, 2.55)
+            words = tuple(
+                Word(text=text, start_s=s, end_s=s + 0.1, confidence=1.0) for text, s in zip("abab", starts_s)
+            )
+            return Result(duration_s=len(samples) / rate_hz, text="a b", words=words)
+
+    rows = [Utterance(path=tmp_path, where="", transcription="a b", word_starts_s=(0.1, 0.5)) for _ in range(2)]
+    return Late(), rows
+
+
+def test_errors_are_of_utterances_that_were_transcribed_as_they_were_said(said):
+    engine, rows = said
+    clips = [np.zeros(16_000, np.float32)] * 2
+    assert list(word_starts.recognised_alone(engine, rows, clips)) == pytest.approx([0.05] * 4)
+    joined = np.zeros(64_000, np.float32)
+    found = word_starts.recognised_joined(engine, joined, [(rows[0], 0.0), (rows[1], 2.0)])
+    assert list(found) == pytest.approx([0.05] * 4)
+    other = dataclasses.replace(rows[1], transcription="a c")
+    assert len(list(word_starts.recognised_joined(engine, joined, [(rows[0], 0.0), (other, 2.0)]))) == 2
+
+
+def test_errors_are_summed_up_by_size():
+    assert word_starts.summary([-0.02, 0.01, 0.03]) == {
+        "words": 3,
+        "median_s": pytest.approx(0.02),
+        "p95_s": pytest.approx(0.029),
+    }
