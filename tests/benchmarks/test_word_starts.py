@@ -52,9 +52,8 @@ def said(tmp_path):
     class Late:
         def __call__(self, samples, *, rate_hz, segments=None):
             starts_s = (0.15, 0.55) if len(samples) <= 16_000 else (0.15, 0.55, 2.15, 2.55)
-            words = tuple(
-                Word(text=text, start_s=s, end_s=s + 0.1, confidence=1.0) for text, s in zip("abab", starts_s)
-            )
+            pairs = zip("abab"[: len(starts_s)], starts_s, strict=True)
+            words = tuple(Word(text=text, start_s=start, end_s=start + 0.1, confidence=1.0) for text, start in pairs)
             return Result(duration_s=len(samples) / rate_hz, text="a b", words=words)
 
     rows = [Utterance(path=tmp_path, where="", transcription="a b", word_starts_s=(0.1, 0.5)) for _ in range(2)]

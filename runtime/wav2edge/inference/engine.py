@@ -254,7 +254,7 @@ class Engine(Recognizer):
             return settled(found, errors)
         on_gpu = self.device in GPUS
         clips = ordered(attempt(load), sources, workers=physical_cores() if on_gpu else WORKERS)
-        return settled(in_batches(clips, batch_size, self._batch_results, in_flight=1 + on_gpu), errors)
+        return settled(in_batches(clips, batch_size, self._batch_results, on_gpu=on_gpu), errors)
 
     def _batch_results(self, clips: Sequence[Clip]) -> list[Result | Wav2EdgeError]:
         """A result or an error for each clip of a batch; if the device fails, each clip is tried by itself."""

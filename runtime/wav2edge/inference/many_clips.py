@@ -28,6 +28,8 @@ MAX_BATCH_S = 60.0
 """Longest batch in seconds of audio, padding included. Memory grows at least in proportion to a batch, so that it takes
 no more than one clip of this length: at the size of wav2vec2-base, 1.9 GB in fp32 (32 MB per second, most of it for the
 512 channels of the feature encoder), for 60 clips of 1 s as for 12 of 5 s."""
+MAX_GPU_BATCH_S = 240.0
+"""The same for a GPU, which needs more at once to be busy: at XLSR-53's shape, 3 GB in fp16."""
 
 Outcome = Result | Wav2EdgeError
 Given = TypeVar("Given")
@@ -60,8 +62,8 @@ def in_batches(
     batch_size: int,
     recognise: Callable[[Sequence[Clip]], Iterable[Outcome]],
     *,
-    max_batch_s: float = MAX_BATCH_S,
-    in_flight: int = 1,
+    max_batch_s: float | None = None,
+    on_gpu: bool = False,
 ) -> Iterator[Outcome]:
     """Recognise clips a batch at a time, clips of similar length together, and yield the outcomes in their order.
 
@@ -72,10 +74,11 @@ def in_batches(
         attempts: clips, or in place of a clip its outcome: why it could not be read, or its result; it is passed on.
         batch_size: most clips in a batch.
         recognise: gives the outcome of each clip of a batch.
-        max_batch_s: most seconds of audio in a batch, padding included.
-        in_flight: batches at once; with two, one is copied to a GPU while the other is computed there.
+        max_batch_s: most seconds of audio in a batch, padding included; where None, what the device takes well.
+        on_gpu: the graph runs on a GPU: two batches are under way at once, one of them on its way there or back.
     """
-    waiting, most_samples = iter(attempts), round(max_batch_s * SAMPLE_RATE_HZ)
+    most_s = max_batch_s or (MAX_GPU_BATCH_S if on_gpu else MAX_BATCH_S)
+    waiting, most_samples, in_flight = iter(attempts), round(most_s * SAMPLE_RATE_HZ), 1 + on_gpu
 
     def next_window() -> list[Clip | Outcome]:
         return _window(waiting, batch_size * BATCHES_AHEAD, most_samples * BATCHES_AHEAD)
