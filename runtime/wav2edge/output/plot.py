@@ -22,6 +22,7 @@ from wav2edge.audio.clip import open_recording
 from wav2edge.bundle.geometry import SAMPLE_RATE_HZ
 from wav2edge.errors import MissingDependencyError, UsageError
 from wav2edge.output.result import Result, Segment
+from wav2edge.output.writers import segments_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -132,7 +133,7 @@ def draw(result: Result, envelope: Envelope, *, row_s: float, title: str) -> Fig
     from matplotlib.figure import Figure
 
     rows = max(1, round(result.duration_s / row_s))
-    segments = result.segments if result.segments is not None else (_whole(result),)
+    segments = segments_of(result)
     readable = row_s <= ROW_S
     with rc_context({"font.family": _fonts(), "svg.fonttype": "none"}):
         figure = Figure(figsize=(12, 0.9 + 1.5 * rows), layout="constrained")
@@ -147,18 +148,6 @@ def draw(result: Result, envelope: Envelope, *, row_s: float, title: str) -> Fig
         for (axes,) in grid:
             axes.set_ylim(-1.3, 1.15 + LEVEL * max(levels))
     return figure
-
-
-def _whole(result: Result) -> Segment:
-    return Segment(
-        start_s=0.0,
-        end_s=result.duration_s,
-        text=result.text,
-        words=result.words,
-        scores=result.scores,
-        confidence=result.confidence,
-        rejected=result.rejected,
-    )
 
 
 def _draw_row(axes: Axes, envelope: Envelope, scale: float, *, begin_s: float, end_s: float) -> None:
