@@ -130,6 +130,7 @@ def talk(tmp_path):
     return path
 
 
+@pytest.mark.filterwarnings("error")  # a script that no font here has is no reason to speak
 @pytest.mark.parametrize(("suffix", "signature"), [(".png", b"\x89PNG"), (".svg", b"<?xml"), (".pdf", b"%PDF")])
 def test_every_format_is_written_whole(talk, tmp_path, suffix, signature):
     path = tmp_path / f"talk{suffix}"

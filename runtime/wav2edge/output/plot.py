@@ -88,12 +88,11 @@ def write_plot(path: Path, result: Result, source: str) -> None:
     row_s = result.duration_s / (rows if rows <= MOST_ROWS else 1)
     with open_recording(source) as recording:
         envelope = envelope_of(recording.blocks(), row_s / COLUMNS)
-    figure = draw(result, envelope, row_s=row_s, title=os.path.basename(source))
     part = path.with_name(f".{path.stem}.part{path.suffix}")
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Glyph .* missing")  # no installed font has it
-            figure.savefig(part, dpi=150)
+            draw(result, envelope, row_s=row_s, title=os.path.basename(source)).savefig(part, dpi=150)
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
