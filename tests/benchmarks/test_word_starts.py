@@ -37,11 +37,15 @@ def test_the_shipped_model_has_the_word_starts_that_the_pages_name():
     assert f"on the {times['words']} words" in models
 
 
-def test_a_bundle_keeps_the_word_starts_of_clips_in_recordings_recognised_and_aligned():
-    times = record("word-starts-shipped.json")["times"]
+@pytest.mark.parametrize("name", ["word-starts-shipped.json", "word-starts-demo-bundle.json"])
+def test_a_bundle_keeps_the_word_starts_of_clips_in_recordings_recognised_and_aligned(name):
+    times = record(name)["times"]
     assert set(times) == {f"{how}, {where}" for how in ("recognised", "aligned") for where in ("alone", "joined")}
     assert all(each["median_s"] <= 0.04 and each["p95_s"] <= 0.12 and each["words"] > 200 for each in times.values())
-    joined = times["aligned, joined"]
+
+
+def test_the_page_names_the_word_starts_of_the_shipped_model_in_recordings():
+    joined = record("word-starts-shipped.json")["times"]["aligned, joined"]
     assert f"joined with pauses {joined['median_s'] * 1e3:.0f} and {joined['p95_s'] * 1e3:.0f} ms" in PAGE
 
 
