@@ -176,6 +176,21 @@ def test_without_matplotlib_the_line_says_what_to_install(tmp_path, monkeypatch)
         check_plot(tmp_path / "talk.png")
 
 
+def test_run_draws_nothing_when_it_resumes(cli, bundle, clip, tmp_path):
+    more = ("--format", "jsonl", "--output", tmp_path / "results.jsonl", "--resume")
+    found = cli("run", bundle, clip, "--plot", tmp_path / "clip.png", *more)
+    assert found.code == 2
+    assert "which --resume may leave out; give one of them" in found.err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names are text there")
+def test_a_file_whose_name_is_no_text_is_drawn(cli, bundle, clip, tmp_path):
+    named = os.fsdecode(os.fsencode(tmp_path) + b"/clip-\xff.wav")
+    os.rename(clip, named)
+    assert cli("run", bundle, named, "--plot", tmp_path / "clip.png").code == 0
+    assert (tmp_path / "clip.png").read_bytes().startswith(b"\x89PNG")
+
+
 def test_run_draws_what_it_answers(cli, bundle, clip, tmp_path):
     path = tmp_path / "clip.png"
     plain, found = cli("run", bundle, clip), cli("run", bundle, clip, "--plot", path)

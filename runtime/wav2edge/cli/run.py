@@ -138,6 +138,8 @@ def _check_plot(options: Namespace, many: bool) -> None:
         return
     if many or options.audio == ["-"] or _is_named_pipe(options.audio[0]):
         raise UsageError("--plot draws one recording, which it reads twice; give one file")
+    if options.resume:
+        raise UsageError("--plot draws what this run recognises, which --resume may leave out; give one of them")
     from wav2edge.output.plot import check_plot  # here: most runs draw nothing
 
     check_plot(options.plot)

@@ -92,10 +92,15 @@ def write_plot(path: Path, result: Result, source: str) -> None:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Glyph .* missing")  # no installed font has it
-            draw(result, envelope, row_s=row_s, title=os.path.basename(source)).savefig(part, dpi=150)
+            draw(result, envelope, row_s=row_s, title=_shown(source)).savefig(part, dpi=150)
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _shown(source: str) -> str:
+    """The name of a file; bytes that are no text, which cannot be drawn, are question marks."""
+    return os.path.basename(source).encode("utf-8", "replace").decode()
 
 
 def envelope_of(blocks: Iterable[npt.NDArray[np.float32]], stretch_s: float) -> Envelope:
