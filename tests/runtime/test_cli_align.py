@@ -6,10 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
+import srt
+from praatio import textgrid
 
 import wav2edge
 from tests.runtime import tiny_bundle
 from wav2edge.bundle.heads import Heads
+from wav2edge.output.result import AlignedWord, Alignment
 
 REPOSITORY = Path(__file__).parents[2]
 WORDS, CLIP = REPOSITORY / "models/words", REPOSITORY / "models/clips/fu-dan-3.flac"
@@ -108,3 +112,45 @@ def test_an_output_that_is_not_finite_is_refused(engine, second, monkeypatch):
     monkeypatch.setattr(engine, "outputs", lambda samples: spoiled)
     with pytest.raises(wav2edge.DeviceError, match="NaN or infinity"):
         engine.align(second, "a", rate_hz=16_000)
+
+
+@pytest.fixture
+def spoken_twice(tmp_path):
+    """The clip, two seconds of silence, and the clip again."""
+    samples, rate_hz = soundfile.read(CLIP, dtype="float32")
+    path = tmp_path / "twice.wav"
+    soundfile.write(path, np.concatenate([samples, np.zeros(2 * rate_hz, np.float32), samples]), rate_hz)
+    return path
+
+
+def test_subtitles_have_a_cue_for_the_words_between_two_pauses(cli, spoken_twice):
+    outcome = cli("align", WORDS, spoken_twice, "fu dan fu dan", "--format", "srt")
+    cues = list(srt.parse(outcome.out))
+    assert [cue.content for cue in cues] == ["fu dan", "fu dan"]
+    assert cues[0].end.total_seconds() < 1.2 < 3.0 < cues[1].start.total_seconds()
+
+
+def test_annotations_hold_each_word_at_its_time(cli, spoken_twice, tmp_path):
+    words = cli("align", WORDS, spoken_twice, "fu dan fu dan").out.splitlines()
+    path = tmp_path / "twice.TextGrid"
+    path.write_text(cli("align", WORDS, spoken_twice, "fu dan fu dan", "--format", "textgrid").out, encoding="utf-8")
+    grid = textgrid.openTextgrid(str(path), includeEmptyIntervals=False)
+    found = [(round(entry.start, 3), round(entry.end, 3), entry.label) for entry in grid.getTier("words").entries]
+    assert found == [(float(start), float(end), text) for start, end, text, _ in (line.split("\t") for line in words)]
+    assert len(grid.getTier("segments").entries) == 2
+
+
+@pytest.mark.parametrize("name", ["csv", "vtt", "elan"])
+def test_other_formats_hold_both_segments(cli, spoken_twice, name):
+    outcome = cli("align", WORDS, spoken_twice, "fu dan fu dan", "--format", name)
+    assert (outcome.code, outcome.err) == (0, "")
+    assert outcome.out.count("fu dan") == 2
+
+
+def test_a_segment_of_an_alignment_is_no_longer_than_a_subtitle_stands():
+    scores = {"confidence": 0.5, "gop": 0.0, "tokens": ()}
+    words = tuple(AlignedWord(text="a", start_s=0.4 * n, end_s=0.4 * n + 0.3, **scores) for n in range(50))
+    result = Alignment(duration_s=20.0, words=words, confidence=0.5, gop=0.0).result()
+    assert max(segment.duration_s for segment in result.segments) <= 7.0
+    assert [word for segment in result.segments for word in segment.words] == list(words)
+    assert (result.text, result.confidence) == (" ".join("a" * 50), pytest.approx(0.5))

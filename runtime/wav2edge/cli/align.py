@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from wav2edge.cli.engine_options import add_engine_options, engine_from
@@ -13,17 +15,33 @@ from wav2edge.output.documents import strict_json
 from wav2edge.output.result import Alignment
 
 
-def _text(alignment: Alignment) -> str:
-    return "\n".join(
-        f"{word.start_s:.3f}\t{word.end_s:.3f}\t{word.text}\t{word.confidence:.3f}" for word in alignment.words
-    )
+def _write_text(alignment: Alignment, name: str) -> None:
+    for word in alignment.words:
+        print(f"{word.start_s:.3f}\t{word.end_s:.3f}\t{word.text}\t{word.confidence:.3f}")
 
 
-FORMATS: dict[str, Callable[[Alignment], str]] = {
-    "text": _text,
-    "json": lambda alignment: strict_json(alignment.to_dict()),
+def _write_json(alignment: Alignment, name: str) -> None:
+    print(strict_json(alignment.to_dict()))
+
+
+def _write_as(format_name: str, alignment: Alignment, name: str) -> None:
+    """In a format of recordings, whose segments are the words between two pauses."""
+    from wav2edge.output.formats import FORMATS  # here: most alignments are text or JSON
+    from wav2edge.output.writers import Outcome
+
+    writer, result = FORMATS[format_name](sys.stdout, many=False), alignment.result()
+    for segment in result.segments or ():
+        writer.segment(name, segment)
+    writer.add(Outcome(name=name, result=result))
+    writer.close()
+
+
+WRITERS: dict[str, Callable[[Alignment, str], None]] = {
+    "text": _write_text,
+    "json": _write_json,
+    **{name: partial(_write_as, name) for name in ("csv", "srt", "vtt", "textgrid", "elan")},
 }
-"""How an alignment is written: text as tab-separated columns, json as one document."""
+"""How an alignment is written: text as tab-separated columns, json as one document, the others as of recordings."""
 
 
 def _add_arguments(parser: ArgumentParser) -> None:
@@ -38,10 +56,11 @@ def _add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--text-file", metavar="FILE", type=Path, help="file with the text, in UTF-8, in place of TEXT")
     parser.add_argument(
         "--format",
-        choices=FORMATS,
+        choices=WRITERS,
         default="text",
         help="text: start and end in seconds, word, and confidence, with tabs between them; json: words and tokens,"
-        " with the goodness of pronunciation (default: text)",
+        " with the goodness of pronunciation; csv, srt, vtt, textgrid, elan: as `wav2edge run` writes them, a segment"
+        " for the words between two pauses (default: text)",
     )
     add_engine_options(parser)
 
@@ -51,7 +70,7 @@ def _run(options: Namespace) -> int:
     alignment = engine_from(options).align(options.audio, text)
     for warning in alignment.warnings:
         tell(f"warning: {options.audio}: {warning}")
-    print(FORMATS[options.format](alignment))
+    WRITERS[options.format](alignment, options.audio)
     return 0
 
 
@@ -75,5 +94,6 @@ COMMAND = Command(
     examples="""\
   wav2edge align bundle clip.wav 'what was said'
   wav2edge align bundle clip.wav 'the beginning * the end'
-  wav2edge align bundle talk.flac --text-file talk.txt --format json > talk.json""",
+  wav2edge align bundle talk.flac --text-file talk.txt --format json > talk.json
+  wav2edge align bundle talk.flac --text-file talk.txt --format textgrid > talk.TextGrid""",
 )

@@ -10,6 +10,9 @@ from typing import Any, Self
 
 import numpy as np
 
+PAUSE_S, LONGEST_SEGMENT_S = 0.5, 7.0
+"""Where the words of an alignment are parted into segments; seven seconds are the most that subtitles stand."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Word:
@@ -195,6 +198,26 @@ class Alignment:
         """The words, with a space between them."""
         return " ".join(word.text for word in self.words)
 
+    def result(self) -> Result:
+        """The text as the result of a recording, for subtitles and annotations: a segment ends where a pause is."""
+        groups: list[list[AlignedWord]] = []
+        for word in self.words:
+            if groups and _goes_on(groups[-1], word):
+                groups[-1].append(word)
+            else:
+                groups.append([word])
+        segments = [
+            Segment(
+                start_s=words[0].start_s,
+                end_s=words[-1].end_s,
+                text=" ".join(word.text for word in words),
+                words=tuple(words),
+                confidence=sum(word.confidence for word in words) / len(words),
+            )
+            for words in groups
+        ]
+        return Result.of_segments(segments, duration_s=self.duration_s, warnings=self.warnings)
+
     def to_dict(self) -> dict[str, Any]:
         """The alignment as JSON-ready values."""
         return {
@@ -205,6 +228,12 @@ class Alignment:
             "words": [word.to_dict() for word in self.words],
             "warnings": list(self.warnings),
         }
+
+
+def _goes_on(words: Sequence[AlignedWord], word: AlignedWord) -> bool:
+    """Whether a word belongs to the segment of those before it."""
+    in_time = word.end_s - words[0].start_s <= LONGEST_SEGMENT_S
+    return in_time and word.start_s - words[-1].end_s < PAUSE_S
 
 
 def _rounded(start_s: float, end_s: float, confidence: float, gop: float) -> dict[str, float]:
