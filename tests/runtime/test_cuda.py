@@ -12,7 +12,7 @@ from wav2edge import DeviceError, UsageError
 from wav2edge.bundle.folder import Bundle
 from wav2edge.inference import cuda
 from wav2edge.inference.cuda import CapturedCalls, bucket, load_libraries, provider_options
-from wav2edge.inference.device import run_options
+from wav2edge.inference.device import INSTALL_GPU, run_options
 
 # Lengths
 
@@ -124,7 +124,7 @@ def test_missing_libraries_are_named_with_the_line_that_installs_them(capsys):
 
     runtime = SimpleNamespace(preload_dlls=preload_dlls, __version__="1.31.1", cuda_version="13.0")
     with pytest.raises(DeviceError) as caught:
-        load_libraries(runtime)
+        load_libraries(runtime, install=INSTALL_GPU)
     assert str(caught.value) == (
         "cuda needs libcublasLt.so.13, libcurand.so.10, not found; ONNX Runtime 1.31.1 is built for CUDA 13.0;"
         " run: pip uninstall -y onnxruntime && pip install 'wav2edge[gpu]'"
@@ -133,7 +133,7 @@ def test_missing_libraries_are_named_with_the_line_that_installs_them(capsys):
 
 
 def test_libraries_that_are_there_are_not_spoken_of(capsys):
-    load_libraries(SimpleNamespace(preload_dlls=lambda: None))
+    load_libraries(SimpleNamespace(preload_dlls=lambda: None), install=INSTALL_GPU)
     assert capsys.readouterr().out == ""
 
 

@@ -19,7 +19,6 @@ import numpy.typing as npt
 
 from wav2edge.bundle.geometry import SAMPLE_RATE_HZ, ConvGeometry
 from wav2edge.errors import DeviceError
-from wav2edge.inference.device import INSTALL_GPU, UNCAPTURED
 from wav2edge.inference.many_clips import INPUT, MASK, pad_together, write_padded
 
 if TYPE_CHECKING:
@@ -27,17 +26,24 @@ if TYPE_CHECKING:
 
 BUCKETS = ((4.0, 0.25), (8.0, 0.5), (16.0, 1.0), (32.0, 2.0))
 """Up to so many seconds, lengths are rounded up to a multiple of so many: 40 lengths, padded by a tenth on average."""
+GRAPH_ID = "gpu_graph_id"
+UNCAPTURED = (GRAPH_ID, "-1")
+"""Option of a call that is not captured in a session whose other calls are."""
 MOST_GRAPHS = 64
 """Shapes that are captured; ONNX Runtime cannot forget one. Shapes met later are launched kernel by kernel."""
 
 Array: TypeAlias = npt.NDArray[Any]
 
 
-def load_libraries(runtime: Any) -> None:
+def load_libraries(runtime: Any, *, install: str) -> None:
     """Load CUDA's and cuDNN's libraries from their pip packages or the system, as ONNX Runtime's GPU build needs them.
 
+    Args:
+        runtime: the module ``onnxruntime``.
+        install: the line that installs what is missing.
+
     Raises:
-        DeviceError: one is missing; the message has the line that installs them.
+        DeviceError: one is missing.
     """
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):  # it prints what it cannot load
@@ -46,7 +52,7 @@ def load_libraries(runtime: Any) -> None:
     if missing:
         raise DeviceError(
             f"cuda needs {', '.join(missing)}, not found; ONNX Runtime {runtime.__version__} is built for CUDA"
-            f" {runtime.cuda_version}; run: {INSTALL_GPU}"
+            f" {runtime.cuda_version}; run: {install}"
         )
 
 
@@ -167,7 +173,7 @@ class _Shape:
         for name, value in self._outputs.items():
             self._binding.bind_ortvalue_output(name, value)
         self._options = RunOptions()
-        self._options.add_run_config_entry(UNCAPTURED[0], str(graph_id))
+        self._options.add_run_config_entry(GRAPH_ID, str(graph_id))
 
     def run(self, names: Sequence[str], clips: Sequence[npt.NDArray[np.float32]]) -> list[Array]:
         lengths = [len(clip) for clip in clips]

@@ -29,9 +29,6 @@ AUTO_ORDER = ("cuda", "coreml", "directml", "cpu")
 
 DEVICES = (*PROVIDERS, "auto")
 
-UNCAPTURED = ("gpu_graph_id", "-1")
-"""Option of a call on CUDA that is not captured in a session whose other calls are."""
-
 INSTALL_GPU = "pip uninstall -y onnxruntime && pip install 'wav2edge[gpu]'"
 INSTALL_HINTS = {
     "cuda": INSTALL_GPU,
@@ -177,6 +174,8 @@ def run_options(device: str, *, shrink_arena: bool = False) -> RunOptions:
     if shrink_arena and device == "cpu":
         options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
     if device == "cuda":
+        from wav2edge.inference.cuda import UNCAPTURED
+
         options.add_run_config_entry(*UNCAPTURED)
     return options
 
@@ -200,7 +199,7 @@ def _open_on(runtime: Any, graph: Path, device: str, options: Any, on_gpu: dict[
     if device in ("cuda", "tensorrt"):
         from wav2edge.inference.cuda import load_libraries, provider_options  # here: most machines have no use for it
 
-        load_libraries(runtime)
+        load_libraries(runtime, install=INSTALL_GPU)
         runtime.set_default_logger_severity(4)  # what goes wrong is raised as well
         # What TensorRT does not take runs on CUDA.
         tensorrt = [provider] if device == "tensorrt" else []
