@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import os
+import warnings
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 import soundfile
-from matplotlib.colors import to_hex
+from matplotlib.backends import backend_agg
+from matplotlib.colors import to_hex, to_rgb
+from matplotlib.font_manager import fontManager, get_font
+from matplotlib.image import imread
 
 from wav2edge import MissingDependencyError, UsageError
-from wav2edge.output import plot
-from wav2edge.output.plot import COLUMNS, PALE, REJECTED, SPEECH, Envelope, check_plot, draw, envelope_of, write_plot
+from wav2edge.audio.envelope import Envelope, envelope_of
+from wav2edge.output.plot import check_plot, picture, write_plot
+from wav2edge.output.plot.drawing import COLUMNS, REJECTED, SPEECH, VERMILLION, WAVE, draw, row_length
+from wav2edge.output.plot.lettering import PALE, fonts_for
 from wav2edge.output.result import Result, Segment, Word
 
 
@@ -104,13 +111,66 @@ def test_minutes_have_rows_and_each_word_stands_in_its_own():
     assert [label.get_text() for label in second.get_xticklabels()][:2] == ["1:00", "1:05"]
 
 
-def test_an_hour_is_one_row_over_a_strip_of_its_segments():
-    figure = drawn(recording(3600.0, *[segment(10.0 * number, "fu") for number in range(300)]))
-    (axes,) = figure.axes
-    assert len(axes.texts) == 0
-    assert len(axes.patches) == 300
-    assert {to_hex(patch.get_facecolor()) for patch in axes.patches} == {PALE}
-    assert "30:00" in [label.get_text() for label in axes.get_xticklabels()]
+def test_an_hour_has_no_words_and_shows_what_is_rejected_in_a_strip():
+    answered = [segment(10.0 * number, "fu") for number in range(300)]
+    result = recording(3600.0, *answered, segment(3500.0, "fu").as_rejected())
+    figure = drawn(result, row_s=row_length(result))
+    assert [axes.get_xlim() for axes in figure.axes] == [(600.0 * row, 600.0 * (row + 1)) for row in range(6)]
+    assert [text for axes in figure.axes for text in axes.texts] == []
+    marks = [patch for axes in figure.axes for patch in axes.patches]
+    assert [to_hex(patch.get_facecolor()) for patch in marks] == [PALE] * 300 + [VERMILLION]
+    assert {round(patch.get_height(), 3) for patch in marks} == {0.07}
+    assert [text.get_text() for text in figure.texts] == ["talk.wav", "1 of 301 segments rejected"]
+    assert "30:00" in [label.get_text() for label in figure.axes[2].get_xticklabels()]
+
+
+@pytest.mark.parametrize(
+    ("duration_s", "row_s"),
+    [(1.1, 1.1), (60.0, 60.0), (63.0, 63.0), (90.0, 45.0), (720.0, 60.0), (3602.0, 3602 / 6), (36_000.0, 3_600.0)],
+)
+def test_rows_are_equal_and_grow_with_the_recording(duration_s, row_s):
+    assert row_length(recording(duration_s)) == pytest.approx(row_s)
+
+
+def test_ten_days_are_not_more_than_twelve_rows():
+    assert 864_000 / row_length(recording(864_000.0)) <= 12
+
+
+def test_rows_are_shorter_where_words_are_many():
+    fast = [segment(4.0 * number, *["recordings"] * 10) for number in range(15)]
+    assert row_length(recording(60.0, *fast)) == 15.0
+    labels = [segment(2.0 * number, label="a long class") for number in range(30)]
+    assert row_length(recording(60.0, *labels)) < 60.0
+
+
+def test_what_finds_no_room_is_counted():
+    crowd = segment(1.0, *["chongqing"] * 40, step_s=0.05)
+    figure = drawn(recording(60.0, crowd))
+    written = sum(text.get_text() == "chongqing" for text in figure.axes[0].texts)
+    assert 0 < written < 40
+    assert figure.texts[-1].get_text() == f"no room for {40 - written} of the texts"
+
+
+def test_words_that_stand_on_each_other_read_downwards():
+    (axes,) = drawn(recording(60.0, segment(30.0, "shang", "hai"))).axes
+    assert texts(axes)["shang"][1] > texts(axes)["hai"][1] > 1
+
+
+def test_a_label_is_written_without_its_score_where_there_is_no_room_for_both():
+    (axes,) = drawn(recording(60.0, *[segment(10 + 1.2 * number, "fu", label="3") for number in range(4)])).axes
+    labels = [text.get_text() for text in axes.texts if text.get_position()[1] < 0]
+    assert labels[:2] == ["3 (0.90)", "3"]
+
+
+def test_a_long_text_without_word_times_is_broken_into_lines_within_its_segment():
+    untimed = Segment(start_s=5.0, end_s=15.0, text="the words of a meeting " * 20)
+    (axes,) = drawn(recording(20.0, untimed)).axes
+    lines = sorted(axes.texts, key=lambda text: -text.get_position()[1])
+    assert len(lines) == 3
+    assert lines[0].get_text().startswith("the words of a meeting")
+    assert lines[-1].get_text().endswith("…")
+    left, right = axes.transData.transform([(5, 0), (15, 0)])[:, 0]
+    assert all(left <= line.get_window_extent().x0 and line.get_window_extent().x1 <= right for line in lines)
 
 
 @pytest.mark.parametrize("block", [1, 7, 1_000, 16_000])
@@ -136,10 +196,60 @@ def test_every_format_is_written_whole(talk, tmp_path, suffix, signature):
     path = tmp_path / f"talk{suffix}"
     write_plot(path, recording(90.0, segment(10.0, "复旦", label="三")), str(talk))
     assert path.read_bytes().startswith(signature)
-    assert os.listdir(tmp_path) == [*sorted({"talk.wav", path.name})] or set(os.listdir(tmp_path)) == {
-        "talk.wav",
-        path.name,
-    }
+    assert set(os.listdir(tmp_path)) == {"talk.wav", path.name}
+
+
+def test_the_size_of_a_png_follows_from_its_rows(talk, tmp_path):
+    write_plot(tmp_path / "talk.png", recording(90.0, segment(10.0, "fu")), str(talk))
+    pixels = imread(tmp_path / "talk.png")
+    assert pixels.shape == (585, 1800, 4)  # two rows of 1.5 inches and 0.9 above, 12 wide, at 150 dpi
+    assert (np.abs(pixels[..., :3] - to_rgb(WAVE)).max(axis=2) < 0.01).mean() > 0.1
+
+
+def test_the_text_of_an_svg_stays_text(talk, tmp_path):
+    write_plot(tmp_path / "talk.svg", recording(90.0, segment(10.0, "复旦", label="三")), str(talk))
+    found = {element.text for element in ElementTree.parse(tmp_path / "talk.svg").iter() if element.text}
+    assert {"talk.wav", "复旦", "三 (0.90)"} <= found
+
+
+@pytest.mark.parametrize("name", ["a$\\frac$b", "b\udcff", "n\nx\x01", "复旦", "<&>"])
+@pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf"])
+def test_any_name_is_drawn_without_a_word_on_standard_error(tmp_path, name, suffix, capfd):
+    source = os.fsencode(tmp_path / f"{name}.wav")
+    with open(source, "wb") as file:
+        soundfile.write(file, np.sin(np.arange(16_000)) * 0.1, 16_000, format="WAV")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        write_plot(tmp_path / f"out{suffix}", recording(1.0, segment(0.2, name)), os.fsdecode(source))
+    assert capfd.readouterr().err == ""
+    if suffix == ".svg":
+        ElementTree.parse(tmp_path / "out.svg")
+
+
+def test_letters_that_the_first_font_lacks_come_from_another_that_is_installed():
+    has = {font.name: get_font(font.fname).get_charmap().keys() for font in fontManager.ttflist}
+    letter = min(has["STIXGeneral"] - has["DejaVu Sans"])
+    first, second = fonts_for({"a", chr(letter)})
+    assert first == "DejaVu Sans"
+    assert letter in has[second]
+    assert fonts_for({"a"}) == ["DejaVu Sans"]
+
+
+def test_texts_are_measured_in_one_image(talk, tmp_path, monkeypatch):
+    made = []
+    monkeypatch.setattr(
+        backend_agg.RendererAgg, "__init__", count(backend_agg.RendererAgg.__init__, made)
+    )  # one of its own for each text took gigabytes for ten minutes
+    write_plot(tmp_path / "a.png", recording(90.0, *[segment(4.0 * n, "fu", "dan") for n in range(20)]), str(talk))
+    assert len(made) <= 3
+
+
+def count(function, calls):
+    def counted(*arguments, **options):
+        calls.append(arguments)
+        return function(*arguments, **options)
+
+    return counted
 
 
 def test_what_fails_leaves_no_picture(talk, tmp_path, monkeypatch):
@@ -171,7 +281,7 @@ def test_other_names_are_refused(tmp_path):
 
 
 def test_without_matplotlib_the_line_says_what_to_install(tmp_path, monkeypatch):
-    monkeypatch.setattr(plot, "find_spec", lambda name: None)
+    monkeypatch.setattr(picture, "find_spec", lambda name: None)
     with pytest.raises(MissingDependencyError, match=r"pip install 'wav2edge\[plot\]'"):
         check_plot(tmp_path / "talk.png")
 
@@ -189,6 +299,12 @@ def test_a_file_whose_name_is_no_text_is_drawn(cli, bundle, clip, tmp_path):
     os.rename(clip, named)
     assert cli("run", bundle, named, "--plot", tmp_path / "clip.png").code == 0
     assert (tmp_path / "clip.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_what_could_not_be_written_is_refused_before_anything_is_recognised(tmp_path):
+    (tmp_path / "talk.png").mkdir()
+    with pytest.raises(UsageError, match="no file can be written there"):
+        check_plot(tmp_path / "talk.png")
 
 
 def test_run_draws_what_it_answers(cli, bundle, clip, tmp_path):
