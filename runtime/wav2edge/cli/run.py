@@ -48,26 +48,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
         action="store_true",
         help="resume a run that ended early: answer the inputs that --output, in the format jsonl, does not hold yet",
     )
-    parser.add_argument(
-        "--no-segments",
-        dest="segments",
-        action="store_const",
-        const=False,
-        help="answer recordings as a whole, however long they are",
-    )
-    parser.add_argument(
-        "--longest-segment",
-        type=float,
-        metavar="S",
-        help="answer what is longer in segments of up to so many seconds (default: the longest clip of the training,"
-        " or 30)",
-    )
-    parser.add_argument(
-        "--vad",
-        metavar="NAME",
-        help="what tells speech from noise: energy, silero for the installed package silero-vad, or the path of its"
-        " silero_vad.onnx (default: energy)",
-    )
+    _add_segment_options(parser)
     parser.add_argument(
         "--batch",
         type=int,
@@ -90,6 +71,29 @@ def _add_arguments(parser: ArgumentParser) -> None:
     )
     add_decoder_options(parser)
     add_engine_options(parser)
+
+
+def _add_segment_options(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--no-segments",
+        dest="segments",
+        action="store_const",
+        const=False,
+        help="answer recordings as a whole, however long they are",
+    )
+    parser.add_argument(
+        "--longest-segment",
+        type=float,
+        metavar="S",
+        help="answer what is longer in segments of up to so many seconds (default: the longest clip of the training,"
+        " or 30)",
+    )
+    parser.add_argument(
+        "--vad",
+        metavar="NAME",
+        help="what tells speech from noise: energy, silero for the installed package silero-vad, or the path of its"
+        " silero_vad.onnx (default: energy)",
+    )
 
 
 def _run(options: Namespace) -> int:

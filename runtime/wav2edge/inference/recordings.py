@@ -92,17 +92,8 @@ class _Piece:
 
 
 def _segment(piece: _Piece, interpret: Callable[[Outputs, float], Result]) -> Segment:
-    start_s = piece.start / SAMPLE_RATE_HZ
     result = interpret(piece.outputs, (piece.end - piece.start) / SAMPLE_RATE_HZ)
-    return Segment(
-        start_s=start_s,
-        end_s=piece.end / SAMPLE_RATE_HZ,
-        text=result.text,
-        words=None if result.words is None else tuple(word.later(start_s) for word in result.words),
-        scores=result.scores,
-        confidence=result.confidence,
-        rejected=result.rejected,
-    )
+    return result.as_segment(piece.start / SAMPLE_RATE_HZ, piece.end / SAMPLE_RATE_HZ)
 
 
 def _part(first: _Piece, second: _Piece, head: CtcHead, hop: int) -> tuple[_Piece, _Piece]:

@@ -133,6 +133,18 @@ class Result(_Found):
             warnings=warnings,
         )
 
+    def as_segment(self, start_s: float, end_s: float) -> Segment:
+        """The result of a piece of a recording as its segment: words are timed from the recording's start."""
+        return Segment(
+            start_s=start_s,
+            end_s=end_s,
+            text=self.text,
+            words=None if self.words is None else tuple(word.later(start_s) for word in self.words),
+            scores=self.scores,
+            confidence=self.confidence,
+            rejected=self.rejected,
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """The result as JSON-ready values; heads that the model lacks are left out."""
         document: dict[str, Any] = {"duration_s": round(self.duration_s, 4), **self._document()}

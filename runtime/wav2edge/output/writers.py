@@ -160,15 +160,7 @@ class CsvWriter(Writer):
 
 def whole(result: Result) -> Segment:
     """A clip that was answered whole, as one segment."""
-    return Segment(
-        start_s=0.0,
-        end_s=result.duration_s,
-        text=result.text,
-        words=result.words,
-        scores=result.scores,
-        confidence=result.confidence,
-        rejected=result.rejected,
-    )
+    return result.as_segment(0.0, result.duration_s)
 
 
 def segments_of(result: Result) -> tuple[Segment, ...]:

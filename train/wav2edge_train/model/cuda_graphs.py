@@ -109,9 +109,8 @@ class CapturedEncoder:
     def _encode(self, hidden: Tensor, mask: Tensor) -> Tensor:
         dtype = torch.get_autocast_dtype("cuda") if torch.is_autocast_enabled("cuda") else None
         body = MaskedEncoder(self._encoder, dtype)
-        trained = [
-            weights for weights in self._encoder.parameters() if weights.requires_grad
-        ]  # a frozen layer may thaw
+        # Counted for each batch, since frozen layers may thaw.
+        trained = [weights for weights in self._encoder.parameters() if weights.requires_grad]
         key = (*hidden.shape, hidden.dtype, dtype, len(trained))
         if key not in self._passes:
             if not hidden.is_cuda or len(self._passes) >= MOST_SHAPES:
