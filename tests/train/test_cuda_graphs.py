@@ -5,7 +5,7 @@ import torch
 from transformers import Wav2Vec2Config
 from transformers.models.wav2vec2.modeling_wav2vec2 import _compute_mask_indices
 
-from wav2edge_train.model.cuda_graphs import capture_encoder, covered_places
+from wav2edge_train.model.cuda_graphs import capture_encoder, covered_places, mask_hidden_states
 from wav2edge_train.model.joint_model import Wav2Vec2ForJointCTC
 
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU"))]
@@ -100,3 +100,12 @@ def test_as_many_places_are_covered_as_the_library_masks(frames: int) -> None:
     assert not bool((covered & ~inside).any())
     for row in (0, 1):
         assert float(covered[row::2].float().mean()) == pytest.approx(float(masked[row::2].mean()), rel=0.1)
+
+
+def test_spec_augment_reaches_the_last_frame_in_bfloat16() -> None:
+    backbone = make_model("cpu").wav2vec2
+    backbone.config.apply_spec_augment = True
+    backbone.config.mask_time_prob, backbone.config.mask_time_length = 0.9, 1
+    torch.manual_seed(0)
+    masked = mask_hidden_states(backbone, torch.zeros(32, 257, 64, dtype=torch.bfloat16))
+    assert masked[:, -1].any()

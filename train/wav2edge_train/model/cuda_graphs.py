@@ -50,13 +50,15 @@ def mask_hidden_states(
     if not (backbone.training and config.apply_spec_augment):
         return hidden_states
     batch, frames, hidden = hidden_states.shape
+    # The features are bfloat16 under autocast, which rounds counts above 256.
+    counted = partial(hidden_states.new_full, (batch,), dtype=torch.int64)
     if config.mask_time_prob > 0:
-        counts = hidden_states.new_full((batch,), frames) if attention_mask is None else attention_mask.sum(dim=1)
+        counts = counted(frames) if attention_mask is None else attention_mask.sum(dim=1)
         spans = (config.mask_time_prob, config.mask_time_length, config.mask_time_min_masks)
         covered = covered_places(counts, frames, *spans)[:, :, None]
         hidden_states = torch.where(covered, backbone.masked_spec_embed.to(hidden_states.dtype), hidden_states)
     if config.mask_feature_prob > 0:
-        counts = hidden_states.new_full((batch,), hidden)
+        counts = counted(hidden)
         spans = (config.mask_feature_prob, config.mask_feature_length, config.mask_feature_min_masks)
         hidden_states = hidden_states.masked_fill(covered_places(counts, hidden, *spans)[:, None], 0)
     return hidden_states
