@@ -10,7 +10,7 @@ from pathlib import Path
 
 from wav2edge.cli.verbs import Command, tell
 from wav2edge.errors import UsageError
-from wav2edge.inference.device import physical_cores
+from wav2edge.inference.sessions.device import physical_cores
 from wav2edge_compare.comparison_options import ComparisonOptions
 
 NEEDED = ("torch", "transformers", "optimum", "matplotlib", "markdown")

@@ -13,7 +13,7 @@ from wav2edge.bundle.manifest import installed_versions
 from wav2edge.errors import BenchmarkError
 from wav2edge.evaluation.benchmark.environment import environment
 from wav2edge.evaluation.dataset import read_dataset
-from wav2edge.inference.cpu import int8_saturation_warning
+from wav2edge.inference.sessions.cpu import int8_saturation_warning
 from wav2edge.output.progress import Progress
 from wav2edge_compare.comparison_options import RUNS_PER_TURN, ComparisonOptions
 from wav2edge_compare.comparison_results import Comparison, LeftOut, Row, SampleLog

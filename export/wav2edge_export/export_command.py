@@ -7,7 +7,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from wav2edge.cli.verbs import Command
-from wav2edge.inference.cpu import NATIVE, TARGETS
+from wav2edge.inference.sessions.cpu import NATIVE, TARGETS
 from wav2edge_export.export_options import OPERATORS, PREFERENCES, ExportOptions
 from wav2edge_export.quantization.recipes import RECIPES
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wav2edge.errors import UsageError
-from wav2edge.inference.cpu import NATIVE, TARGETS
+from wav2edge.inference.sessions.cpu import NATIVE, TARGETS
 from wav2edge_export.quantization.recipes import RECIPES
 
 OPERATORS = {

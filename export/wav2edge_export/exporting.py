@@ -17,7 +17,7 @@ from wav2edge.evaluation.parity.certificate import (
     word_times_borne_out,
 )
 from wav2edge.evaluation.parity.differences import CachedModel
-from wav2edge.inference.cpu import NATIVE, TARGETS, native_target
+from wav2edge.inference.sessions.cpu import NATIVE, TARGETS, native_target
 from wav2edge_export.bundle.certification import Certifier, EvaluationClips, choose_evaluation_clips
 from wav2edge_export.bundle.writing import DecoderFiles, read_decoder, staged_folder, write_bundle
 from wav2edge_export.export_options import ExportOptions

@@ -11,8 +11,8 @@ import pytest
 from tests.docs.pages import ROOT
 from wav2edge.bundle.heads import ClassificationHead, CtcHead
 from wav2edge.bundle.manifest import FileRecord, Manifest, Variant
-from wav2edge.inference.cpu import NATIVE, TARGETS
-from wav2edge.inference.device import DEVICES
+from wav2edge.inference.sessions.cpu import NATIVE, TARGETS
+from wav2edge.inference.sessions.device import DEVICES
 
 WORDS = ROOT / "models/words"
 

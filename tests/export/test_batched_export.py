@@ -17,8 +17,8 @@ from wav2edge.evaluation.parity.repetition import plan_repetition
 from wav2edge.evaluation.parity.signals import synthetic_signals, voiced
 from wav2edge.evaluation.verification import verify
 from wav2edge.inference.engine import Engine
-from wav2edge.inference.graph_session import MASK_TYPES
 from wav2edge.inference.many_clips import pad_together
+from wav2edge.inference.sessions.graph_session import MASK_TYPES
 from wav2edge_export.bundle import certification
 from wav2edge_export.quantization.recipes import RECIPES, build_graph
 from wav2edge_export.rewrite import OPERATORS

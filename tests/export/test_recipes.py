@@ -15,7 +15,7 @@ from wav2edge.errors import ParityError
 from wav2edge.evaluation.parity.differences import Budget
 from wav2edge.evaluation.parity.signals import synthetic_signals
 from wav2edge.evaluation.verification import verify
-from wav2edge.inference.cpu import TARGETS, native_target
+from wav2edge.inference.sessions.cpu import TARGETS, native_target
 from wav2edge_export.export_options import ExportOptions
 from wav2edge_export.exporting import export_bundle
 from wav2edge_export.quantization import fp16, recipes

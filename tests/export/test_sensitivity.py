@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 
 from wav2edge.evaluation.parity.signals import voiced
-from wav2edge.inference.cpu import TARGETS
+from wav2edge.inference.sessions.cpu import TARGETS
 from wav2edge_export.mixed_precision.selectable_precision import SelectablePrecisionGraph
 from wav2edge_export.mixed_precision.sensitivity import Layer, divergence, layers_of, measure_sensitivities
 from wav2edge_export.quantization.weight_matmuls import assign, quantize_in_place, weight_matmuls

@@ -8,8 +8,8 @@ import json
 import pytest
 
 from wav2edge.bundle.manifest import Manifest, Variant
-from wav2edge.inference import cpu
-from wav2edge.inference.cpu import TARGETS, int8_saturation_warning, native_target
+from wav2edge.inference.sessions import cpu
+from wav2edge.inference.sessions.cpu import TARGETS, int8_saturation_warning, native_target
 
 LARGEST_ACTIVATION = 255
 LARGEST_SUM = 32_767

@@ -10,9 +10,9 @@ import pytest
 import wav2edge
 from wav2edge import DeviceError, UsageError
 from wav2edge.bundle.folder import Bundle
-from wav2edge.inference import cuda
-from wav2edge.inference.cuda import CapturedCalls, bucket, load_libraries, provider_options
-from wav2edge.inference.device import INSTALL_GPU, run_options
+from wav2edge.inference.sessions import cuda
+from wav2edge.inference.sessions.cuda import CapturedCalls, bucket, load_libraries, provider_options
+from wav2edge.inference.sessions.device import INSTALL_GPU, run_options
 
 # Lengths
 
@@ -164,5 +164,5 @@ def test_what_is_quantised_for_cpus_is_refused_on_a_gpu(edit_manifest):
 
 def test_with_auto_what_is_quantised_for_cpus_runs_on_one(edit_manifest, monkeypatch):
     bundle = variants(edit_manifest, "int8")
-    monkeypatch.setattr("wav2edge.inference.device.AUTO_ORDER", ("cuda",))
+    monkeypatch.setattr("wav2edge.inference.sessions.device.AUTO_ORDER", ("cuda",))
     assert wav2edge.load(bundle.folder, device="auto").device == "cpu"

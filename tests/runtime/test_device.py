@@ -8,7 +8,7 @@ import pytest
 
 import wav2edge
 from wav2edge import BundleError, DeviceError, MissingDependencyError, UsageError
-from wav2edge.inference.device import (
+from wav2edge.inference.sessions.device import (
     AUTO_ORDER,
     INSTALL_HINTS,
     PROVIDERS,

@@ -12,7 +12,7 @@ import wav2edge
 from tests.runtime import tiny_bundle
 from wav2edge import BundleError, DeviceError, Engine, Result
 from wav2edge.bundle.heads import ClassificationHead, Heads
-from wav2edge.inference.graph_session import Calls
+from wav2edge.inference.sessions.graph_session import Calls
 
 LENGTHS = (400, 401, 719, 720, 3_000, 16_000, 16_319, 31_999)
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.runtime import tiny_bundle
 from wav2edge import AudioError, BundleError, Result, UsageError
-from wav2edge.inference.graph_session import Calls
+from wav2edge.inference.sessions.graph_session import Calls
 
 LENGTHS = (400, 401, 719, 720, 3_000, 16_000, 16_319, 31_999)
 

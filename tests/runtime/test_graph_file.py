@@ -8,9 +8,9 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, external_data_helper, helper, numpy_helper
 
-import wav2edge.inference.graph_file
-from wav2edge.inference.device import open_session
-from wav2edge.inference.graph_file import LARGE_BYTES, map_graph
+import wav2edge.inference.sessions.graph_file
+from wav2edge.inference.sessions.device import open_session
+from wav2edge.inference.sessions.graph_file import LARGE_BYTES, map_graph
 
 WIDTH = 160
 INPUT = np.random.default_rng(1).standard_normal((3, WIDTH)).astype(np.float32)
@@ -106,7 +106,7 @@ def test_a_file_of_something_else_is_refused_where_it_ceases_to_make_sense(tmp_p
 
 @pytest.mark.slow  # writes some hundred files
 def test_every_cut_of_a_graph_is_refused_or_read_and_never_breaks_the_reader(heavy, tmp_path, monkeypatch):
-    monkeypatch.setattr(wav2edge.inference.graph_file, "LARGE_BYTES", 64)
+    monkeypatch.setattr(wav2edge.inference.sessions.graph_file, "LARGE_BYTES", 64)
     content, path = heavy.read_bytes(), tmp_path / "cut.onnx"
     refused = 0
     for length in range(1, len(content), 997):

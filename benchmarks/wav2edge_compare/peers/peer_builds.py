@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wav2edge.inference.cpu import int8_features
+from wav2edge.inference.sessions.cpu import int8_features
 from wav2edge_compare.measuring.channel import serve
 from wav2edge_compare.peers.runners import normalize
 

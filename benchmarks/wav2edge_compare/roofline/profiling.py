@@ -12,8 +12,8 @@ from typing import Any
 from wav2edge.bundle.geometry import SAMPLE_RATE_HZ
 from wav2edge.evaluation.benchmark.timed_process import WARM_UP_RUNS
 from wav2edge.evaluation.parity.signals import voiced
-from wav2edge.inference.device import open_session
 from wav2edge.inference.many_clips import pad_together
+from wav2edge.inference.sessions.device import open_session
 from wav2edge_compare.roofline.operators import PARENTS, Node
 
 RUN, NODE = "model_run", "Node"

@@ -7,7 +7,7 @@ from functools import reduce
 from pathlib import Path
 
 from wav2edge.errors import UsageError
-from wav2edge.inference.device import physical_cores
+from wav2edge.inference.sessions.device import physical_cores
 from wav2edge_compare.roofline.attribution import Roofline, attribute
 from wav2edge_compare.roofline.profiling import profile_runs
 from wav2edge_compare.roofline.roofs import Roofs, measure_roofs

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from wav2edge.inference.device import open_session, physical_cores
+from wav2edge.inference.sessions.device import open_session, physical_cores
 
 ROWS = 1024
 SHAPES = ((1024, 4096), (4096, 1024))

@@ -14,8 +14,8 @@ import numpy.typing as npt
 from wav2edge.bundle.geometry import SAMPLE_RATE_HZ
 from wav2edge.evaluation.parity.certificate import Certificate
 from wav2edge.evaluation.parity.signals import voiced
-from wav2edge.inference.cpu import TARGETS, Target
 from wav2edge.inference.engine import Engine
+from wav2edge.inference.sessions.cpu import TARGETS, Target
 from wav2edge.output.documents import write_json
 from wav2edge.output.progress import Progress
 from wav2edge_export.bundle.certification import Certifier

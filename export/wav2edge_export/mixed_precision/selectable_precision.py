@@ -16,9 +16,9 @@ import numpy.typing as npt
 import onnx
 from onnx import GraphProto, NodeProto, TensorProto, helper, numpy_helper
 
-from wav2edge.inference.cpu import Target
-from wav2edge.inference.device import import_onnxruntime, physical_cores
 from wav2edge.inference.many_clips import INPUT
+from wav2edge.inference.sessions.cpu import Target
+from wav2edge.inference.sessions.device import import_onnxruntime, physical_cores
 from wav2edge_export.quantization.recipes import LEVELS, Level
 from wav2edge_export.quantization.weight_matmuls import (
     QUANTIZED_OPERATORS,

@@ -11,8 +11,8 @@ from wav2edge.bundle.geometry import ConvGeometry
 from wav2edge.bundle.heads import Heads
 from wav2edge.bundle.manifest import Variant
 from wav2edge.evaluation.parity.differences import Budget
-from wav2edge.inference.cpu import TARGETS
 from wav2edge.inference.engine import Engine
+from wav2edge.inference.sessions.cpu import TARGETS
 
 Level: TypeAlias = Literal["int4", "int8", "float"]
 """What a weight MatMul may be computed in."""
@@ -210,7 +210,7 @@ def build_graph(recipe: Recipe, source: Path, path: Path, *, parts: Mapping[str,
         source: the fp32 graph.
         path: the file to write.
         parts: the level of weight MatMuls whose names contain the key.
-        target: one of ``wav2edge.inference.cpu.TARGETS``.
+        target: one of ``wav2edge.inference.sessions.cpu.TARGETS``.
 
     Raises:
         ParityError: ONNX Runtime's tools left weights in floating point that were to be converted.

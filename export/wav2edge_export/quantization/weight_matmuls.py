@@ -20,7 +20,7 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 
 from wav2edge.errors import ParityError
-from wav2edge.inference.cpu import TARGETS, Target
+from wav2edge.inference.sessions.cpu import TARGETS, Target
 from wav2edge_export.quantization.recipes import Level
 from wav2edge_train.checkpoint.library_logging import quiet_exporters
 

@@ -19,8 +19,8 @@ from wav2edge.bundle.manifest import MANIFEST
 from wav2edge.cli.engine_options import add_decoder_options, add_engine_options, engine_from
 from wav2edge.cli.verbs import Command, tell
 from wav2edge.errors import AudioError, DeviceError, UsageError, Wav2EdgeError
-from wav2edge.inference.device import physical_cores
 from wav2edge.inference.engine import Engine
+from wav2edge.inference.sessions.device import physical_cores
 from wav2edge.output.formats import FORMATS, Output, OutputFolder, parse_formats
 from wav2edge.output.progress import Progress
 from wav2edge.output.result import Result, Segment

@@ -14,7 +14,7 @@ from wav2edge.cli.verbs import Command
 from wav2edge.errors import BundleError, UsageError
 from wav2edge.evaluation.dataset import read_dataset
 from wav2edge.evaluation.evaluator import choose_split
-from wav2edge.inference.device import DEVICES
+from wav2edge.inference.sessions.device import DEVICES
 from wav2edge.output.documents import strict_json
 from wav2edge.output.progress import Progress
 

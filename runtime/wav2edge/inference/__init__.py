@@ -1,1 +1,1 @@
-"""From a graph to logits: device, session, engine, batches, parallel map."""
+"""From a graph to logits: engine, batches, parallel map, recordings. ONNX Runtime is in ``sessions``."""

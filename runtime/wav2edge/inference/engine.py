@@ -16,10 +16,10 @@ from wav2edge.bundle.folder import GPUS, ON_GPUS, Bundle
 from wav2edge.bundle.geometry import SAMPLE_RATE_HZ, ConvGeometry
 from wav2edge.bundle.heads import Heads
 from wav2edge.errors import DeviceError, UsageError, Wav2EdgeError
-from wav2edge.inference.device import Placement, physical_cores
-from wav2edge.inference.graph_session import CALLS_TO_CAPTURE, Calls, GraphSession
 from wav2edge.inference.many_clips import WORKERS, attempt, in_batches, ordered, settled
 from wav2edge.inference.recognizer import FloatSamples, Outputs, Recognizer
+from wav2edge.inference.sessions.device import Placement, physical_cores
+from wav2edge.inference.sessions.graph_session import CALLS_TO_CAPTURE, Calls, GraphSession
 from wav2edge.output.result import Result
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from transformers.integrations.integration_utils import TensorBoardCallback
 from transformers.trainer_utils import IntervalStrategy, SaveStrategy
 
 from wav2edge.errors import MissingDependencyError, UsageError
-from wav2edge.inference.device import physical_cores
+from wav2edge.inference.sessions.device import physical_cores
 from wav2edge_train.data.clips import Targets
 from wav2edge_train.loop.callbacks import UNBOUNDED_STEPS
 from wav2edge_train.loop.distributed import process_count

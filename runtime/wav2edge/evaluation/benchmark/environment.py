@@ -7,8 +7,8 @@ import platform
 
 from wav2edge import __version__
 from wav2edge.bundle.manifest import installed_versions
-from wav2edge.inference.cpu import cpuinfo, int8_features
-from wav2edge.inference.device import physical_cores
+from wav2edge.inference.sessions.cpu import cpuinfo, int8_features
+from wav2edge.inference.sessions.device import physical_cores
 
 PACKAGES = ("onnxruntime", "onnxruntime-gpu", "numpy", "soundfile", "soxr")
 

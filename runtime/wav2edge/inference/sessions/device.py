@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from wav2edge.errors import BundleError, DeviceError, MissingDependencyError, UsageError
-from wav2edge.inference.graph_file import map_graph
+from wav2edge.inference.sessions.graph_file import map_graph
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession, RunOptions
@@ -122,7 +122,7 @@ def open_session(
         threads: threads per call; the physical cores where None.
         spinning: let idle threads spin between calls: faster by microseconds, at the price of a busy core.
         profile: prefix of the file that the time of every node is written to.
-        captured: on CUDA, calls are replayed as CUDA graphs; see ``wav2edge.inference.cuda``.
+        captured: on CUDA, calls are replayed as CUDA graphs; see ``wav2edge.inference.sessions.cuda``.
         memory_gb: on CUDA, most memory to take, in 10^9 bytes.
 
     Raises:
@@ -174,7 +174,7 @@ def run_options(device: str, *, shrink_arena: bool = False) -> RunOptions:
     if shrink_arena and device == "cpu":
         options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
     if device == "cuda":
-        from wav2edge.inference.cuda import UNCAPTURED
+        from wav2edge.inference.sessions.cuda import UNCAPTURED
 
         options.add_run_config_entry(*UNCAPTURED)
     return options
@@ -197,7 +197,10 @@ def _open_on(runtime: Any, graph: Path, device: str, options: Any, on_gpu: dict[
         )
     providers: list[Any] = list(dict.fromkeys([provider, PROVIDERS["cpu"]]))
     if device in ("cuda", "tensorrt"):
-        from wav2edge.inference.cuda import load_libraries, provider_options  # here: most machines have no use for it
+        from wav2edge.inference.sessions.cuda import (
+            load_libraries,
+            provider_options,
+        )  # here: most machines have no use for it
 
         load_libraries(runtime, install=INSTALL_GPU)
         runtime.set_default_logger_severity(4)  # what goes wrong is raised as well

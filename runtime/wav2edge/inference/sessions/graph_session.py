@@ -12,14 +12,14 @@ import numpy as np
 from wav2edge.bundle.geometry import SAMPLE_RATE_HZ, ConvGeometry
 from wav2edge.bundle.heads import Heads
 from wav2edge.errors import BundleError, DeviceError, UsageError
-from wav2edge.inference.device import Placement, open_session, run_options
 from wav2edge.inference.many_clips import INPUT, MASK, pad_together
 from wav2edge.inference.recognizer import FloatSamples
+from wav2edge.inference.sessions.device import Placement, open_session, run_options
 
 if TYPE_CHECKING:
     from onnxruntime import RunOptions
 
-    from wav2edge.inference.cuda import CapturedCalls
+    from wav2edge.inference.sessions.cuda import CapturedCalls
 
 LONG_SAMPLES = 15 * SAMPLE_RATE_HZ
 """Above this length, padding included, a call takes seconds, and allocating memory anew costs next to nothing."""
@@ -55,7 +55,7 @@ class GraphSession:
         geometry: how samples become frames.
         batched: the graph takes ``attention_mask [batch, samples]`` as well, and so padded batches.
         for_gpu: the graph was made for CUDA, where its calls are replayed as CUDA graphs.
-        placement: see ``wav2edge.inference.device.open_session``.
+        placement: see ``wav2edge.inference.sessions.device.open_session``.
 
     Raises:
         BundleError: the graph cannot be loaded, or has other inputs or outputs.
@@ -117,7 +117,7 @@ class GraphSession:
         return found
 
     def _captured_calls(self) -> CapturedCalls:
-        from wav2edge.inference.cuda import CapturedCalls  # here: most machines have no use for it
+        from wav2edge.inference.sessions.cuda import CapturedCalls  # here: most machines have no use for it
 
         framed = None if self.heads.ctc is None else self.heads.ctc.output
         return CapturedCalls(

@@ -1,0 +1,1 @@
+"""ONNX Runtime: devices, graph files, and a graph open on a device."""
