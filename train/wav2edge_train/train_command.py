@@ -83,6 +83,11 @@ CHOICES = (
         parse=bool,
         help="emit words where they begin, in clips with word_starts_s, so that word times are true",
     ),
+    Choice(
+        field="streaming",
+        parse=bool,
+        help="train for streams as well: half of the batches hear their clips in chunks of 80 to 640 ms",
+    ),
     Choice(field="lowercase", parse=bool, help="lowercase the transcripts"),
     Choice(field="strip_punctuation", parse=bool, help="remove punctuation from the transcripts"),
     Choice(field="freeze_feature_encoder", parse=bool, help="keep the convolutions unchanged"),

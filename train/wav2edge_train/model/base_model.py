@@ -13,6 +13,7 @@ from wav2edge_train.checkpoint.library_logging import first_line, quiet_transfor
 from wav2edge_train.checkpoint.loading import refuse_bundle
 from wav2edge_train.data.clips import Targets
 from wav2edge_train.data.vocabulary import make_feature_extractor
+from wav2edge_train.model.chunked_encoder import streaming_fields
 from wav2edge_train.model.freezing import frozen_parts
 from wav2edge_train.model.joint_model import HEAD_NAMES, Wav2Vec2ForJointCTC
 from wav2edge_train.model.presets import PRESETS
@@ -139,6 +140,8 @@ def build_model(
     """
     kept = starting_layers(base, options)
     config = joint_config(base.config, targets, options, shortest_frames)
+    if options.streaming:
+        config.streaming = streaming_fields(config, normalize=bool(base.extractor.do_normalize))
     if base.weights is None:
         model = Wav2Vec2ForJointCTC(config)
     else:

@@ -12,6 +12,8 @@ from transformers import Wav2Vec2Config, Wav2Vec2Model
 from transformers.models.wav2vec2.modeling_wav2vec2 import Wav2Vec2FeatureEncoder, Wav2Vec2PreTrainedModel
 from transformers.utils.generic import ModelOutput
 
+from wav2edge_train.model.chunked_encoder import Chunking, chunked_frames, draw_chunking
+
 HEAD_NAMES = ("ctc", "classification")
 """The heads that a model may have; those it has are in the config's ``joint_heads``."""
 
@@ -77,6 +79,7 @@ class Wav2Vec2ForJointCTC(Wav2Vec2PreTrainedModel):
         labels: torch.Tensor | None = None,
         class_labels: torch.Tensor | None = None,
         token_frames: torch.Tensor | None = None,
+        chunking: Chunking | None = None,
     ) -> JointOutput:
         """The logits of a batch, and its losses where labels are given.
 
@@ -87,10 +90,10 @@ class Wav2Vec2ForJointCTC(Wav2Vec2PreTrainedModel):
             labels: ``[batch, tokens]`` token ids, padded with -100.
             class_labels: ``[batch]`` class ids.
             token_frames: ``[batch, tokens, 2]`` the frames in which each token may be emitted, see ``ctc_loss``.
+            chunking: hear the clips as a stream, cut in this way. Where None, whole; in training, if the config says so,
+                cut at random.
         """
-        encoder_mask = attention_mask if self.config.feat_extract_norm == "layer" else None
-        frames = self.wav2vec2(input_values, attention_mask=encoder_mask).last_hidden_state
-        frames = self.dropout(frames)
+        frames = self.dropout(self._frames(input_values, attention_mask, chunking))
         logits = None if self.lm_head is None else self.lm_head(frames)
         class_logits = None
         if self.classifier is not None:
@@ -116,6 +119,22 @@ class Wav2Vec2ForJointCTC(Wav2Vec2PreTrainedModel):
             ctc_loss=ctc,
             class_loss=class_loss,
         )
+
+    def _frames(
+        self, input_values: torch.Tensor, attention_mask: torch.Tensor | None, chunking: Chunking | None
+    ) -> torch.Tensor:
+        """The encoder's last hidden states, ``[batch, frames, hidden]``."""
+        if chunking is None and self.training:
+            chunking = draw_chunking(self.config)
+        if chunking is not None:
+            samples = torch.full((len(input_values),), input_values.shape[1], device=input_values.device)
+            if attention_mask is not None:
+                samples = attention_mask.sum(dim=-1)
+            normalize = bool(self.config.streaming["normalize"])
+            return chunked_frames(self.wav2vec2, input_values, samples, chunking, normalize=normalize)
+        encoder_mask = attention_mask if self.config.feat_extract_norm == "layer" else None
+        frames: torch.Tensor = self.wav2vec2(input_values, attention_mask=encoder_mask).last_hidden_state
+        return frames
 
     def _class_balance(self) -> torch.Tensor | None:
         """Weight of each class in the cross-entropy, ``[classes]`` float32; None weighs all equally."""
