@@ -22,7 +22,8 @@ from wav2edge.errors import (
     UsageError,
     Wav2EdgeError,
 )
-from wav2edge.inference.engine import Engine, load
+from wav2edge.inference.engine import Engine
+from wav2edge.inference.load import load
 from wav2edge.output.result import AlignedToken, AlignedWord, Alignment, Result, Segment, Word
 
 if TYPE_CHECKING:
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from wav2edge.decoding.grammar import Grammar
     from wav2edge.decoding.hypothesis import Greedy
     from wav2edge.decoding.language_model import LanguageModel
+    from wav2edge.inference.streaming.endpoints import Endpointing
+    from wav2edge.inference.streaming.events import Final, Partial
+    from wav2edge.inference.streaming.stream import Stream
 
 __version__ = "0.1.0"
 
@@ -46,15 +50,19 @@ __all__ = [
     "CheckpointError",
     "DataError",
     "DeviceError",
+    "Endpointing",
     "Engine",
+    "Final",
     "Grammar",
     "Greedy",
     "LanguageModel",
     "MissingDependencyError",
     "ParityError",
+    "Partial",
     "Result",
     "Segment",
     "Segmentation",
+    "Stream",
     "TrainingError",
     "UsageError",
     "Wav2EdgeError",
@@ -65,10 +73,14 @@ __all__ = [
 
 _LATER = {
     "Beam": "wav2edge.decoding.beam",
+    "Endpointing": "wav2edge.inference.streaming.endpoints",
+    "Final": "wav2edge.inference.streaming.events",
     "Grammar": "wav2edge.decoding.grammar",
     "Greedy": "wav2edge.decoding.hypothesis",
     "LanguageModel": "wav2edge.decoding.language_model",
+    "Partial": "wav2edge.inference.streaming.events",
     "Segmentation": "wav2edge.audio.segmentation",
+    "Stream": "wav2edge.inference.streaming.stream",
 }
 """What most programs do not need is imported when it is first asked for."""
 

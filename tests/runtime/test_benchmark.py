@@ -21,7 +21,7 @@ DURATIONS_S = (0.05, 0.2)
 def quick(monkeypatch):
     """`wav2edge bench` on short clips, with one cold start."""
     plan = functools.partial(BenchmarkPlan, durations_s=DURATIONS_S, cold_starts=1)
-    monkeypatch.setattr("wav2edge.cli.bench.BenchmarkPlan", plan)
+    monkeypatch.setattr("wav2edge.cli.commands.bench.BenchmarkPlan", plan)
 
 
 @pytest.mark.slow

@@ -212,7 +212,7 @@ def test_an_unexpected_error_is_one_line_that_asks_for_a_report(cli, bundle, cli
     def fail(*words: object, **options: object) -> None:
         raise ZeroDivisionError("first\nsecond")
 
-    monkeypatch.setattr("wav2edge.cli.run.expand_inputs", fail)
+    monkeypatch.setattr("wav2edge.cli.commands.run.expand_inputs", fail)
     outcome = cli("run", bundle, clip)
     assert outcome.code == 1
     assert outcome.complaint == (
@@ -224,7 +224,7 @@ def test_a_full_disk_is_one_line(cli, bundle, monkeypatch):
     def fail(*words: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("wav2edge.cli.inspect._lines", fail)
+    monkeypatch.setattr("wav2edge.cli.commands.inspect._lines", fail)
     outcome = cli("inspect", bundle)
     assert (outcome.code, outcome.complaint) == (1, "wav2edge: input or output: No space left on device")
 
@@ -253,6 +253,6 @@ def test_an_interrupt_is_exit_code_130(cli, bundle, clip, monkeypatch):
     def interrupt(*words: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("wav2edge.cli.run.expand_inputs", interrupt)
+    monkeypatch.setattr("wav2edge.cli.commands.run.expand_inputs", interrupt)
     outcome = cli("run", bundle, clip)
     assert (outcome.code, outcome.complaint) == (130, "wav2edge: interrupted")

@@ -26,15 +26,19 @@ def test_the_facade_holds_these_names_and_no_others():
         "CheckpointError",
         "DataError",
         "DeviceError",
+        "Endpointing",
         "Engine",
+        "Final",
         "Grammar",
         "Greedy",
         "LanguageModel",
         "MissingDependencyError",
         "ParityError",
+        "Partial",
         "Result",
         "Segment",
         "Segmentation",
+        "Stream",
         "TrainingError",
         "UsageError",
         "Wav2EdgeError",
@@ -96,5 +100,5 @@ def test_run_loads_few_modules_of_this_project(python, bundle, clip):
     )
     out, _ = python("-c", code).communicate()
     modules = out.decode().splitlines()[-1].split()
-    assert "wav2edge.cli.run" in modules
+    assert "wav2edge.cli.commands.run" in modules
     assert len(modules) <= 28, modules

@@ -23,7 +23,7 @@ import torch
 
 from benchmarks.records.command_recorder import CommandRecorder
 from benchmarks.records.speed.precisions import alternated_s
-from wav2edge.inference.engine import load
+from wav2edge.inference.load import load
 from wav2edge_compare.shapes.random_checkpoint import write_random_checkpoint
 from wav2edge_train.model.joint_model import Wav2Vec2ForJointCTC
 from wav2edge_train.model.shrinking import choose_layers, keep_layers, keep_units, pruned_width

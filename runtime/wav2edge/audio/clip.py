@@ -6,23 +6,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from numbers import Real
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
+from wav2edge.audio.samples import check_rate, columns, stream_resampler, to_floats, to_mono
 from wav2edge.audio.sound_file import BLOCK_FRAMES, AudioSource, name_of, open_sound
 from wav2edge.bundle.geometry import SAMPLE_RATE_HZ
 from wav2edge.errors import AudioError, UsageError
 
-MIN_RATE_HZ, MAX_RATE_HZ = 4_000, 768_000
-MAX_CHANNELS = 64
-MAX_PEAK = 1e12
-"""Louder than unscaled 32-bit integers by far, and as far from where the variance overflows float32."""
-CLIPPED_SHARE = 0.001
-"""With more samples than this at full scale the clip gets the warning that it is clipped."""
-CANCELLED_SHARE = 0.01
-"""Channels cancel each other out if their mean has less of the power (20 dB) than that of unrelated channels has."""
 SILENCE, SILENCE_HOP, KEPT_SILENCE_S = 1e-4, 320, 0.2
 """Power of silence relative to the loudest frame, samples of a frame, and how much silence stays at each end."""
 WORTH_S = 0.1
@@ -98,7 +91,7 @@ class Recording:
     given_s: float = 0.0
 
     def __post_init__(self) -> None:
-        _check_rate(self.name, self.rate_hz)
+        check_rate(self.name, self.rate_hz)
 
     @property
     def duration_s(self) -> float:
@@ -137,11 +130,11 @@ class Recording:
         Raises:
             AudioError: it cannot be used, or ends in the middle of what cannot be decoded.
         """
-        resample, samples, silent = _stream_resampler(self.rate_hz), 0, True
+        resample, samples, silent = stream_resampler(self.rate_hz), 0, True
         for block in self.source_blocks():
             samples += len(block)
             self.given_s = samples / self.rate_hz
-            mono, warnings = _mono(self.name, block) if len(block) else (np.zeros(0), ())
+            mono, warnings = to_mono(self.name, block) if len(block) else (np.zeros(0), ())
             silent = silent and (len(mono) == 0 or np.ptp(mono) == 0)
             self.warnings += [warning for warning in warnings if warning not in self.warnings]
             yield resample(mono, False)
@@ -181,13 +174,13 @@ def open_recording(source: AudioSource, *, rate_hz: int | None = None) -> Record
         raise AudioError("array: no sample rate; pass rate_hz=, such as rate_hz=16_000")
     if not isinstance(rate_hz, Real):
         raise UsageError(f"array: rate_hz={rate_hz!r} is not a number of Hz; pass one, such as rate_hz=16_000")
-    columns = _columns("array", source)
+    channels = columns("array", source)
 
     def slices() -> Iterator[npt.NDArray[np.floating]]:
-        for start in range(0, max(1, len(columns)), BLOCK_FRAMES):
-            yield _scale(columns[start : start + BLOCK_FRAMES])
+        for start in range(0, max(1, len(channels)), BLOCK_FRAMES):
+            yield to_floats(channels[start : start + BLOCK_FRAMES])
 
-    return Recording(name="array", rate_hz=rate_hz, promised=len(columns), source_blocks=slices)
+    return Recording(name="array", rate_hz=rate_hz, promised=len(channels), source_blocks=slices)
 
 
 def load_clip(source: AudioSource, *, rate_hz: int | None = None) -> Clip:
@@ -199,7 +192,7 @@ def load_clip(source: AudioSource, *, rate_hz: int | None = None) -> Clip:
 def _prepare(name: str, samples: npt.NDArray[np.floating], rate_hz: int) -> Clip:
     if len(samples) == 0:
         raise AudioError(f"{name}: holds no samples; record or export the clip again")
-    mono, warnings = _mono(name, samples)
+    mono, warnings = to_mono(name, samples)
     if np.ptp(mono.astype(np.float32)) == 0:
         raise AudioError(f"{name}: silent, all {len(mono)} samples are {mono[0]:g}; check the microphone or the file")
     if rate_hz != SAMPLE_RATE_HZ:
@@ -209,89 +202,6 @@ def _prepare(name: str, samples: npt.NDArray[np.floating], rate_hz: int) -> Clip
         if len(mono) == 0:
             raise AudioError(f"{name}: {len(samples)} samples at {rate_hz} Hz are less than one at 16 kHz")
     return Clip(samples=np.ascontiguousarray(mono, np.float32), warnings=warnings)
-
-
-def _columns(name: str, samples: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """An array as ``[samples, channels]``."""
-    if samples.ndim == 1:
-        samples = samples[:, None]
-    if samples.ndim != 2 or samples.shape[1] == 0:
-        raise AudioError(f"{name}: shape {samples.shape}; samples come as [samples] or [samples, channels]")
-    return samples
-
-
-def _check_rate(name: str, rate_hz: int) -> None:
-    if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
-        raise AudioError(f"{name}: {rate_hz} Hz is outside {MIN_RATE_HZ} to {MAX_RATE_HZ} Hz; resample the clip first")
-
-
-def _mono(name: str, samples: npt.NDArray[np.floating]) -> tuple[npt.NDArray[np.floating], tuple[str, ...]]:
-    """Checked ``[samples, channels]`` as one channel, and warnings."""
-    if samples.shape[1] > MAX_CHANNELS:
-        raise AudioError(
-            f"{name}: {samples.shape[1]} channels, at most {MAX_CHANNELS}; arrays come as [samples, channels]"
-        )
-    _require_finite(name, samples)
-    peak = float(np.abs(samples).max())
-    if peak > MAX_PEAK:
-        raise AudioError(f"{name}: peak {peak:.3g} is not plausible audio; scale the samples to [-1, 1]")
-    mono, warnings = _mix_down(samples)
-    return mono, warnings + _level_warnings(samples, peak)
-
-
-def _stream_resampler(rate_hz: int) -> Callable[[npt.NDArray[np.floating], bool], npt.NDArray[np.float32]]:
-    """Resamples blocks to 16 kHz without a seam, given whether each is the last."""
-    if rate_hz == SAMPLE_RATE_HZ:
-        return lambda mono, last: np.ascontiguousarray(mono, np.float32)
-    import soxr  # costs 20 ms, and most recordings are at 16 kHz already
-
-    stream = soxr.ResampleStream(rate_hz, SAMPLE_RATE_HZ, 1, dtype="float32")
-    return lambda mono, last: stream.resample_chunk(np.ascontiguousarray(mono, np.float32), last=last)
-
-
-def _require_finite(name: str, samples: npt.NDArray[np.floating]) -> None:
-    if np.isfinite(samples).all():
-        return
-    bad = np.argwhere(~np.isfinite(samples))
-    index, channel = map(int, bad[0])
-    raise AudioError(
-        f"{name}: {len(bad)} samples are not finite, the first at index {index}, channel {channel}"
-        f" ({samples[index, channel]}); export the clip again"
-    )
-
-
-def _mix_down(samples: npt.NDArray[np.floating]) -> tuple[npt.NDArray[np.floating], tuple[str, ...]]:
-    """The mean of the channels, or the loudest one where they cancel each other out; with a warning if so."""
-    mono = samples.mean(axis=1)
-    if samples.shape[1] == 1:
-        return mono, ()
-    powers = samples.var(axis=0)
-    # Channels that have nothing in common add up in power: the variance of their mean is sum(powers) / channels^2.
-    if mono.var() >= CANCELLED_SHARE * powers.sum() / samples.shape[1] ** 2:
-        return mono, ()
-    loudest = int(powers.argmax())
-    warning = f"the channels cancel each other out (is one inverted?): only channel {loudest} is used"
-    return samples[:, loudest], (warning,)
-
-
-def _level_warnings(samples: npt.NDArray[np.floating], peak: float) -> tuple[str, ...]:
-    if peak > 4.0:
-        return (f"peak {peak:.3g} is far above full scale 1.0: were integers passed as floats?",)
-    if np.mean(np.abs(samples) >= 0.999 * max(peak, 1.0)) > CLIPPED_SHARE:
-        return ("clipped: more than 0.1 % of the samples are at full scale",)
-    return ()
-
-
-def _scale(samples: npt.NDArray[Any]) -> npt.NDArray[np.floating]:
-    kind = samples.dtype.kind
-    if kind == "f":
-        return samples.astype(np.float64)
-    if kind == "i":
-        return samples / float(-int(np.iinfo(samples.dtype).min))
-    if kind == "u":
-        half = (int(np.iinfo(samples.dtype).max) + 1) / 2
-        return (samples - half) / half
-    raise AudioError(f"array: {samples.dtype} samples; pass floats in [-1, 1] or integers")
 
 
 def zero_mean_unit_variance(samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -12,6 +12,7 @@ from math import inf
 from pathlib import PurePosixPath
 from typing import Any, TypeVar
 
+from wav2edge.bundle.cached_streams import CachedStreams
 from wav2edge.bundle.geometry import SAMPLE_RATE_HZ, ConvGeometry
 from wav2edge.bundle.heads import ClassificationHead, CtcHead, Heads
 from wav2edge.errors import BundleError
@@ -60,6 +61,7 @@ class Manifest:
     there were no clips to find it on.
     ``decoder`` describes what turns logits into transcripts, as ``wav2edge.bundle.stored_decoder`` reads it; None: the
     best token of each frame.
+    ``stream`` describes the graphs that recognise streams; None where there are none.
     ``made_with`` holds the versions of the packages that wrote the bundle.
     """
 
@@ -78,6 +80,7 @@ class Manifest:
     trims_silence: bool | None = None
     confidence_temperature: Mapping[str, float] | None = None
     decoder: Mapping[str, Any] | None = None
+    stream: CachedStreams | None = None
     made_with: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -86,6 +89,9 @@ class Manifest:
         for variant in self.variants.values():
             if variant.file not in self.files:
                 raise ValueError(f"the variant {variant.precision} names {variant.file!r}, which is not listed")
+        for precision, file in (self.stream.files if self.stream else {}).items():
+            if file not in self.files:
+                raise ValueError(f"the stream {precision} names {file!r}, which is not listed")
         if self.geometry.rate_hz != SAMPLE_RATE_HZ:
             raise ValueError(f"'sample_rate_hz' is {self.geometry.rate_hz}; only {SAMPLE_RATE_HZ} is supported")
         for name in self.files:
@@ -114,6 +120,7 @@ class Manifest:
             "trims_silence": self.trims_silence,
             "confidence_temperature": self.confidence_temperature and dict(self.confidence_temperature),
             "decoder": self.decoder and dict(self.decoder),
+            "stream": self.stream and self.stream.to_dict(),
             "files": {name: vars(record) for name, record in sorted(self.files.items())},
             "made_with": dict(self.made_with),
         }
@@ -168,6 +175,7 @@ def _from_document(document: Mapping[str, Any]) -> Manifest:
         trims_silence=None if document.get("trims_silence") is None else _take(document, "trims_silence", bool),
         confidence_temperature=_take_temperatures(document, "confidence_temperature"),
         decoder=None if document.get("decoder") is None else _take(document, "decoder", dict),
+        stream=None if document.get("stream") is None else CachedStreams.from_dict(_take(document, "stream", dict)),
         made_with=_take(document, "made_with", dict),
     )
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from wav2edge.bundle.manifest import Variant
 from wav2edge.cli.verbs import tell
 from wav2edge.errors import UsageError
-from wav2edge.inference.engine import Engine, load
+from wav2edge.inference.engine import Engine
+from wav2edge.inference.load import load
 from wav2edge.inference.sessions.cpu import int8_saturation_warning
 from wav2edge.inference.sessions.device import DEVICES
 

@@ -25,6 +25,9 @@ from wav2edge.output.result import Result
 if TYPE_CHECKING:
     from wav2edge.bundle.manifest import Manifest
     from wav2edge.decoding.hypothesis import Decoder
+    from wav2edge.inference.streaming.endpoints import Endpointing
+    from wav2edge.inference.streaming.opening import StreamGraphs
+    from wav2edge.inference.streaming.stream import Stream
 
 
 class Engine(Recognizer):
@@ -48,6 +51,7 @@ class Engine(Recognizer):
         decoder: Decoder | None = None,
     ) -> None:
         self._session, self.precision, self.decoder = session, precision, decoder
+        self._stream_graphs: StreamGraphs | None = None
         if manifest is not None:
             self.certified_up_to_s, self.longest_clip_s = manifest.certified_up_to_s, manifest.longest_clip_s
             self.word_times, self.confidence_temperature = manifest.word_times, manifest.confidence_temperature
@@ -119,7 +123,12 @@ class Engine(Recognizer):
             finally:
                 if check is not None:
                     check.result()
-        return cls(session, precision=chosen.precision, manifest=manifest, decoder=decoder or bundle.decoder())
+        engine = cls(session, precision=chosen.precision, manifest=manifest, decoder=decoder or bundle.decoder())
+        if manifest.stream is not None and session.device == "cpu":
+            from wav2edge.inference.streaming.opening import StreamGraphs
+
+            engine._stream_graphs = StreamGraphs(bundle, precision=chosen.precision, verify=verify, placement=placement)
+        return engine
 
     @property
     def heads(self) -> Heads:
@@ -256,6 +265,32 @@ class Engine(Recognizer):
         clips = ordered(attempt(load), sources, workers=physical_cores() if on_gpu else WORKERS)
         return settled(in_batches(clips, batch_size, self._batch_results, on_gpu=on_gpu), errors)
 
+    def stream(
+        self,
+        *,
+        rate_hz: int = SAMPLE_RATE_HZ,
+        kind: str = "auto",
+        chunk_ms: int | None = None,
+        endpointing: Endpointing | None = None,
+    ) -> Stream:
+        """Recognise sound while it comes; several streams may be open at once, each in a thread of its own or not.
+
+        Args:
+            rate_hz: sample rate of the source.
+            kind: ``cached`` computes nothing twice, ``windowed`` recognises an utterance again and again, with any
+                bundle; ``auto`` is cached where the bundle was exported with ``--stream``.
+            chunk_ms: from one answer to the next; for a cached stream one that the bundle is certified for.
+            endpointing: where utterances begin and end.
+
+        Raises:
+            AudioError: no sound has this sample rate.
+            UsageError, BundleError: there is no such kind, or no sound graph for it.
+        """
+        from wav2edge.inference.streaming.opening import open_stream  # here: most programs open no stream
+
+        graphs = self._stream_graphs
+        return open_stream(self, graphs, rate_hz=rate_hz, kind=kind, chunk_ms=chunk_ms, endpointing=endpointing)
+
     def _batch_results(self, clips: Sequence[Clip]) -> list[Result | Wav2EdgeError]:
         """A result or an error for each clip of a batch; if the device fails, each clip is tried by itself."""
         try:
@@ -263,37 +298,3 @@ class Engine(Recognizer):
         except DeviceError as error:
             return [error] if len(clips) == 1 else [self._batch_results([clip])[0] for clip in clips]
         return [attempt(partial(self.result, clip))(found) for clip, found in zip(clips, outputs, strict=True)]
-
-
-def load(
-    bundle: str | PathLike[str],
-    *,
-    device: str = "cpu",
-    threads: int | None = None,
-    variant: str | None = None,
-    spinning: bool = False,
-    memory_gb: float | None = None,
-    decoder: Decoder | None = None,
-) -> Engine:
-    """Open a bundle and make an engine of it.
-
-    >>> engine = wav2edge.load("bundle")
-    >>> engine("clip.wav").text
-
-    Args:
-        bundle: the folder that ``wav2edge export`` wrote.
-        device: ``cpu``, ``cuda``, ``tensorrt``, ``openvino``, ``coreml``, ``directml``, ``xnnpack``, ``qnn``, ``auto``.
-        threads: threads per call; the physical cores where None.
-        variant: a precision of the bundle, such as ``int8`` or ``fp32``; where None, the bundle's default, or on a GPU
-            ``fp16`` or ``fp32``.
-        spinning: let idle threads spin between calls.
-        memory_gb: most memory to take on a CUDA GPU, in 10^9 bytes; what there is where None.
-        decoder: ``Beam``, ``Grammar`` or ``Greedy``; where None the bundle's own, else the best token of each frame.
-
-    Raises:
-        BundleError: the bundle is missing, damaged, or newer than this version.
-        DeviceError: the device is not available here, or the variant is for other devices.
-        MissingDependencyError: ONNX Runtime is not installed.
-    """
-    placement: Placement = {"device": device, "threads": threads, "spinning": spinning, "memory_gb": memory_gb}
-    return Engine.from_bundle(Bundle.open(bundle), variant=variant, decoder=decoder, **placement)

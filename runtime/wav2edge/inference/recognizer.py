@@ -195,8 +195,16 @@ class Recognizer(ABC):
         return replace(result, words=tuple(word.later(clip.begins_s) for word in result.words))
 
     def _interpret(self, outputs: Outputs, *, duration_s: float, warnings: tuple[str, ...]) -> Result:
+        return self.judge(self.read(outputs, duration_s=duration_s, warnings=warnings))
+
+    def read(self, outputs: Outputs, *, duration_s: float, warnings: tuple[str, ...] = ()) -> Result:
+        """What outputs say, before it is judged.
+
+        Raises:
+            DeviceError: an output is not finite.
+        """
         self._require_finite(outputs)
-        result = interpret(
+        return interpret(
             outputs,
             self.heads,
             self.geometry,
@@ -205,6 +213,9 @@ class Recognizer(ABC):
             decoder=self.decoder,
             temperatures=self.confidence_temperature,
         )
+
+    def judge(self, result: Result) -> Result:
+        """A result without its answer where that is not sure enough, and without word times that are not borne out."""
         if result.rejected or result.confidence < self.reject_below:
             result = result.as_rejected()
         return replace(result, words=None) if self.word_times is False else result

@@ -84,8 +84,8 @@ def streaming_fields(config: Wav2Vec2Config, *, normalize: bool) -> dict[str, An
     """
     if config.feat_extract_norm == "group":
         raise UsageError(
-            "the group norm of this encoder sees the whole clip, so it cannot stream; start from a checkpoint with layer"
-            " norm, such as facebook/wav2vec2-large-xlsr-53, or use windowed streams, which need no training"
+            "the group norm of this encoder sees the whole clip, so it cannot stream; start from a checkpoint with"
+            " layer norm, such as facebook/wav2vec2-large-xlsr-53, or use windowed streams, which need no training"
         )
     return {"chunk_frames": list(CHUNK_FRAMES), "left_frames": list(LEFT_FRAMES), "normalize": normalize}
 

@@ -90,8 +90,8 @@ class Wav2Vec2ForJointCTC(Wav2Vec2PreTrainedModel):
             labels: ``[batch, tokens]`` token ids, padded with -100.
             class_labels: ``[batch]`` class ids.
             token_frames: ``[batch, tokens, 2]`` the frames in which each token may be emitted, see ``ctc_loss``.
-            chunking: hear the clips as a stream, cut in this way. Where None, whole; in training, if the config says so,
-                cut at random.
+            chunking: hear the clips as a stream, cut in this way. Where None, whole; in training, if the config says
+                so, cut at random.
         """
         frames = self.dropout(self._frames(input_values, attention_mask, chunking))
         logits = None if self.lm_head is None else self.lm_head(frames)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -113,6 +114,7 @@ def open_session(
     profile: Path | None = None,
     captured: bool = False,
     memory_gb: float | None = None,
+    dimensions: Mapping[str, int] | None = None,
 ) -> tuple[InferenceSession, str]:
     """A session on the requested device, and that device's name.
 
@@ -124,6 +126,7 @@ def open_session(
         profile: prefix of the file that the time of every node is written to.
         captured: on CUDA, calls are replayed as CUDA graphs; see ``wav2edge.inference.sessions.cuda``.
         memory_gb: on CUDA, most memory to take, in 10^9 bytes.
+        dimensions: lengths of dynamic axes that are known now, by their names: what depends on them is computed once.
 
     Raises:
         DeviceError: the device is not available here.
@@ -139,6 +142,8 @@ def open_session(
     options = _session_options(runtime, threads or physical_cores(), spinning)
     if profile is not None:
         options.enable_profiling, options.profile_file_prefix = True, str(profile)
+    for name, length in (dimensions or {}).items():
+        options.add_free_dimension_override_by_name(name, length)
     on_gpu = {"memory_gb": memory_gb, "captured": captured}
     if device != "auto":
         return _open_on(runtime, graph, device, options, on_gpu), device

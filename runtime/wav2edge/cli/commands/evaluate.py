@@ -13,7 +13,7 @@ from wav2edge.errors import MissingDependencyError
 from wav2edge.evaluation.dataset import read_dataset
 from wav2edge.evaluation.evaluator import choose_split, evaluate
 from wav2edge.evaluation.text_normalization import TextNormalization, add_normalization_options
-from wav2edge.inference.engine import load
+from wav2edge.inference.load import load
 from wav2edge.inference.recognizer import Recognizer
 from wav2edge.output.documents import strict_json
 from wav2edge.output.progress import Progress

@@ -1,0 +1,47 @@
+"""``wav2edge.load``: from a bundle to an engine."""
+
+from __future__ import annotations
+
+from os import PathLike
+from typing import TYPE_CHECKING
+
+from wav2edge.bundle.folder import Bundle
+from wav2edge.inference.engine import Engine
+from wav2edge.inference.sessions.device import Placement
+
+if TYPE_CHECKING:
+    from wav2edge.decoding.hypothesis import Decoder
+
+
+def load(
+    bundle: str | PathLike[str],
+    *,
+    device: str = "cpu",
+    threads: int | None = None,
+    variant: str | None = None,
+    spinning: bool = False,
+    memory_gb: float | None = None,
+    decoder: Decoder | None = None,
+) -> Engine:
+    """Open a bundle and make an engine of it.
+
+    >>> engine = wav2edge.load("bundle")
+    >>> engine("clip.wav").text
+
+    Args:
+        bundle: the folder that ``wav2edge export`` wrote.
+        device: ``cpu``, ``cuda``, ``tensorrt``, ``openvino``, ``coreml``, ``directml``, ``xnnpack``, ``qnn``, ``auto``.
+        threads: threads per call; the physical cores where None.
+        variant: a precision of the bundle, such as ``int8`` or ``fp32``; where None, the bundle's default, or on a GPU
+            ``fp16`` or ``fp32``.
+        spinning: let idle threads spin between calls.
+        memory_gb: most memory to take on a CUDA GPU, in 10^9 bytes; what there is where None.
+        decoder: ``Beam``, ``Grammar`` or ``Greedy``; where None the bundle's own, else the best token of each frame.
+
+    Raises:
+        BundleError: the bundle is missing, damaged, or newer than this version.
+        DeviceError: the device is not available here, or the variant is for other devices.
+        MissingDependencyError: ONNX Runtime is not installed.
+    """
+    placement: Placement = {"device": device, "threads": threads, "spinning": spinning, "memory_gb": memory_gb}
+    return Engine.from_bundle(Bundle.open(bundle), variant=variant, decoder=decoder, **placement)

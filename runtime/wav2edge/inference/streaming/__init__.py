@@ -1,0 +1,1 @@
+"""Streams: sound comes block by block, and answers come while somebody speaks."""

@@ -1,0 +1,132 @@
+"""Opening a stream: which of the two kinds, and the graphs of cached streams, each of which is loaded once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from wav2edge.bundle.geometry import SAMPLE_RATE_HZ
+from wav2edge.errors import UsageError
+from wav2edge.inference.sessions.stream_session import StreamMemory, StreamSession
+from wav2edge.inference.streaming.cached import CachedUtterance
+from wav2edge.inference.streaming.endpoints import Endpointing
+from wav2edge.inference.streaming.stream import Stream
+from wav2edge.inference.streaming.utterance import Utterance
+from wav2edge.inference.streaming.windowed import WindowedUtterance
+
+if TYPE_CHECKING:
+    from wav2edge.bundle.folder import Bundle
+    from wav2edge.bundle.manifest import Manifest
+    from wav2edge.inference.recognizer import Recognizer
+    from wav2edge.inference.sessions.device import Placement
+
+KINDS = ("auto", "cached", "windowed")
+"""Kinds of streams; ``auto`` is cached where the bundle has graphs for it."""
+STEP_MS = 160
+"""From one answer of a windowed stream to the next."""
+
+
+class StreamGraphs:
+    """The graphs of a bundle's cached streams in one precision; threads may share them.
+
+    Args:
+        bundle: an opened bundle whose manifest describes streams.
+        precision: whose graph to take; that of the engine where the bundle has it, otherwise the first.
+        verify: compare the graph with its digest when it is loaded.
+        placement: ``device``, ``threads`` and ``spinning`` of ``load``.
+    """
+
+    def __init__(self, bundle: Bundle, *, precision: str, verify: bool, placement: Placement) -> None:
+        streams = bundle.manifest.stream
+        if streams is None:
+            raise UsageError(f"{bundle.folder}: has no graphs for cached streams")
+        self.streams, self._bundle, self._verify, self._placement = streams, bundle, verify, placement
+        self.precision = precision if precision in streams.files else next(iter(streams.files))
+        self._sessions: dict[int, StreamSession] = {}
+        self._lock = Lock()
+
+    def session(self, chunk_ms: int | None) -> StreamSession:
+        """The session for chunks of a length, the first of the manifest where None.
+
+        Raises:
+            UsageError: the bundle is not certified for such chunks.
+            BundleError: the graph is missing, damaged, or not what the manifest says.
+        """
+        manifest = self._bundle.manifest
+        lengths_ms = chunk_lengths_ms(manifest)
+        chosen_ms = next(iter(lengths_ms)) if chunk_ms is None else chunk_ms
+        if chosen_ms not in lengths_ms:
+            raise UsageError(
+                f"{self._bundle.folder}: no stream in chunks of {chosen_ms} ms; it has {_listed(lengths_ms)} ms:"
+                " export it with --stream"
+            )
+        frames = lengths_ms[chosen_ms]
+        with self._lock:
+            if frames not in self._sessions:
+                self._sessions[frames] = self._open(frames, manifest)
+            return self._sessions[frames]
+
+    def _open(self, frames: int, manifest: Manifest) -> StreamSession:
+        file = self.streams.files[self.precision]
+        graph = self._bundle.checked(file) if self._verify else self._bundle.check_size(file)
+        return StreamSession(
+            graph,
+            self.streams,
+            chunk_frames=frames,
+            heads=manifest.heads,
+            geometry=manifest.geometry,
+            **self._placement,
+        )
+
+
+def chunk_lengths_ms(manifest: Manifest) -> dict[int, int]:
+    """Frames of each kind of chunk that a bundle is certified for, by its length in milliseconds."""
+    frames = manifest.stream.chunk_frames if manifest.stream else ()
+    return {round(count * manifest.geometry.frame_s * 1e3): count for count in frames}
+
+
+def open_stream(
+    recognizer: Recognizer,
+    graphs: StreamGraphs | None,
+    *,
+    rate_hz: int,
+    kind: str,
+    chunk_ms: int | None,
+    endpointing: Endpointing | None,
+) -> Stream:
+    """See ``Engine.stream``."""
+    if kind not in KINDS:
+        raise UsageError(f"no stream of kind {kind!r}; choose {', '.join(KINDS)}")
+    if kind == "cached" and graphs is None:
+        raise UsageError(
+            f"{recognizer}: has no graphs for cached streams; train with --streaming and export with --stream, or use a"
+            " windowed stream"
+        )
+    options = endpointing or Endpointing()
+    begin: Callable[[int], Utterance]
+    if graphs is not None and kind != "windowed":
+        session = graphs.session(chunk_ms)
+        begin = partial(_cached, session, session.begin())
+    else:
+        step_ms = chunk_ms or STEP_MS
+        if step_ms < 1:
+            raise UsageError(f"a step of {step_ms} ms; give 1 ms or more")
+        step = round(step_ms * SAMPLE_RATE_HZ / 1e3)
+        options = replace(options, longest_s=min(options.longest_s, max(1.0, recognizer.comfortable_s)))
+        begin = partial(_windowed, recognizer, step)
+    return Stream(recognizer, begin, rate_hz=rate_hz, endpointing=options)
+
+
+def _cached(session: StreamSession, memory: StreamMemory, start: int) -> Utterance:
+    return CachedUtterance(session, memory, start=start)
+
+
+def _windowed(recognizer: Recognizer, step: int, start: int) -> Utterance:
+    return WindowedUtterance(recognizer.outputs, start=start, step=step)
+
+
+def _listed(values: dict[int, int]) -> str:
+    return ", ".join(map(str, values))

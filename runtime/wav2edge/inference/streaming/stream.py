@@ -1,0 +1,244 @@
+"""A stream: sound in, block by block; partial and final answers out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from wav2edge.bundle.geometry import SAMPLE_RATE_HZ
+from wav2edge.errors import UsageError
+from wav2edge.inference.streaming.endpoints import Endpointer, Endpointing, live_detector
+from wav2edge.inference.streaming.events import Event, Final, Partial
+from wav2edge.inference.streaming.live_sound import LiveSound, seconds
+from wav2edge.inference.streaming.stable_words import StableWords
+from wav2edge.inference.streaming.utterance import Utterance
+from wav2edge.output.result import Result, Word
+
+if TYPE_CHECKING:
+    from wav2edge.inference.recognizer import FloatSamples, Recognizer
+
+IDLE_S = 2.0
+"""Of sound in which nothing was recognised yet, so much is kept: the rest is noise that was taken for speech."""
+KEPT_IDLE_S = 1.0
+
+
+class Stream:
+    """Recognises one source of sound while it is fed; not for several threads at once. Make one with ``Engine.stream``.
+
+    Args:
+        recognizer: reads outputs, and judges results.
+        begin: makes an utterance that begins at a sample of the stream.
+        rate_hz: sample rate of the source.
+        endpointing: where utterances begin and end.
+    """
+
+    def __init__(
+        self,
+        recognizer: Recognizer,
+        begin: Callable[[int], Utterance],
+        *,
+        rate_hz: int,
+        endpointing: Endpointing,
+    ) -> None:
+        self._recognizer, self._begin_utterance, self._options = recognizer, begin, endpointing
+        self._sound = LiveSound(rate_hz)
+        self._endpointer = Endpointer(endpointing, live_detector(endpointing.vad))
+        self._audio, self._audio_start = np.zeros(0, np.float32), 0
+        self._free_from = 0  # where the last utterance ended
+        self._utterance: Utterance | None = None
+        self._stable = StableWords(0.0)
+        self._said: tuple[Any, ...] = ()
+        self._closed = False
+        self._arrived = 0.0
+        self.compute_s = 0.0
+
+    @property
+    def clock_s(self) -> float:
+        """Seconds of sound since the stream began, lost sound included."""
+        return seconds(self._clock)
+
+    @property
+    def speaking(self) -> bool:
+        """Whether an utterance is open."""
+        return self._utterance is not None
+
+    @property
+    def level_dbfs(self) -> float:
+        """Root mean square of the latest block, in dB relative to full scale."""
+        return self._sound.level_dbfs
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._closed = True
+
+    def feed(self, pcm: npt.NDArray[Any] | bytes, *, rate_hz: int | None = None) -> list[Event]:
+        """Take a block of any length, and say what is new.
+
+        Args:
+            pcm: ``[samples]`` or ``[samples, channels]``, floats in [-1, 1] or integers; bytes are 16-bit integers,
+                least significant byte first.
+            rate_hz: sample rate of the block, where the source knows it.
+
+        Raises:
+            AudioError: the block has another sample rate or number of channels, or samples that are not finite. It is
+                left out, and the stream may go on.
+            DeviceError: the device failed, or its output is not finite.
+            UsageError: the stream is finished.
+        """
+        self._check_open()
+        self._arrived = time.perf_counter()
+        events = self._take(self._sound.take(pcm, rate_hz))
+        self.compute_s += time.perf_counter() - self._arrived
+        return events
+
+    def gap(self, lost_s: float) -> list[Event]:
+        """Say that so much sound was lost: what was said before it is final, and the clock goes on."""
+        self._check_open()
+        self._arrived = time.perf_counter()
+        events = self._end_all("gap")
+        self._free_from = self._clock + round(max(0.0, lost_s) * SAMPLE_RATE_HZ)
+        self._audio, self._audio_start = self._audio[:0], self._free_from
+        self._endpointer.restart(self._free_from)
+        return events
+
+    def finish(self) -> list[Event]:
+        """End the stream, and say what is left to say; it takes no more sound."""
+        self._check_open()
+        self._arrived = time.perf_counter()
+        events = self._end_all("finish")
+        self._closed = True
+        return events
+
+    @property
+    def _clock(self) -> int:
+        return self._audio_start + len(self._audio)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise UsageError("this stream is finished; open another with engine.stream()")
+
+    def _end_all(self, reason: str) -> list[Event]:
+        events = self._take(self._sound.finish())
+        return events + self._end(reason, self._clock)
+
+    def _take(self, samples: FloatSamples) -> list[Event]:
+        """Follow 16 kHz samples through the changes of voice activity in them."""
+        self._audio = np.concatenate([self._audio, samples])
+        events: list[Event] = []
+        for change in self._endpointer.feed(samples):
+            events += self._listen(change.known)
+            if change.speaks:
+                padding = round(self._options.padding_s * SAMPLE_RATE_HZ)
+                self._open(max(self._free_from, self._audio_start, change.at - padding))
+            else:
+                events += self._end("silence", change.at)
+        events += self._listen(self._clock)
+        self._forget()
+        return events
+
+    def _open(self, start: int) -> None:
+        self._utterance = self._begin_utterance(start)
+        self._stable, self._said = StableWords(self._utterance.settled_s), ()
+
+    def _listen(self, until: int) -> list[Event]:
+        """Give an open utterance the sound up to a sample."""
+        events: list[Event] = []
+        while (utterance := self._utterance) is not None and utterance.taken < until:
+            first = utterance.taken - self._audio_start
+            for _ in utterance.feed(self._audio[first : until - self._audio_start]):
+                events += self._progress(utterance)
+                break  # it may have been cut, or ended; the loop goes on with the rest
+        return events
+
+    def _forget(self) -> None:
+        """Drop the sound that no utterance needs any more."""
+        kept = round((self._options.padding_s + self._options.start_s + 0.1) * SAMPLE_RATE_HZ)
+        needed = self._clock - kept if self._utterance is None else self._utterance.taken
+        unneeded = max(0, needed - self._audio_start)
+        self._audio, self._audio_start = self._audio[unneeded:], self._audio_start + unneeded
+
+    def _progress(self, utterance: Utterance) -> Iterator[Event]:
+        """What new outputs say."""
+        result, length_s = self._read(utterance)
+        words = self._stable.update(result.words or (), length_s)
+        silent_s = length_s - (words[-1].end_s if words else 0.0)
+        if result.text is not None and not words:
+            if silent_s > IDLE_S:
+                utterance.cut(utterance.heard - round(KEPT_IDLE_S * SAMPLE_RATE_HZ))
+            return
+        said = (*(word.text for word in words), self._stable.count, result.label)
+        if said != self._said:
+            self._said = said
+            yield Partial(
+                **self._fields(utterance, replace(result, words=words), utterance.heard),
+                stable_words=self._stable.count,
+                latency_s=self._latency_s(utterance.heard),
+            )
+        if words and silent_s >= self._options.blank_s:
+            yield from self._end("blank", utterance.start + round(words[-1].end_s * SAMPLE_RATE_HZ))
+            self._open(utterance.taken)
+        elif length_s > self._options.longest_s:
+            yield from self._part(utterance, result, words)
+
+    def _part(self, utterance: Utterance, result: Result, words: tuple[Word, ...]) -> Iterator[Event]:
+        """An utterance that goes on too long: what was said before its last word is final."""
+        if len(words) < 2:
+            yield from self._end("length", utterance.heard)
+            self._open(utterance.taken)
+            return
+        before, last = words[-2:]
+        border_s = (before.end_s + max(before.end_s, last.start_s)) / 2
+        start, position = utterance.start, utterance.start + round(border_s * SAMPLE_RATE_HZ)
+        yield self._final("length", utterance, replace(result, words=words[:-1]), position)
+        utterance.cut(position)
+        self._stable.forget(len(words) - 1, seconds(utterance.start - start))
+
+    def _end(self, reason: str, end: int) -> list[Event]:
+        """End the open utterance, if there is one; one in which nothing was recognised was noise."""
+        utterance, self._utterance = self._utterance, None
+        if utterance is None:
+            return []
+        padded = end + round(self._options.padding_s * SAMPLE_RATE_HZ)
+        utterance.finish(max(utterance.start + 1, min(utterance.taken, padded)))
+        self._free_from = min(padded, self._clock)
+        result, _ = self._read(utterance)
+        words = self._stable.merge(result.words or ())
+        if result.text is not None and not words:
+            return []
+        return [self._final(reason, utterance, replace(result, words=words), end)]
+
+    def _final(self, reason: str, utterance: Utterance, result: Result, end: int) -> Final:
+        judged = self._recognizer.judge(result)
+        return Final(**self._fields(utterance, judged, end), reason=reason, latency_s=self._latency_s(end))
+
+    def _read(self, utterance: Utterance) -> tuple[Result, float]:
+        """What the outputs of an utterance say, and how long it is in seconds."""
+        length_s = seconds(utterance.heard - utterance.start)
+        return self._recognizer.read(utterance.outputs, duration_s=length_s), length_s
+
+    def _fields(self, utterance: Utterance, result: Result, end: int) -> dict[str, Any]:
+        """The fields of an event: those of a segment on the stream's clock."""
+        start_s = seconds(utterance.start)
+        words = tuple(word.later(start_s) for word in result.words or ())
+        return {
+            "start_s": start_s,
+            "end_s": max(start_s, seconds(end)),
+            "text": None if result.text is None else " ".join(word.text for word in words),
+            "words": None if result.text is None or self._recognizer.word_times is False else words,
+            "scores": result.scores,
+            "confidence": result.confidence,
+            "rejected": result.rejected,
+        }
+
+    def _latency_s(self, end: int) -> float:
+        return seconds(self._clock - end) + time.perf_counter() - self._arrived

@@ -1,0 +1,68 @@
+"""Windowed streams, for every bundle: the sound of an utterance is recognised as a whole, again and again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from wav2edge.bundle.geometry import SAMPLE_RATE_HZ
+from wav2edge.inference.recognizer import FloatSamples, Outputs
+
+
+class WindowedUtterance:
+    """One utterance, recognised anew after every step of sound; see ``Utterance``.
+
+    Where recognising takes longer than half a step, the next step is longer: a live stream must not fall behind.
+
+    Args:
+        outputs: each head's output for samples.
+        start: sample of the stream at which it begins.
+        step: samples from one answer to the next.
+    """
+
+    settled_s = 0.8
+
+    def __init__(self, outputs: Callable[[FloatSamples], Outputs], *, start: int, step: int) -> None:
+        self.start, self._run, self._step = start, outputs, step
+        self._sound = np.zeros(0, np.float32)
+        self._heard, self._next = 0, step
+        self.outputs: Outputs = {}
+
+    @property
+    def taken(self) -> int:
+        """The sample of the stream after the last that was given."""
+        return self.start + len(self._sound)
+
+    @property
+    def heard(self) -> int:
+        """The sample of the stream up to which the outputs reach."""
+        return self.start + self._heard
+
+    def feed(self, samples: FloatSamples) -> Iterator[None]:
+        """Take more sound; after each step there are new outputs."""
+        while len(samples):
+            missing = self._next - len(self._sound)
+            self._sound = np.concatenate([self._sound, samples[:missing]])
+            samples = samples[missing:]
+            if len(self._sound) == self._next:
+                self._recognise(self._next)
+                yield
+
+    def finish(self, end: int) -> None:
+        """Recognise it up to its end, a sample of the stream."""
+        if end != self.heard or not self.outputs:
+            self._recognise(max(1, min(end, self.taken) - self.start))
+
+    def cut(self, position: int) -> None:
+        """Forget what was before a sample of the stream; there are new outputs then."""
+        self._sound = self._sound[position - self.start :]
+        self.start = position
+        self._recognise(len(self._sound))
+
+    def _recognise(self, samples: int) -> None:
+        begun_s = time.perf_counter()
+        self.outputs = self._run(self._sound[:samples])
+        spent = round((time.perf_counter() - begun_s) * SAMPLE_RATE_HZ)
+        self._heard, self._next = samples, len(self._sound) + max(self._step, 2 * spent)
