@@ -5,8 +5,10 @@ from __future__ import annotations
 import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
+from typing import Any
 
 from wav2edge.cli.verbs import Command
+from wav2edge.errors import UsageError
 from wav2edge.inference.sessions.cpu import NATIVE, TARGETS
 from wav2edge_export.export_options import OPERATORS, PREFERENCES, ExportOptions
 from wav2edge_export.quantization.recipes import RECIPES
@@ -64,12 +66,46 @@ def _add_arguments(parser: ArgumentParser) -> None:
         help='JSON file with the decoder that the bundle is to decode with by default, such as {"beam": {"width": 16,'
         ' "lm": "words.arpa"}} or {"grammar": {"phrases": ["yes", "no"]}} (default: the best token of each frame)',
     )
+    streams = parser.add_argument_group("streams, of a checkpoint that was trained with --streaming")
+    streams.add_argument(
+        "--stream",
+        metavar="MS",
+        help="also write graphs of streams that compute nothing twice, for chunks of so many milliseconds, one or more"
+        " with commas, the default first: 160,320",
+    )
+    streams.add_argument(
+        "--left-context",
+        type=float,
+        metavar="S",
+        help="sound before a chunk that it attends to, in seconds (default: 1.28)",
+    )
+    streams.add_argument(
+        "--look-ahead",
+        type=int,
+        metavar="MS",
+        help="sound after a chunk that it is computed with; answers come so much later, and each chunk costs so much"
+        " more (default: 0)",
+    )
 
 
 def _precisions(options: Namespace) -> tuple[str, ...]:
     """What is asked for, or what the graphs are best in."""
     for_batches = "fp32" if options.batched else "int8"
     return tuple((options.precision or ("fp16" if options.operators == "gpu" else for_batches)).split(","))
+
+
+def _streams(options: Namespace) -> dict[str, Any]:
+    """What is said of streams, as fields of ``ExportOptions``."""
+    given = {"left_context_s": options.left_context, "look_ahead_ms": options.look_ahead}
+    found: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    if options.stream is None:
+        if found:
+            raise UsageError("--left-context and --look-ahead are for streams; give --stream MS")
+        return {}
+    try:
+        return {"stream_ms": tuple(int(part) for part in options.stream.split(",")), **found}
+    except ValueError:
+        raise UsageError(f"--stream {options.stream!r}: give milliseconds with commas, such as 160,320") from None
 
 
 def _run(options: Namespace) -> int:
@@ -89,6 +125,7 @@ def _run(options: Namespace) -> int:
             max_clips=options.max_clips,
             longest_clip_s=options.longest_clip,
             decoder=options.decoder,
+            **_streams(options),
         ),
         log=lambda line: print(f"wav2edge: {line}", file=sys.stderr, flush=True),
     )
@@ -96,6 +133,8 @@ def _run(options: Namespace) -> int:
     for certificate in export.certificates:
         file = manifest.variants[certificate.precision].file
         print(f"{certificate.precision}\t{manifest.files[file].size_bytes / 1e6:.2f} MB\t{export.bundle.folder / file}")
+    for precision, path in (manifest.stream.files if manifest.stream else {}).items():
+        print(f"{precision} stream\t{manifest.files[path].size_bytes / 1e6:.2f} MB\t{export.bundle.folder / path}")
     for certificate in export.refused:
         print(
             f"wav2edge: {certificate.precision} refused, not written: {'; '.join(certificate.violations)}",

@@ -16,6 +16,9 @@ OPERATORS = {
 }
 """What a graph may be made of; the rewrite rules are in ``wav2edge_export.rewrite``."""
 
+LEAST_LEFT_S, MOST_LEFT_S = 0.1, 30.0
+"""Of left context, whose keys and values every layer keeps."""
+
 PREFERENCES = {
     "fast": "the fastest; of those within 5 % of each other, the smallest",
     "small": "the fewest bytes",
@@ -40,6 +43,9 @@ class ExportOptions:
         max_clips: certify on the first of its clips.
         longest_clip_s: longest clip that the checkpoint was trained on, in seconds; from its config where None.
         decoder: JSON file that describes the decoder of the bundle; the best token of each frame where None.
+        stream_ms: chunks of cached streams in milliseconds, the default first; none where empty.
+        left_context_s: sound before a chunk that it attends to.
+        look_ahead_ms: sound after a chunk that it is computed with.
 
     Raises:
         UsageError: an option has a value it cannot have.
@@ -57,6 +63,9 @@ class ExportOptions:
     max_clips: int | None = None
     longest_clip_s: float | None = None
     decoder: Path | None = None
+    stream_ms: tuple[int, ...] = ()
+    left_context_s: float = 1.28
+    look_ahead_ms: int = 0
 
     def __post_init__(self) -> None:
         for name, value, choices in (
@@ -73,10 +82,22 @@ class ExportOptions:
         if self.longest_clip_s is not None and not self.longest_clip_s > 0:
             raise UsageError(f"longest_clip_s is {self.longest_clip_s}; give seconds, more than 0")
 
+        self._check_streams()
+
     @property
     def takes_mask(self) -> bool:
         """Whether the graphs take an attention mask; those for GPUs always do."""
         return self.batched or self.operators == "gpu"
+
+    def _check_streams(self) -> None:
+        if self.look_ahead_ms < 0:
+            raise UsageError(f"a look-ahead of {self.look_ahead_ms} ms; give 0 or more")
+        if min(self.stream_ms, default=1) < 1 or len(set(self.stream_ms)) != len(self.stream_ms):
+            raise UsageError(f"chunks of {', '.join(map(str, self.stream_ms))} ms; give each once, above 0")
+        if not LEAST_LEFT_S <= self.left_context_s <= MOST_LEFT_S:
+            raise UsageError(f"a left context of {self.left_context_s} s; give {LEAST_LEFT_S:g} to {MOST_LEFT_S:g} s")
+        if self.stream_ms and self.operators == "gpu":
+            raise UsageError("cached streams run on the CPU; leave out --stream, or export without --operators gpu")
 
     def _check_precisions(self) -> None:
         unknown = [name for name in self.precisions if name not in RECIPES]

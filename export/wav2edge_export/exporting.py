@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from wav2edge.bundle.cached_streams import CachedStreams
 from wav2edge.bundle.folder import Bundle
 from wav2edge.bundle.manifest import FileRecord, Manifest, Variant
 from wav2edge.errors import ParityError
@@ -19,6 +20,7 @@ from wav2edge.evaluation.parity.certificate import (
 from wav2edge.evaluation.parity.differences import CachedModel
 from wav2edge.inference.sessions.cpu import NATIVE, TARGETS, native_target
 from wav2edge_export.bundle.certification import Certifier, EvaluationClips, choose_evaluation_clips
+from wav2edge_export.bundle.stream_certification import CertifiedStreams, StreamExport
 from wav2edge_export.bundle.writing import DecoderFiles, read_decoder, staged_folder, write_bundle
 from wav2edge_export.export_options import ExportOptions
 from wav2edge_export.quantization.recipes import RECIPES, VariantBuilder
@@ -35,6 +37,7 @@ class Export:
     bundle: Bundle
     certificates: tuple[Certificate, ...]
     refused: tuple[Certificate, ...]
+    streams: CertifiedStreams | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,17 +76,25 @@ def export_bundle(options: ExportOptions, *, log: Callable[[str], None] = lambda
             log(f"{module.path} is exported unchanged: {module.reason}")
         export = _Export(options=options, checkpoint=checkpoint, clips=clips, folder=folder, log=log)
         made = [export.make(precision) for precision in options.precisions]
+        streams = export.streams() if options.stream_ms else None
         if "fp32" not in options.precisions:
             source.unlink()
         passed = [each for each in made if each.certificate.passed]
         refused = [each.certificate for each in made if not each.certificate.passed]
+        refused_streams = [] if streams is None else list(streams.refused)
+        if streams is not None and not streams.certificates:
+            raise ParityError(f"{options.output}: nothing written, {_refusals(refused_streams)}")
         if not passed:
             raise ParityError(f"{options.output}: nothing written, {_refusals(refused)}")
         for certificate in refused:
             export.builder.path(certificate.precision).unlink()
-        export.write(passed, decoder)
-    certificates = tuple(each.certificate for each in passed)
-    return Export(bundle=Bundle.open(options.output), certificates=certificates, refused=tuple(refused))
+        export.write(passed, decoder, streams)
+    return Export(
+        bundle=Bundle.open(options.output),
+        certificates=tuple(each.certificate for each in passed),
+        refused=(*refused, *refused_streams),
+        streams=streams,
+    )
 
 
 class _Export:
@@ -101,12 +112,13 @@ class _Export:
         self._options, self._checkpoint, self._folder, self._log = options, checkpoint, folder, log
         self._macs_per_s = count_macs_per_s(checkpoint.model)
         heads, geometry, batched = checkpoint.heads, checkpoint.geometry, options.takes_mask
+        self._target = _target(options, log)
         self.builder = VariantBuilder(
             folder=folder,
             heads=heads,
             geometry=geometry,
             operators=options.operators,
-            target=_target(options, log),
+            target=self._target,
             batched=batched,
         )
         original = CachedModel(Original(checkpoint).outputs)
@@ -149,7 +161,18 @@ class _Export:
             self._log(f"{precision}: {recipe.note}")
         return _Made(variant=self.builder.variant(precision, has_int8=recipe.has_int8(parts)), certificate=certificate)
 
-    def write(self, passed: Sequence[_Made], decoder: DecoderFiles | None) -> None:
+    def streams(self) -> CertifiedStreams:
+        """Make and certify the graphs of streams."""
+        return StreamExport(
+            options=self._options,
+            checkpoint=self._checkpoint,
+            certifier=self._certifier,
+            folder=self._folder,
+            target=self._target,
+            log=self._log,
+        ).run()
+
+    def write(self, passed: Sequence[_Made], decoder: DecoderFiles | None, streams: CertifiedStreams | None) -> None:
         """Write everything but the graphs, which are there."""
         engines = ((each.variant.precision, self.builder.open(self._folder / each.variant.file)) for each in passed)
         silence = self._certifier.silence(self.builder.open(self._folder / passed[0].variant.file))
@@ -166,7 +189,9 @@ class _Export:
                 longest_clip_s=self._options.longest_clip_s,
                 decoder=None if decoder is None else decoder.copy_into(self._folder),
                 trims_silence=None if silence is None else silence.loses_nothing,
+                stream=None if streams is None else streams.streams,
             ),
+            streams=streams,
             checkpoint=self._checkpoint,
             certificates=[each.certificate for each in passed],
             silence=silence,
@@ -199,6 +224,7 @@ def _manifest(
     longest_clip_s: float | None,
     decoder: Mapping[str, Any] | None,
     trims_silence: bool | None,
+    stream: CachedStreams | None,
 ) -> Manifest:
     """The manifest without its digests, which are computed when every file is written; the first variant is default."""
     variants = [each.variant for each in passed]
@@ -209,7 +235,11 @@ def _manifest(
         geometry=checkpoint.geometry,
         variants={variant.precision: variant for variant in variants},
         default_variant=variants[0].precision,
-        files={variant.file: FileRecord(sha256="", size_bytes=0) for variant in variants},
+        files={
+            file: FileRecord(sha256="", size_bytes=0)
+            for file in (*(variant.file for variant in variants), *(stream.files.values() if stream else ()))
+        },
+        stream=stream,
         parameters=count_parameters(checkpoint.model),
         macs_per_s=macs_per_s,
         certified_up_to_s=certified_up_to_s([each.certificate for each in passed]),

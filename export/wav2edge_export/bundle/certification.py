@@ -23,6 +23,7 @@ from wav2edge.evaluation.parity.original_record import OriginalRecord, record_or
 from wav2edge.evaluation.parity.signals import SyntheticSignal, synthetic_signals, voiced
 from wav2edge.evaluation.rates import count_word_errors
 from wav2edge.inference.engine import Engine
+from wav2edge.inference.streaming.chunked_clips import ChunkedClips
 from wav2edge.output.progress import Progress
 from wav2edge.output.result import Result
 from wav2edge_export.quantization.recipes import Level
@@ -169,7 +170,7 @@ class Certifier:
 
     def certify(
         self,
-        engine: Engine,
+        engine: Engine | ChunkedClips,
         precision: str,
         budget: Budget,
         *,
@@ -192,7 +193,7 @@ class Certifier:
             f" and {len(self.clips.utterances)} clips"
         )
         padded = None
-        if self.batched:
+        if self.batched and isinstance(engine, Engine):
             from wav2edge.evaluation.parity.padded_batch import padded_in_a_batch
 
             padded = padded_in_a_batch(engine)

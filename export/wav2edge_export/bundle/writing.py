@@ -18,18 +18,17 @@ import numpy as np
 
 from wav2edge import __version__
 from wav2edge.bundle.folder import CERTIFICATE, GOLDEN, sha256_of
-from wav2edge.bundle.geometry import SAMPLE_RATE_HZ
 from wav2edge.bundle.heads import CtcHead, Heads
 from wav2edge.bundle.manifest import MANIFEST, FileRecord, Manifest, installed_versions
 from wav2edge.errors import UsageError
 from wav2edge.evaluation.parity.certificate import Certificate
 from wav2edge.evaluation.parity.original_record import OriginalRecord
-from wav2edge.evaluation.parity.signals import voiced
 from wav2edge.inference.engine import Engine
 from wav2edge.output.documents import strict_json, write_json
 from wav2edge_export.bundle.bundle_card import bundle_card
 from wav2edge_export.bundle.certification import SilenceCheck
-from wav2edge_export.quantization.recipes import RECIPES
+from wav2edge_export.bundle.golden_file import golden_document
+from wav2edge_export.bundle.stream_certification import CertifiedStreams
 from wav2edge_train.checkpoint.durable import sync, sync_folder
 from wav2edge_train.checkpoint.loading import Checkpoint
 
@@ -42,10 +41,6 @@ COPIED_FILES = (
 )
 """Files of the checkpoint that other tools need to load the bundle, where the checkpoint has them."""
 MADE_WITH = ("torch", "transformers", "optimum", "optimum-onnx", "onnx", "onnxruntime", "onnxruntime-gpu")
-GOLDEN_SAMPLES = SAMPLE_RATE_HZ // 2
-DECIMALS = 6
-
-
 AT_FDCWD = -100
 RENAME_EXCHANGE = 2
 """``renameat2(2)``: swap two paths in one step."""
@@ -58,6 +53,7 @@ def write_bundle(
     checkpoint: Checkpoint,
     certificates: Sequence[Certificate],
     silence: SilenceCheck | None,
+    streams: CertifiedStreams | None,
     original_record: OriginalRecord,
     engines: Iterable[tuple[str, Engine]],
     license_name: str | None,
@@ -70,6 +66,7 @@ def write_bundle(
         checkpoint: the original, whose small files are copied.
         certificates: of the variants.
         silence: what leaving it out costs; None where that is not known.
+        streams: graphs of streams with their certificates, where there are any.
         original_record: what the original gave for the certificates' signals and clips.
         engines: an engine per precision, taken one by one.
         license_name: what the checkpoint's card names; None where it names none.
@@ -79,11 +76,14 @@ def write_bundle(
             shutil.copyfile(checkpoint.folder / name, folder / name)
     if manifest.heads.ctc is not None:
         (folder / "tokenizer.json").write_text(tokenizer_json(manifest.heads.ctc), encoding="utf-8")
-    write_json(folder / GOLDEN, golden_document(engines))
+    write_json(folder / GOLDEN, golden_document(engines, [] if streams is None else streams.chunked(folder)))
     about_silence = {} if silence is None else {"silence": asdict(silence)}
     variants = {each.precision: each.to_dict() for each in certificates}
-    write_json(folder / CERTIFICATE, {"variants": variants, **about_silence})
+    about_streams = {} if streams is None else {"streams": streams.to_dict()}
+    write_json(folder / CERTIFICATE, {"variants": variants, **about_silence, **about_streams})
     original_record.write(folder)
+    for chunk_ms, record in (streams.records if streams else {}).items():
+        record.write(folder, chunk_ms=chunk_ms)
     report = None if checkpoint.folder is None else checkpoint.folder / "report.json"
     sizes_bytes = {name: (folder / variant.file).stat().st_size for name, variant in manifest.variants.items()}
     card = bundle_card(
@@ -134,29 +134,6 @@ def read_decoder(path: Path, heads: Heads) -> DecoderFiles:
     except (OSError, ValueError, TypeError) as error:
         raise UsageError(f"{path}: {error}; give a decoder as docs/bundle.md describes it") from None
     return DecoderFiles(description=description, language_model=language_model_path(decoder))
-
-
-def golden_document(engines: Iterable[tuple[str, Engine]]) -> dict[str, Any]:
-    """A short input as 16-bit PCM (divide by 32,768) with each variant's outputs, text and label.
-
-    Args:
-        engines: an engine per precision, taken one by one.
-    """
-    pcm = np.round(voiced(GOLDEN_SAMPLES, seed=7) * 32767).astype(np.int16)
-    samples = pcm.astype(np.float32) / np.float32(32768)
-    variants = {}
-    for precision, engine in engines:
-        result = engine(pcm, rate_hz=SAMPLE_RATE_HZ)
-        outputs = {
-            name: np.round(values.astype(float), DECIMALS).tolist() for name, values in engine.outputs(samples).items()
-        }
-        variants[precision] = {
-            "tolerance": RECIPES[precision].golden_tolerance,
-            "text": result.text,
-            "label": result.label,
-            "outputs": outputs,
-        }
-    return {"rate_hz": SAMPLE_RATE_HZ, "pcm_int16": pcm.tolist(), "variants": variants}
 
 
 def _record(path: Path) -> FileRecord:

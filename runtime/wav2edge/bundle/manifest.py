@@ -10,9 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from math import inf
 from pathlib import PurePosixPath
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from wav2edge.bundle.cached_streams import CachedStreams
 from wav2edge.bundle.geometry import SAMPLE_RATE_HZ, ConvGeometry
 from wav2edge.bundle.heads import ClassificationHead, CtcHead, Heads
 from wav2edge.errors import BundleError
@@ -21,6 +20,9 @@ from wav2edge.output.documents import strict_json
 FORMAT = "wav2edge-bundle"
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
+
+if TYPE_CHECKING:
+    from wav2edge.bundle.cached_streams import CachedStreams
 
 Kind = TypeVar("Kind")
 
@@ -175,7 +177,7 @@ def _from_document(document: Mapping[str, Any]) -> Manifest:
         trims_silence=None if document.get("trims_silence") is None else _take(document, "trims_silence", bool),
         confidence_temperature=_take_temperatures(document, "confidence_temperature"),
         decoder=None if document.get("decoder") is None else _take(document, "decoder", dict),
-        stream=None if document.get("stream") is None else CachedStreams.from_dict(_take(document, "stream", dict)),
+        stream=_stream(document),
         made_with=_take(document, "made_with", dict),
     )
 
@@ -185,6 +187,14 @@ def _take(document: Mapping[str, Any], key: str, kind: type[Kind]) -> Kind:
     if not isinstance(value, kind):
         raise ValueError(f"{key!r} is {'missing' if value is None else f'not a {kind.__name__}'}")
     return value
+
+
+def _stream(document: Mapping[str, Any]) -> CachedStreams | None:
+    if document.get("stream") is None:
+        return None
+    from wav2edge.bundle.cached_streams import CachedStreams  # here: most bundles have none
+
+    return CachedStreams.from_dict(_take(document, "stream", dict))
 
 
 def _take_seconds(document: Mapping[str, Any], key: str) -> float | None:

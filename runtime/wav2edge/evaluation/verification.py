@@ -14,6 +14,7 @@ from wav2edge.evaluation.parity.certificate import Certificate
 from wav2edge.evaluation.parity.differences import Budget, exceeds
 from wav2edge.evaluation.parity.repetition import Repetition
 from wav2edge.inference.engine import Engine
+from wav2edge.inference.streaming.chunked_clips import ChunkedClips
 from wav2edge.output.documents import json_ready
 
 
@@ -37,6 +38,7 @@ def verify(
     device: str = "cpu",
     threads: int | None = None,
     repetition: Repetition | None = None,
+    stream_repetitions: Mapping[int, Repetition] | None = None,
     advance: Callable[[], None] = lambda: None,
 ) -> Iterator[Check]:
     """Check every listed file, every variant's certificate, and its golden outputs on this device.
@@ -46,29 +48,59 @@ def verify(
         device: where the graphs run.
         threads: threads per call; the physical cores where None.
         repetition: the part of the certificates that is repeated with each variant.
+        stream_repetitions: the same for streams, by their chunk in milliseconds.
         advance: called after each listed file, and after each signal and clip of the repetition.
     """
     digests = list(_digest_checks(bundle, advance))
     yield from digests
     if not all(check.passed for check in digests):
         return  # the outputs of a damaged graph mean nothing
-    certificates = bundle.read_json(CERTIFICATE)["variants"]
+    certificates = bundle.read_json(CERTIFICATE)
+    golden = bundle.read_json(GOLDEN)
     for name in bundle.manifest.variants:
-        yield _certificate_check(name, certificates.get(name))
+        certificate = certificates["variants"].get(name)
+        yield _certificate_check(name, certificate)
         engine = Engine.from_bundle(bundle, variant=name, device=device, threads=threads, verify=False)
         engine.decoder = None  # certificate and golden file are those of the best path
-        yield check_golden_outputs(bundle, engine, name)
-        if repetition is not None and name in certificates:
-            yield from _repeat(repetition, bundle, engine, name, certificates[name], advance)
+        yield check_golden_outputs(golden, engine, name, golden["variants"].get(name))
+        if repetition is not None and certificate is not None:
+            yield from _repeat(repetition, bundle, engine, name, certificate, advance)
+    if bundle.manifest.stream is not None and device in ("cpu", "auto"):
+        for precision, chunk_ms, chunked in _streams(bundle, threads):
+            name = f"{precision} stream of {chunk_ms} ms"
+            certificate, expected = (
+                document.get("streams", {}).get(precision, {}).get(str(chunk_ms)) for document in (certificates, golden)
+            )
+            yield _certificate_check(name, certificate)
+            yield check_golden_outputs(golden, chunked, name, expected)
+            repeated = (stream_repetitions or {}).get(chunk_ms)
+            if repeated is not None and certificate is not None:
+                yield from _repeat(repeated, bundle, chunked, name, certificate, advance)
 
 
-def check_golden_outputs(bundle: Bundle, engine: Engine, precision: str) -> Check:
-    """Run the golden input through an engine and compare with the outputs that its variant gave at the export.
+def _streams(bundle: Bundle, threads: int | None) -> Iterator[tuple[str, int, ChunkedClips]]:
+    """Precision, chunk in milliseconds, and what hears clips in such chunks."""
+    from wav2edge.inference.streaming.opening import StreamGraphs, chunk_lengths_ms  # here: most bundles have none
+
+    for precision in bundle.manifest.stream.files if bundle.manifest.stream else ():
+        graphs = StreamGraphs(bundle, precision=precision, verify=False, placement={"threads": threads})
+        for chunk_ms in chunk_lengths_ms(bundle.manifest):
+            yield precision, chunk_ms, ChunkedClips(graphs.session(chunk_ms))
+
+
+def check_golden_outputs(
+    golden: Mapping[str, Any], engine: Engine | ChunkedClips, precision: str, expected: Mapping[str, Any] | None
+) -> Check:
+    """Run the golden input through an engine and compare with the outputs that its graph gave at the export.
 
     The difference is the largest one over all outputs, relative to the largest expected magnitude.
+
+    Args:
+        golden: the golden file.
+        engine: runs the graph.
+        precision: its name in messages.
+        expected: its entry in the golden file; None where there is none.
     """
-    golden = bundle.read_json(GOLDEN)
-    expected = golden["variants"].get(precision)
     if expected is None:
         return Check(name=f"golden {precision}", passed=False, detail="none; export the bundle again")
     samples = np.asarray(golden["pcm_int16"], np.float32) / np.float32(32768)
@@ -110,7 +142,7 @@ def _certificate_check(name: str, certificate: dict[str, Any] | None) -> Check:
 def _repeat(
     repetition: Repetition,
     bundle: Bundle,
-    engine: Engine,
+    engine: Engine | ChunkedClips,
     precision: str,
     recorded: Mapping[str, Any],
     advance: Callable[[], None],

@@ -51,7 +51,7 @@ class Engine(Recognizer):
         decoder: Decoder | None = None,
     ) -> None:
         self._session, self.precision, self.decoder = session, precision, decoder
-        self._stream_graphs: StreamGraphs | None = None
+        self.stream_graphs: StreamGraphs | None = None
         if manifest is not None:
             self.certified_up_to_s, self.longest_clip_s = manifest.certified_up_to_s, manifest.longest_clip_s
             self.word_times, self.confidence_temperature = manifest.word_times, manifest.confidence_temperature
@@ -127,7 +127,7 @@ class Engine(Recognizer):
         if manifest.stream is not None and session.device == "cpu":
             from wav2edge.inference.streaming.opening import StreamGraphs
 
-            engine._stream_graphs = StreamGraphs(bundle, precision=chosen.precision, verify=verify, placement=placement)
+            engine.stream_graphs = StreamGraphs(bundle, precision=chosen.precision, verify=verify, placement=placement)
         return engine
 
     @property
@@ -288,7 +288,7 @@ class Engine(Recognizer):
         """
         from wav2edge.inference.streaming.opening import open_stream  # here: most programs open no stream
 
-        graphs = self._stream_graphs
+        graphs = self.stream_graphs
         return open_stream(self, graphs, rate_hz=rate_hz, kind=kind, chunk_ms=chunk_ms, endpointing=endpointing)
 
     def _batch_results(self, clips: Sequence[Clip]) -> list[Result | Wav2EdgeError]:

@@ -28,6 +28,7 @@ from wav2edge.bundle.manifest import MANIFEST
 from wav2edge.errors import CheckpointError
 from wav2edge.inference.recognizer import FloatSamples, Recognizer
 from wav2edge_train.checkpoint.library_logging import first_line, quiet_transformers
+from wav2edge_train.model.chunked_encoder import Chunking
 from wav2edge_train.model.joint_model import Wav2Vec2ForJointCTC
 
 TEXT_FILES = ["*.json", "*.txt"]
@@ -237,10 +238,15 @@ def _read_tokenizer(source: str | Path, folder: Path) -> Any:
 
 
 class Original(Recognizer):
-    """Recognises clips with a PyTorch checkpoint."""
+    """Recognises clips with a PyTorch checkpoint.
 
-    def __init__(self, checkpoint: Checkpoint) -> None:
-        self.checkpoint = checkpoint
+    Args:
+        checkpoint: as ``load_checkpoint`` gives it.
+        chunking: it hears each clip as a stream, cut in this way; whole where None.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, chunking: Chunking | None = None) -> None:
+        self.checkpoint, self._how = checkpoint, {} if chunking is None else {"chunking": chunking}
 
     def __str__(self) -> str:
         return self.checkpoint.name
@@ -262,11 +268,11 @@ class Original(Recognizer):
             samples: ``[samples] float32`` at 16 kHz, padded with zeros if it is shorter than one frame.
         """
         waveform = self.geometry.pad_to_frame(samples)
-        if self.checkpoint.normalize:
+        if self.checkpoint.normalize and not self._how:  # chunks are normalised by the sound up to their own end
             waveform = zero_mean_unit_variance(waveform)
         model = self.checkpoint.model
         with torch.inference_mode():
-            outputs = model(torch.from_numpy(waveform)[None].to(model.device))
+            outputs = model(torch.from_numpy(waveform)[None].to(model.device), **self._how)
         return {name: outputs[name][0].cpu().numpy() for name in self.heads.outputs}
 
 

@@ -54,8 +54,11 @@ def _add_arguments(parser: ArgumentParser) -> None:
 def _run(arguments: Namespace) -> int:
     options = TrainingOptions.of(DEFAULTS, vars(arguments))
     distillation = DistillationOptions.of(vars(arguments))
-    if options.encoder_layers is None and not options.prune_ffn:
-        raise UsageError("a student is smaller than its teacher; give --encoder-layers N, --prune-ffn SHARE, or both")
+    if options.encoder_layers is None and not options.prune_ffn and not options.streaming:
+        raise UsageError(
+            "a student is smaller than its teacher, or streams; give --encoder-layers N, --prune-ffn SHARE, or both, or"
+            " --streaming"
+        )
 
     from wav2edge_train.distillation.distillation_trainer import Distillation
     from wav2edge_train.distillation.teacher import load_teacher
@@ -71,11 +74,12 @@ def _run(arguments: Namespace) -> int:
 
 COMMAND = Command(
     name="distill",
-    summary="train a smaller student on the outputs of a trained checkpoint as well as on the labels",
+    summary="train a smaller or a streaming student on the outputs of a trained checkpoint as well as on the labels",
     add_arguments=_add_arguments,
     run=_run,
     examples="""\
   wav2edge distill checkpoint/ data/ --encoder-layers 12 --output student
   wav2edge distill checkpoint/ data/ --encoder-layers 12 --prune-ffn 0.25 --output student
+  wav2edge distill checkpoint/ data/ --streaming --output student
   wav2edge distill checkpoint/ data/ --encoder-layers 12 --output student --resume""",
 )

@@ -32,8 +32,9 @@ class Distillation:
 class DistillationTrainer(JointTrainer):
     """Trains a student on the labels and on the teacher's outputs for the same batch.
 
-    The teacher gets the augmented batch in the same precision, without dropout and without the masks of SpecAugment. An
-    evaluation counts the losses of the labels alone, so that it can be compared with the teacher's own.
+    The teacher gets the augmented batch in the same precision, without dropout and without the masks of SpecAugment,
+    and hears whole clips where a student that is to stream hears them in chunks. An evaluation counts the losses of the
+    labels alone, so that it can be compared with the teacher's own.
     """
 
     teacher: Wav2Vec2ForJointCTC
@@ -87,14 +88,17 @@ _WEIGHTS = {
 
 
 class _LastStates:
-    """Keeps the last hidden states ``[batch, frames, hidden]`` of each run of a model, however it is wrapped."""
+    """Keeps the last hidden states ``[batch, frames, hidden]`` of each run of a model, however it hears its clips.
+
+    They are what goes into the dropout under the heads.
+    """
 
     def __init__(self, model: Wav2Vec2ForJointCTC) -> None:
         self.last = torch.empty(0)
-        model.wav2vec2.register_forward_hook(self._keep)
+        model.dropout.register_forward_pre_hook(self._keep)
 
-    def _keep(self, module: nn.Module, inputs: Any, output: Any) -> None:
-        self.last = output.last_hidden_state
+    def _keep(self, module: nn.Module, inputs: tuple[torch.Tensor]) -> None:
+        (self.last,) = inputs
 
 
 def frames_inside(model: Wav2Vec2ForJointCTC, input_values: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:

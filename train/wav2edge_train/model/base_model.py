@@ -142,6 +142,8 @@ def build_model(
     config = joint_config(base.config, targets, options, shortest_frames)
     if options.streaming:
         config.streaming = streaming_fields(config, normalize=bool(base.extractor.do_normalize))
+    elif hasattr(config, "streaming"):
+        config.streaming = None  # the base could stream; what comes of it is not trained to
     if base.weights is None:
         model = Wav2Vec2ForJointCTC(config)
     else:

@@ -9,17 +9,29 @@ from wav2edge.bundle.folder import Bundle
 from wav2edge.cli.engine_options import add_engine_options, engine_from, tell_int8_saturation
 from wav2edge.cli.verbs import Command, tell
 from wav2edge.errors import UsageError
-from wav2edge.evaluation.benchmark.latency import BenchmarkPlan, benchmark
+from wav2edge.evaluation.benchmark.latency import BenchmarkPlan, BenchmarkReport, benchmark
+from wav2edge.evaluation.benchmark.stream_latency import StreamReport, benchmark_streams
+from wav2edge.inference.engine import Engine
 from wav2edge.output.documents import strict_json
 from wav2edge.output.progress import Progress
 
 RUNS = 30
+ALL_CHUNKS = 0
+"""Stands for every length of chunk that a bundle has."""
 
 
 def _add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("bundle", metavar="BUNDLE", type=Path, help="folder that `wav2edge export` wrote")
     parser.add_argument(
         "--runs", type=int, default=RUNS, metavar="N", help=f"timed runs per clip length (default: {RUNS})"
+    )
+    parser.add_argument(
+        "--stream",
+        nargs="?",
+        const=ALL_CHUNKS,
+        type=int,
+        metavar="MS",
+        help="measure cached streams instead, in chunks of so many milliseconds (default: each that the bundle has)",
     )
     parser.add_argument(
         "--no-spinning", action="store_true", help="let threads sleep between calls, as `wav2edge.load` does by default"
@@ -43,15 +55,31 @@ def _run(options: Namespace) -> int:
         variant=variant.precision,
         spinning=not options.no_spinning,
     )
+    chunks_ms = [] if options.stream is None else _chunks_ms(engine, options)
     del engine  # frees its memory for the measured processes
-    with Progress("measuring", plan.steps) as progress:
-        report = benchmark(plan, advance=progress.advance)
+    report: BenchmarkReport | StreamReport
+    with Progress("measuring", len(chunks_ms) or plan.steps) as progress:
+        if chunks_ms:
+            report = benchmark_streams(plan, chunks_ms, advance=progress.advance)
+        else:
+            report = benchmark(plan, advance=progress.advance)
     document = strict_json(report.to_dict())
     if options.output is not None:
         options.output.write_text(document + "\n", encoding="utf-8")
         tell(f"wrote {options.output}")
     print(document if options.json else report.table())
     return 0
+
+
+def _chunks_ms(engine: Engine, options: Namespace) -> list[int]:
+    """The lengths of chunks to measure."""
+    from wav2edge.inference.streaming.opening import chunk_lengths_ms, in_chunks
+
+    if options.stream != ALL_CHUNKS:
+        in_chunks(engine, options.stream)  # refuses what the bundle does not have
+        return [options.stream]
+    in_chunks(engine)
+    return list(chunk_lengths_ms(Bundle.open(options.bundle).manifest))
 
 
 COMMAND = Command(
@@ -61,5 +89,6 @@ COMMAND = Command(
     run=_run,
     examples="""\
   wav2edge bench bundle
+  wav2edge bench bundle --stream
   wav2edge bench bundle --variant fp32 --threads 1 --output fp32.json""",
 )

@@ -9,7 +9,7 @@ from pathlib import Path
 from wav2edge.bundle.manifest import MANIFEST
 from wav2edge.cli.engine_options import add_decoder_options, add_engine_options, decoder_from
 from wav2edge.cli.verbs import Command, tell
-from wav2edge.errors import MissingDependencyError
+from wav2edge.errors import MissingDependencyError, UsageError
 from wav2edge.evaluation.dataset import read_dataset
 from wav2edge.evaluation.evaluator import choose_split, evaluate
 from wav2edge.evaluation.text_normalization import TextNormalization, add_normalization_options
@@ -26,6 +26,12 @@ def _add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="a bundle, or a PyTorch checkpoint (folder or Hub name)")
     parser.add_argument("data", metavar="DATA", type=Path, help="audiofolder with metadata.csv, or a .jsonl manifest")
     parser.add_argument("--split", metavar="NAME", help="which rows (default: test, else validation, else all)")
+    parser.add_argument(
+        "--stream",
+        type=int,
+        metavar="MS",
+        help="hear each clip as a cached stream in chunks of so many milliseconds, without end points",
+    )
     add_normalization_options(parser)
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     add_decoder_options(parser)
@@ -51,7 +57,14 @@ def _run(options: Namespace) -> int:
 def _recognizer(options: Namespace) -> Recognizer:
     folder = Path(options.model)
     if (folder / MANIFEST).exists() or (folder.is_dir() and not (folder / "config.json").exists()):
-        return load(folder, device=options.device, threads=options.threads, variant=options.variant)
+        engine = load(folder, device=options.device, threads=options.threads, variant=options.variant)
+        if options.stream is None:
+            return engine
+        from wav2edge.inference.streaming.opening import in_chunks  # here: most evaluations hear clips whole
+
+        return in_chunks(engine, options.stream)
+    if options.stream is not None:
+        raise UsageError("--stream needs a bundle that was exported with --stream")
     try:
         recognizer: Recognizer = import_module(ORIGINALS).load_original(options.model)
     except ImportError as error:
@@ -70,6 +83,7 @@ COMMAND = Command(
     examples="""\
   wav2edge evaluate bundle data/
   wav2edge evaluate bundle data/ --variant fp32 --split validation --json
+  wav2edge evaluate bundle data/ --stream 160
   wav2edge evaluate bundle data/ --lowercase --strip-punctuation
   wav2edge evaluate checkpoint/ data/""",
 )

@@ -48,9 +48,11 @@ def _run(options: Namespace) -> int:
     if options.split is not None and options.data is None:
         raise UsageError("--split selects rows of a data set; give it with --data")
     bundle = Bundle.open(options.bundle)
-    repetition = _repetition(bundle, options)
     manifest = bundle.manifest
+    repetition = _repetition(bundle, options)
+    streams = _stream_repetitions(bundle, options)
     steps = len(manifest.files) + (repetition.steps * len(manifest.variants) if repetition else 0)
+    steps += sum(each.steps for each in streams.values()) * len(manifest.stream.files if manifest.stream else ())
     with Progress("verifying", steps) as progress:
         checks = list(
             verify(
@@ -58,6 +60,7 @@ def _run(options: Namespace) -> int:
                 device=options.device,
                 threads=options.threads,
                 repetition=repetition,
+                stream_repetitions=streams,
                 advance=progress.advance,
             )
         )
@@ -73,13 +76,23 @@ def _run(options: Namespace) -> int:
     return 0
 
 
-def _repetition(bundle: Bundle, options: Namespace) -> Repetition | None:
+def _stream_repetitions(bundle: Bundle, options: Namespace) -> dict[int, Repetition]:
+    """What is repeated of the certificates of streams, by their chunk in milliseconds."""
+    if bundle.manifest.stream is None:
+        return {}
+    from wav2edge.inference.streaming.opening import chunk_lengths_ms
+
+    planned = {chunk_ms: _repetition(bundle, options, chunk_ms) for chunk_ms in chunk_lengths_ms(bundle.manifest)}
+    return {chunk_ms: repetition for chunk_ms, repetition in planned.items() if repetition is not None}
+
+
+def _repetition(bundle: Bundle, options: Namespace, chunk_ms: int | None = None) -> Repetition | None:
     if not options.repeat and options.data is None:
         return None
     from wav2edge.evaluation.parity.repetition import plan_repetition
 
     utterances = choose_split(read_dataset(options.data), options.split) if options.data is not None else ()
-    return plan_repetition(bundle, signals=options.repeat, utterances=utterances)
+    return plan_repetition(bundle, signals=options.repeat, utterances=utterances, chunk_ms=chunk_ms)
 
 
 def _table(checks: Sequence[Check]) -> str:

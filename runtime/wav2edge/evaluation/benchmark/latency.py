@@ -161,7 +161,7 @@ def benchmark(plan: BenchmarkPlan, *, advance: Callable[[], None] = lambda: None
 def _measure(plan: BenchmarkPlan, duration_s: float) -> dict[str, Any]:
     request = {"load": plan.load_arguments, "duration_s": duration_s, "runs": plan.runs}
     measured: dict[str, Any] = json.loads(
-        _python("-m", "wav2edge.evaluation.benchmark.timed_process", json.dumps(request))
+        run_python("-m", "wav2edge.evaluation.benchmark.timed_process", json.dumps(request))
     )
     return measured
 
@@ -178,13 +178,18 @@ def _cold_starts(plan: BenchmarkPlan, advance: Callable[[], None]) -> tuple[floa
         soundfile.write(clip, voiced(SAMPLE_RATE_HZ), SAMPLE_RATE_HZ)
         for _ in range(plan.cold_starts):
             started_s = time.perf_counter()
-            _python("-m", "wav2edge", "run", str(plan.bundle), clip, *options)
+            run_python("-m", "wav2edge", "run", str(plan.bundle), clip, *options)
             times_s.append(time.perf_counter() - started_s)
             advance()
     return tuple(times_s)
 
 
-def _python(*arguments: str) -> str:
+def run_python(*arguments: str) -> str:
+    """What a fresh interpreter prints.
+
+    Raises:
+        BenchmarkError: it failed; with the last line of its standard error.
+    """
     finished = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False)
     if finished.returncode:
         reason = finished.stderr.strip().splitlines()

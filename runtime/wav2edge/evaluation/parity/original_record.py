@@ -49,33 +49,35 @@ class OriginalRecord:
     signals: Mapping[str, RecordedSignal]
     clips: Mapping[str, Prediction]
 
-    def write(self, folder: Path) -> None:
-        """Write both files of a bundle."""
+    def write(self, folder: Path, *, chunk_ms: int | None = None) -> None:
+        """Write both files of a bundle, or of its streams in chunks of so many milliseconds."""
+        document_name, outputs_name = record_files(chunk_ms)
         document = {
             "signals": {name: {"sha256": signal.sha256} for name, signal in self.signals.items()},
             "clips": {sha256: vars(prediction) for sha256, prediction in self.clips.items()},
         }
-        write_json(folder / ORIGINAL, document)
+        write_json(folder / document_name, document)
         arrays: dict[str, Any] = {
             _key(name, output): values
             for name, signal in self.signals.items()
             for output, values in signal.outputs.items()
         }
-        np.savez_compressed(folder / ORIGINAL_OUTPUTS, **arrays)
+        np.savez_compressed(folder / outputs_name, **arrays)
 
     @classmethod
-    def read(cls, bundle: Bundle) -> OriginalRecord:
-        """Read it from a bundle, after checking both digests.
+    def read(cls, bundle: Bundle, *, chunk_ms: int | None = None) -> OriginalRecord:
+        """Read that of clips that are heard whole, or in such chunks, from a bundle, after checking both digests.
 
         Raises:
             BundleError: an older version wrote the bundle, or the files are damaged.
         """
-        if ORIGINAL not in bundle.manifest.files:
+        document_name, outputs_name = record_files(chunk_ms)
+        if document_name not in bundle.manifest.files:
             raise BundleError(
                 f"{bundle.folder}: has no record of the original's outputs, so its certificate cannot be repeated;"
                 " export the bundle again"
             )
-        document, path = bundle.read_json(ORIGINAL), bundle.checked(ORIGINAL_OUTPUTS)
+        document, path = bundle.read_json(document_name), bundle.checked(outputs_name)
         try:
             with np.load(path, allow_pickle=False) as arrays:
                 signals = {
@@ -119,6 +121,17 @@ def _recorded(original: Model, signals: Iterable[SyntheticSignal]) -> dict[str, 
             break
         recorded[signal.name] = RecordedSignal(sha256=signal.sha256, outputs=outputs)
     return recorded
+
+
+def record_files(chunk_ms: int | None) -> tuple[str, str]:
+    """The two files that hold what the original gave for whole clips, or for clips in chunks."""
+    if chunk_ms is None:
+        return ORIGINAL, ORIGINAL_OUTPUTS
+    document, outputs = Path(ORIGINAL), Path(ORIGINAL_OUTPUTS)
+    return (
+        document.with_stem(f"{document.stem}_stream_{chunk_ms}").name,
+        outputs.with_stem(f"{outputs.stem}_stream_{chunk_ms}").name,
+    )
 
 
 def _key(signal: str, output: str) -> str:

@@ -13,11 +13,19 @@ from wav2edge.bundle.folder import Bundle, sha256_of
 from wav2edge.bundle.geometry import ConvGeometry
 from wav2edge.errors import AudioError, BundleError, DataError
 from wav2edge.evaluation.parity.certificate import PADDED, Certificate, ClipEvidence
-from wav2edge.evaluation.parity.differences import Budget, Outputs, Prediction, compare_outputs, compare_predictions
+from wav2edge.evaluation.parity.differences import (
+    Budget,
+    Model,
+    Outputs,
+    Prediction,
+    compare_outputs,
+    compare_predictions,
+)
 from wav2edge.evaluation.parity.original_record import OriginalRecord, RecordedSignal
 from wav2edge.evaluation.parity.padded_batch import padded_in_a_batch
 from wav2edge.evaluation.parity.signals import SyntheticSignal, synthetic_signals
 from wav2edge.inference.engine import Engine
+from wav2edge.inference.streaming.chunked_clips import ChunkedClips
 
 if TYPE_CHECKING:
     from wav2edge.evaluation.dataset import Utterance
@@ -40,10 +48,15 @@ class Repetition:
         return len(self.signals) + len(self.clips)
 
     def certify(
-        self, engine: Engine, precision: str, budget: Budget, *, advance: Callable[[], None] = lambda: None
+        self,
+        engine: Engine | ChunkedClips,
+        precision: str,
+        budget: Budget,
+        *,
+        advance: Callable[[], None] = lambda: None,
     ) -> Certificate:
         """Compare one variant with the original's record; ``advance`` is called after each signal and clip."""
-        models = {"": engine.outputs} | ({PADDED: padded_in_a_batch(engine)} if engine.batched else {})
+        models = {"": engine.outputs} | _padded(engine)
         differences = {}
         for signal, outputs in self.signals:
             for suffix, model in models.items():
@@ -65,19 +78,22 @@ class Repetition:
         )
 
 
-def plan_repetition(bundle: Bundle, *, signals: bool, utterances: Sequence[Utterance] = ()) -> Repetition:
+def plan_repetition(
+    bundle: Bundle, *, signals: bool, utterances: Sequence[Utterance] = (), chunk_ms: int | None = None
+) -> Repetition:
     """Generate the signals again, and find the clips that are in the certificate.
 
     Args:
         bundle: what is verified.
         signals: repeat the synthetic half of the certificate.
         utterances: rows of a data set; those whose file is in the certificate are repeated.
+        chunk_ms: repeat the certificates of streams in such chunks; those of whole clips where None.
 
     Raises:
         BundleError: the bundle has no record of the original, or its signals cannot be generated here.
         DataError: none of the clips is in the certificate.
     """
-    record = OriginalRecord.read(bundle)
+    record = OriginalRecord.read(bundle, chunk_ms=chunk_ms)
     clips = _known(utterances, record.clips)
     if utterances and not record.clips:
         raise BundleError(f"{bundle.folder}: its certificate covers no clips; export it again with --data")
@@ -91,6 +107,10 @@ def plan_repetition(bundle: Bundle, *, signals: bool, utterances: Sequence[Utter
         clips=tuple(clips),
         unknown=len(utterances) - len(clips),
     )
+
+
+def _padded(engine: Engine | ChunkedClips) -> dict[str, Model]:
+    return {PADDED: padded_in_a_batch(engine)} if isinstance(engine, Engine) and engine.batched else {}
 
 
 def _known(

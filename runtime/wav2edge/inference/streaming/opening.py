@@ -12,6 +12,7 @@ from wav2edge.bundle.geometry import SAMPLE_RATE_HZ
 from wav2edge.errors import UsageError
 from wav2edge.inference.sessions.stream_session import StreamMemory, StreamSession
 from wav2edge.inference.streaming.cached import CachedUtterance
+from wav2edge.inference.streaming.chunked_clips import ChunkedClips
 from wav2edge.inference.streaming.endpoints import Endpointing
 from wav2edge.inference.streaming.stream import Stream
 from wav2edge.inference.streaming.utterance import Utterance
@@ -20,6 +21,7 @@ from wav2edge.inference.streaming.windowed import WindowedUtterance
 if TYPE_CHECKING:
     from wav2edge.bundle.folder import Bundle
     from wav2edge.bundle.manifest import Manifest
+    from wav2edge.inference.engine import Engine
     from wav2edge.inference.recognizer import Recognizer
     from wav2edge.inference.sessions.device import Placement
 
@@ -88,6 +90,18 @@ def chunk_lengths_ms(manifest: Manifest) -> dict[int, int]:
     return {round(count * manifest.geometry.frame_s * 1e3): count for count in frames}
 
 
+def in_chunks(engine: Engine, chunk_ms: int | None = None) -> ChunkedClips:
+    """Recognises clips as the cached streams of an engine would, without end points: to evaluate and to verify them.
+
+    Raises:
+        UsageError: the bundle has no cached streams, or none in such chunks.
+        BundleError: the graph is missing, damaged, or not what the manifest says.
+    """
+    if engine.stream_graphs is None:
+        raise _no_graphs(engine)
+    return ChunkedClips(engine.stream_graphs.session(chunk_ms), like=engine)
+
+
 def open_stream(
     recognizer: Recognizer,
     graphs: StreamGraphs | None,
@@ -101,10 +115,7 @@ def open_stream(
     if kind not in KINDS:
         raise UsageError(f"no stream of kind {kind!r}; choose {', '.join(KINDS)}")
     if kind == "cached" and graphs is None:
-        raise UsageError(
-            f"{recognizer}: has no graphs for cached streams; train with --streaming and export with --stream, or use a"
-            " windowed stream"
-        )
+        raise _no_graphs(recognizer)
     options = endpointing or Endpointing()
     begin: Callable[[int], Utterance]
     if graphs is not None and kind != "windowed":
@@ -126,6 +137,13 @@ def _cached(session: StreamSession, memory: StreamMemory, start: int) -> Utteran
 
 def _windowed(recognizer: Recognizer, step: int, start: int) -> Utterance:
     return WindowedUtterance(recognizer.outputs, start=start, step=step)
+
+
+def _no_graphs(recognizer: Recognizer) -> UsageError:
+    return UsageError(
+        f"{recognizer}: has no graphs for cached streams; train with --streaming and export with --stream, or use a"
+        " windowed stream"
+    )
 
 
 def _listed(values: dict[int, int]) -> str:

@@ -1,0 +1,159 @@
+"""The graphs of streams: each precision made and certified, chunk by chunk, against the original that hears chunks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from wav2edge.bundle.cached_streams import CachedStreams
+from wav2edge.bundle.geometry import ConvGeometry
+from wav2edge.bundle.heads import Heads
+from wav2edge.evaluation.parity.certificate import Certificate
+from wav2edge.evaluation.parity.differences import CachedModel
+from wav2edge.evaluation.parity.original_record import OriginalRecord
+from wav2edge.inference.sessions.stream_session import StreamSession
+from wav2edge.inference.streaming.chunked_clips import ChunkedClips
+from wav2edge_export.bundle.certification import Certifier
+from wav2edge_export.export_options import ExportOptions
+from wav2edge_export.quantization.recipes import RECIPES, build_graph
+from wav2edge_export.rewrite.stream.stream_export import export_stream_graph
+from wav2edge_export.rewrite.stream.stream_model import chunk_frames
+from wav2edge_train.checkpoint.loading import Checkpoint, Original
+from wav2edge_train.model.chunked_encoder import Chunking
+
+STREAMED = ("copy", "quantize")
+"""Methods of recipes that graphs of streams are made by; the others are for GPUs, or search layer by layer."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CertifiedStreams:
+    """What a bundle gets for streams.
+
+    Attributes:
+        streams: the entry of the manifest; its first chunk is the default.
+        certificates: by precision and chunk, in milliseconds.
+        refused: those that are over their budget.
+        records: what the original gave, by chunk in milliseconds.
+    """
+
+    streams: CachedStreams
+    certificates: Mapping[str, Mapping[int, Certificate]]
+    refused: tuple[Certificate, ...]
+    records: Mapping[int, OriginalRecord]
+    heads: Heads
+    geometry: ConvGeometry
+
+    def chunked(self, folder: Path) -> Iterator[tuple[str, int, ChunkedClips]]:
+        """Precision, chunk in milliseconds, and what hears clips in such chunks, one by one."""
+        for precision, file in self.streams.files.items():
+            for chunk_ms, frames in zip(self.records, self.streams.chunk_frames, strict=True):
+                session = StreamSession(
+                    folder / file, self.streams, chunk_frames=frames, heads=self.heads, geometry=self.geometry
+                )
+                yield precision, chunk_ms, ChunkedClips(session)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The entry ``streams`` of ``certificate.json``."""
+        return {
+            precision: {str(chunk_ms): certificate.to_dict() for chunk_ms, certificate in by_chunk.items()}
+            for precision, by_chunk in self.certificates.items()
+        }
+
+
+@dataclass(kw_only=True)
+class StreamExport:
+    """Makes the graphs of streams of one export.
+
+    Attributes:
+        options: what is asked for.
+        checkpoint: trained for streams.
+        certifier: of the bundle's variants, whose signals and clips serve here too.
+        folder: of the bundle that is being written.
+        target: the kind of processor that int8 MatMuls are made for.
+        log: gets one line per step.
+    """
+
+    options: ExportOptions
+    checkpoint: Checkpoint
+    certifier: Certifier
+    folder: Path
+    target: str
+    log: Callable[[str], None]
+    _certifiers: dict[int, Certifier] = field(default_factory=dict)
+
+    def run(self) -> CertifiedStreams:
+        """Export, make each precision, and certify each chunk; what is over its budget is not kept."""
+        options, geometry = self.options, self.checkpoint.geometry
+        left = round(options.left_context_s / geometry.frame_s)
+        chunkings = {
+            chunk_ms: Chunking(
+                frames=chunk_frames(chunk_ms, geometry),
+                left=left,
+                look_ahead=chunk_frames(options.look_ahead_ms, geometry),
+            )
+            for chunk_ms in options.stream_ms
+        }
+        self.log(f"exporting streams in chunks of {', '.join(map(str, chunkings))} ms")
+        source = self._path("fp32")
+        operators = options.operators
+        streams = export_stream_graph(self.checkpoint, source, chunkings=tuple(chunkings.values()), operators=operators)
+        for chunk_ms, chunking in chunkings.items():
+            original = CachedModel(Original(self.checkpoint, chunking).outputs)
+            self._certifiers[chunk_ms] = replace(self.certifier, original=original)
+        certificates, refused = {}, []
+        for precision in self._precisions():
+            found = self._make(precision, streams, chunkings)
+            over = [each for each in found.values() if not each.passed]
+            refused += over
+            if over:
+                self._path(precision).unlink()
+            else:
+                certificates[precision] = found
+        if "fp32" not in certificates:
+            source.unlink(missing_ok=True)
+        files = {precision: self._path(precision).relative_to(self.folder).as_posix() for precision in certificates}
+        return CertifiedStreams(
+            streams=replace(streams, files=files),
+            certificates=certificates,
+            refused=tuple(refused),
+            records={chunk_ms: certifier.original_record() for chunk_ms, certifier in self._certifiers.items()},
+            heads=self.checkpoint.heads,
+            geometry=geometry,
+        )
+
+    def _precisions(self) -> list[str]:
+        """Those that can be made of a stream, ``fp32`` last, since the others are made of its graph."""
+        found = [name for name in self.options.precisions if RECIPES[name].method in STREAMED]
+        for name in self.options.precisions:
+            if name not in found:
+                self.log(f"{name}: not made for streams")
+        return sorted(found or ["int8"], key=lambda name: name == "fp32")
+
+    def _path(self, precision: str) -> Path:
+        return self.folder / RECIPES[precision].file.replace("model", "model_stream")
+
+    def _make(
+        self, precision: str, streams: CachedStreams, chunkings: Mapping[int, Chunking]
+    ) -> dict[int, Certificate]:
+        """Convert the fp32 graph, leaving ever more of it at a higher level until the budget is kept at every chunk."""
+        recipe, path = RECIPES[precision], self._path(precision)
+        found: dict[int, Certificate] = {}
+        for parts in recipe.attempts:
+            self.log(f"making {precision} for streams" + "".join(f", {part} in {lv}" for part, lv in parts.items()))
+            build_graph(recipe, self._path("fp32"), path, parts=parts, target=self.target)
+            for chunk_ms, chunking in chunkings.items():
+                clips = ChunkedClips(self.open(path, streams, chunking))
+                found[chunk_ms] = self._certifiers[chunk_ms].certify(
+                    clips, f"{precision} stream of {chunk_ms} ms", recipe.budget, parts=parts
+                )
+                self.log(f"{found[chunk_ms].precision}: {found[chunk_ms].summary}")
+            if all(each.passed for each in found.values()):
+                break
+        return found
+
+    def open(self, path: Path, streams: CachedStreams, chunking: Chunking) -> StreamSession:
+        """A session of a graph that was written here."""
+        heads, geometry = self.checkpoint.heads, self.checkpoint.geometry
+        return StreamSession(path, streams, chunk_frames=chunking.frames, heads=heads, geometry=geometry)

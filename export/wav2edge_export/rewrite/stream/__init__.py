@@ -1,0 +1,1 @@
+"""The graph of a stream: one chunk in, its outputs and the memory for the next chunk out."""
