@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.train.conftest import quick_options
 from wav2edge.cli.verbs import missing_extra
 from wav2edge.errors import CheckpointError, UsageError
 from wav2edge_train.distillation.distill_command import COMMAND, DEFAULTS, DISTILLATION_CHOICES, STUDENT_CHOICES
 from wav2edge_train.distillation.distillation_trainer import DistillationTrainer
-from wav2edge_train.training import TrainingOutcome
+from wav2edge_train.model.base_model import checkpoint_base_model
+from wav2edge_train.training import TrainingOutcome, train
 from wav2edge_train.training_options import DistillationOptions, TrainingOptions
 
 pytestmark = pytest.mark.slow  # exports or trains a model in most of its tests
@@ -84,3 +86,24 @@ def test_a_student_as_large_as_its_teacher_and_a_missing_teacher_are_refused(
 def test_a_missing_package_is_named_with_an_extra_that_exists() -> None:
     error = missing_extra("distill", ModuleNotFoundError("no torch", name="torch"))
     assert "run: pip install 'wav2edge[train]'" in str(error)
+
+
+def test_a_student_that_streams_may_be_as_large_as_its_teacher(
+    parser: ArgumentParser, run: tuple[TrainingOutcome, list[str]], corpus: Path, tmp_path: Path
+) -> None:
+    words = [str(run[0].folder), str(corpus), "--streaming", "--output", str(tmp_path / "student")]
+    assert COMMAND.run(parser.parse_args([*words, *QUICK])) == 0
+    config = json.loads((tmp_path / "student" / "config.json").read_text())
+    assert config["streaming"] == {"chunk_frames": [4, 8, 16, 32], "left_frames": [32, 64, 128], "normalize": True}
+    assert config["num_hidden_layers"] == json.loads((run[0].folder / "config.json").read_text())["num_hidden_layers"]
+
+
+def test_what_is_trained_on_without_streaming_does_not_say_that_it_streams(
+    run: tuple[TrainingOutcome, list[str]], corpus: Path, tmp_path: Path
+) -> None:
+    streams, whole = tmp_path / "streams", tmp_path / "whole"
+    base = checkpoint_base_model(str(run[0].folder))
+    train(corpus, streams, base=base, options=quick_options(streaming=True), log=str)
+    assert json.loads((streams / "config.json").read_text())["streaming"] is not None
+    train(corpus, whole, base=checkpoint_base_model(str(streams)), options=quick_options(), log=str)
+    assert json.loads((whole / "config.json").read_text()).get("streaming") is None

@@ -18,7 +18,7 @@ from wav2edge.inference.streaming.chunked_clips import ChunkedClips
 from wav2edge_export.bundle.certification import Certifier
 from wav2edge_export.export_options import ExportOptions
 from wav2edge_export.quantization.recipes import RECIPES, build_graph
-from wav2edge_export.rewrite.stream.stream_export import export_stream_graph
+from wav2edge_export.rewrite.stream.stream_export import check_streaming, export_stream_graph
 from wav2edge_export.rewrite.stream.stream_model import chunk_frames
 from wav2edge_train.checkpoint.loading import Checkpoint, Original
 from wav2edge_train.model.chunked_encoder import Chunking
@@ -85,6 +85,7 @@ class StreamExport:
 
     def run(self) -> CertifiedStreams:
         """Export, make each precision, and certify each chunk; what is over its budget is not kept."""
+        check_streaming(self.checkpoint)
         options, geometry = self.options, self.checkpoint.geometry
         left = round(options.left_context_s / geometry.frame_s)
         chunkings = {
@@ -92,6 +93,7 @@ class StreamExport:
                 frames=chunk_frames(chunk_ms, geometry),
                 left=left,
                 look_ahead=chunk_frames(options.look_ahead_ms, geometry),
+                delay=self.checkpoint.model.config.streaming["delay_frames"],
             )
             for chunk_ms in options.stream_ms
         }

@@ -37,6 +37,7 @@ class CachedStreams:
         chunk_frames: new frames in a chunk, for each kind of chunk that is certified; the first is the default.
         left_frames: frames before a chunk that it attends to.
         look_ahead_frames: frames after a chunk that it is computed with.
+        delay_frames: the outputs of a frame are read so many frames after it.
         states: what a graph keeps from chunk to chunk, by name.
         files: the graph of each precision; one serves every chunk.
     """
@@ -44,11 +45,12 @@ class CachedStreams:
     chunk_frames: tuple[int, ...]
     left_frames: int
     look_ahead_frames: int
+    delay_frames: int
     states: Mapping[str, StreamState]
     files: Mapping[str, str]
 
     def __post_init__(self) -> None:
-        frames = (*self.chunk_frames, self.left_frames, self.look_ahead_frames + 1)
+        frames = (*self.chunk_frames, self.left_frames, self.look_ahead_frames + 1, self.delay_frames + 1)
         if not self.chunk_frames or not all(isinstance(count, int) and count > 0 for count in frames):
             raise ValueError("'stream' needs chunks of one frame or more, and a left context")
 
@@ -62,6 +64,7 @@ class CachedStreams:
             "chunk_frames": list(self.chunk_frames),
             "left_frames": self.left_frames,
             "look_ahead_frames": self.look_ahead_frames,
+            "delay_frames": self.delay_frames,
             "files": dict(self.files),
             "states": {name: {"shape": list(state.shape), "type": state.type} for name, state in self.states.items()},
         }
@@ -78,6 +81,7 @@ class CachedStreams:
                 chunk_frames=tuple(entry["chunk_frames"]),
                 left_frames=entry["left_frames"],
                 look_ahead_frames=entry["look_ahead_frames"],
+                delay_frames=entry["delay_frames"],
                 states={
                     name: StreamState(shape=tuple(state["shape"]), type=state["type"])
                     for name, state in entry["states"].items()

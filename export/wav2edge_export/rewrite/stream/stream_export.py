@@ -51,7 +51,7 @@ def export_stream_graph(
     Args:
         checkpoint: trained for streams.
         path: the file to write.
-        chunkings: the chunks to serve, of one left context and one look-ahead.
+        chunkings: the chunks to serve, of one left context, look-ahead and delay.
         operators: ``fused`` or ``standard``, see ``rewrite``.
 
     Returns:
@@ -74,6 +74,7 @@ def export_stream_graph(
         chunk_frames=tuple(chunking.frames for chunking in chunkings),
         left_frames=largest.left,
         look_ahead_frames=largest.look_ahead,
+        delay_frames=largest.delay,
         states=serving.states,
         files={},
     )

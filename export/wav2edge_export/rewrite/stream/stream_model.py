@@ -60,6 +60,7 @@ class StreamModel(nn.Module):
         self.config: Any = self.model.config
         self.geometry, self.normalize = geometry, normalize
         self.left, self.look_ahead, self.slots = largest.left, largest.look_ahead, largest.left + largest.block
+        self.delay = largest.delay
         backbone: Any = self.model.wav2vec2
         self.positions = ChunkPositions(cast(Any, original).wav2vec2.encoder.pos_conv_embed)
         backbone.encoder.pos_conv_embed = nn.Identity()  # its copy is not part of the graph
@@ -115,9 +116,9 @@ class StreamModel(nn.Module):
         if self.model.lm_head is not None:
             outputs.append(self.model.lm_head(own))
         if self.model.classifier is not None:
-            counted = own.double() * inside[None, :chunk, None].double()
-            following[POOLED] = state[POOLED] + counted.sum(dim=1)
-            count = position + torch.minimum(frames, torch.tensor(chunk))
+            answers = inside[:chunk] & (position + torch.arange(chunk) >= self.delay)
+            following[POOLED] = state[POOLED] + (own.double() * answers[None, :, None].double()).sum(dim=1)
+            count = torch.clamp(position + torch.minimum(frames, torch.tensor(chunk)) - self.delay, min=1)
             outputs.append(self.model.classifier((following[POOLED] / count).float()))
         for number, attention in enumerate(self.attentions):
             following[f"past_key_values.{number}.key"] = attention.keys

@@ -23,11 +23,13 @@ class CachedUtterance:
 
     def __init__(self, session: StreamSession, memory: StreamMemory, *, start: int) -> None:
         self.start, self._session, self._memory = start, session, memory
+        self._origin = start
         self._hop = session.geometry.hop
-        self._advance = self._hop * session.chunk_frames
+        self._advance, self._delay = self._hop * session.chunk_frames, session.streams.delay_frames
         self._waiting = np.zeros(session.block_samples, np.float32)
         self._count = 0  # samples that wait
-        self._frames = 0
+        self._frames = 0  # that were answered
+        self._computed = 0  # and those that their answers are read from, and more of them
         self._chunks: list[FloatSamples] = []
         self._pooled: FloatSamples | None = None
         memory.clear()
@@ -35,7 +37,7 @@ class CachedUtterance:
     @property
     def taken(self) -> int:
         """The sample of the stream after the last that was given."""
-        return self.heard + self._count
+        return self._origin + self._computed * self._hop + self._count
 
     @property
     def heard(self) -> int:
@@ -68,11 +70,13 @@ class CachedUtterance:
                 yield
 
     def finish(self, end: int) -> None:
-        """Recognise what is left of it; what is behind its end and waits for a chunk is left out."""
+        """Recognise what is left of it; its last answers are read from what is behind its end, or from silence."""
         geometry = self._session.geometry
-        self._count = max(0, min(self._count, end - self.heard))
-        if not self._frames:
-            self._count = max(self._count, geometry.receptive_field)  # with silence behind it
+        length = max(geometry.receptive_field, min(end, self.taken) - self._origin) + self._delay * self._hop
+        silence = length - (self.taken - self._origin)
+        for _ in self.feed(np.zeros(max(0, silence), np.float32)):
+            pass
+        self._count = max(0, min(self._count, length - self._computed * self._hop))
         while (left := geometry.frames(self._count)) > 0:
             self._recognise(min(left, self._session.chunk_frames))
 
@@ -91,10 +95,12 @@ class CachedUtterance:
         memory.block[count:] = 0.0
         self._session.run(memory, count)
         heads = self._session.heads
+        early = min(frames, max(0, self._delay - self._computed))
         if heads.ctc is not None:
-            self._chunks.append(memory.outputs[heads.ctc.output][:frames].copy())
+            self._chunks.append(memory.outputs[heads.ctc.output][early:frames].copy())
         if heads.classification is not None:
             self._pooled = memory.outputs[heads.classification.output].copy()
-        self._frames += frames
+        self._computed += frames
+        self._frames += frames - early
         self._count = max(0, count - self._advance)
         self._waiting[: self._count] = self._waiting[self._advance : count]
