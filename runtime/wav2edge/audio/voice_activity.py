@@ -130,7 +130,12 @@ def speech_scores_db(powers: FloatArray) -> FloatArray:
         return np.zeros(0, np.float32)
     smoothed = _mean_around(powers, 1)
     ratios = np.maximum(smoothed / np.repeat(_noise_floor(smoothed), GROUP, axis=0)[: len(powers)], 1.0)
-    likelihood = (ratios - np.log(ratios) - 1.0).mean(axis=1)
+    return likelihoods_db(ratios)
+
+
+def likelihoods_db(ratios: FloatArray) -> FloatArray:
+    """The score of each frame in dB, from its ratios of power to noise, ``[frames, bands]`` and 1 or more."""
+    likelihood = (ratios - np.log(ratios) - 1.0).mean(axis=-1)
     return np.asarray(10.0 * np.log10(likelihood + LEAST_RATIO), np.float32)
 
 

@@ -31,7 +31,7 @@ class Endpointing:
 
     start_s: float = 0.06
     padding_s: float = 0.3
-    silence_s: float = 0.4
+    silence_s: float = 0.5
     blank_s: float = 1.0
     longest_s: float = 20.0
     vad: str = ENERGY

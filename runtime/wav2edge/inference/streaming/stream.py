@@ -180,7 +180,7 @@ class Stream:
         if said != self._said:
             self._said = said
             yield Partial(
-                **self._fields(utterance, replace(result, words=words), utterance.heard),
+                **self._fields(utterance, with_words(result, words), utterance.heard),
                 stable_words=self._stable.count,
                 latency_s=self._latency_s(utterance.heard),
             )
@@ -199,7 +199,7 @@ class Stream:
         before, last = words[-2:]
         border_s = (before.end_s + max(before.end_s, last.start_s)) / 2
         start, position = utterance.start, utterance.start + round(border_s * SAMPLE_RATE_HZ)
-        yield self._final("length", utterance, replace(result, words=words[:-1]), position)
+        yield self._final("length", utterance, with_words(result, words[:-1]), position)
         utterance.cut(position)
         self._stable.forget(len(words) - 1, seconds(utterance.start - start))
 
@@ -215,7 +215,7 @@ class Stream:
         words = self._stable.merge(result.words or ())
         if result.text is not None and not words:
             return []
-        return [self._final(reason, utterance, replace(result, words=words), end)]
+        return [self._final(reason, utterance, with_words(result, words), end)]
 
     def _final(self, reason: str, utterance: Utterance, result: Result, end: int) -> Final:
         judged = self._recognizer.judge(result)
@@ -229,12 +229,12 @@ class Stream:
     def _fields(self, utterance: Utterance, result: Result, end: int) -> dict[str, Any]:
         """The fields of an event: those of a segment on the stream's clock."""
         start_s = seconds(utterance.start)
-        words = tuple(word.later(start_s) for word in result.words or ())
+        words = None if result.words is None else tuple(word.later(start_s) for word in result.words)
         return {
             "start_s": start_s,
             "end_s": max(start_s, seconds(end)),
-            "text": None if result.text is None else " ".join(word.text for word in words),
-            "words": None if result.text is None or self._recognizer.word_times is False else words,
+            "text": result.text,
+            "words": None if self._recognizer.word_times is False else words,
             "scores": result.scores,
             "confidence": result.confidence,
             "rejected": result.rejected,
@@ -242,3 +242,10 @@ class Stream:
 
     def _latency_s(self, end: int) -> float:
         return seconds(self._clock - end) + time.perf_counter() - self._arrived
+
+
+def with_words(result: Result, words: tuple[Word, ...]) -> Result:
+    """A result with other words, and with their text."""
+    if result.text is None:
+        return result
+    return replace(result, words=words, text=" ".join(word.text for word in words))
