@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
 
     rows = select_split(read_dataset(options.data), "test")
-    clips = [_levelled(load_clip(row.path).samples) for row in rows]
+    clips = [levelled(load_clip(row.path).samples) for row in rows]
     engine = wav2edge.load(options.bundle)
     started_s = time.perf_counter()
     alone = [engine(clip, rate_hz=SAMPLE_RATE_HZ) for clip in clips]
@@ -79,7 +79,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     write_json(options.result, record)
 
 
-def _levelled(samples: FloatSamples) -> FloatSamples:
+def levelled(samples: FloatSamples) -> FloatSamples:
+    """A clip, ``[samples]``, at the level that all have."""
     return np.asarray(samples * (LEVEL / np.sqrt(np.mean(samples**2))), np.float32)
 
 
