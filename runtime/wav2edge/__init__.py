@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from wav2edge.decoding.grammar import Grammar
     from wav2edge.decoding.hypothesis import Greedy
     from wav2edge.decoding.language_model import LanguageModel
+    from wav2edge.inference.feeding.async_stream import AsyncStream
+    from wav2edge.inference.feeding.live_queue import Gap, LiveQueue
     from wav2edge.inference.streaming.endpoints import Endpointing
     from wav2edge.inference.streaming.events import Final, Partial
     from wav2edge.inference.streaming.stream import Stream
@@ -43,6 +45,7 @@ __all__ = [
     "AlignedWord",
     "Alignment",
     "AlignmentError",
+    "AsyncStream",
     "AudioError",
     "Beam",
     "BenchmarkError",
@@ -53,9 +56,11 @@ __all__ = [
     "Endpointing",
     "Engine",
     "Final",
+    "Gap",
     "Grammar",
     "Greedy",
     "LanguageModel",
+    "LiveQueue",
     "MissingDependencyError",
     "ParityError",
     "Partial",
@@ -72,12 +77,15 @@ __all__ = [
 ]
 
 _LATER = {
+    "AsyncStream": "wav2edge.inference.feeding.async_stream",
     "Beam": "wav2edge.decoding.beam",
     "Endpointing": "wav2edge.inference.streaming.endpoints",
     "Final": "wav2edge.inference.streaming.events",
+    "Gap": "wav2edge.inference.feeding.live_queue",
     "Grammar": "wav2edge.decoding.grammar",
     "Greedy": "wav2edge.decoding.hypothesis",
     "LanguageModel": "wav2edge.decoding.language_model",
+    "LiveQueue": "wav2edge.inference.feeding.live_queue",
     "Partial": "wav2edge.inference.streaming.events",
     "Segmentation": "wav2edge.audio.segmentation",
     "Stream": "wav2edge.inference.streaming.stream",

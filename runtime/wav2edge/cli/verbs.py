@@ -48,6 +48,7 @@ VERBS = {
     "verify": Verb("wav2edge.cli.commands.verify"),
     "inspect": Verb("wav2edge.cli.commands.inspect"),
     "run": Verb("wav2edge.cli.commands.run"),
+    "stream": Verb("wav2edge.cli.live.stream_command"),
     "align": Verb("wav2edge.cli.commands.align"),
     "bench": Verb("wav2edge.cli.commands.bench"),
     "compare": Verb("wav2edge_compare.compare_command", "compare"),

@@ -1,0 +1,1 @@
+"""Feeding a stream from elsewhere: from a thread that records, and from coroutines."""
