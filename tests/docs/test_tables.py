@@ -9,6 +9,7 @@ import re
 import pytest
 
 from tests.docs.pages import ROOT
+from wav2edge.bundle.cached_streams import CachedStreams
 from wav2edge.bundle.heads import ClassificationHead, CtcHead
 from wav2edge.bundle.manifest import FileRecord, Manifest, Variant
 from wav2edge.inference.sessions.cpu import NATIVE, TARGETS
@@ -43,6 +44,7 @@ def test_the_page_on_the_bundle_has_every_field_of_the_schema():
     [
         ("### heads.ctc", CtcHead),
         ("### heads.classification", ClassificationHead),
+        ("### stream", CachedStreams),
         ("### variants.NAME", Variant),
         ("### files.PATH", FileRecord),
     ],

@@ -85,7 +85,13 @@ def levelled(samples: FloatSamples) -> FloatSamples:
 
 
 def join(
-    clips: Sequence[FloatSamples], length_s: float, *, snr_db: float | None, exponent: float, seed: int = 0
+    clips: Sequence[FloatSamples],
+    length_s: float,
+    *,
+    snr_db: float | None,
+    exponent: float,
+    seed: int = 0,
+    pause_s: tuple[float, float] = PAUSE_S,
 ) -> tuple[FloatSamples, list[Place]]:
     """A recording of about a length, and where each utterance lies in it."""
     rng = np.random.default_rng(seed)
@@ -96,7 +102,7 @@ def join(
     while samples < length_s * SAMPLE_RATE_HZ:
         waiting = waiting or list(rng.permutation(len(clips)))
         row = int(waiting.pop())
-        pause = np.zeros(round(rng.uniform(*PAUSE_S) * SAMPLE_RATE_HZ), np.float32)
+        pause = np.zeros(round(rng.uniform(*pause_s) * SAMPLE_RATE_HZ), np.float32)
         parts += [pause, clips[row]]
         places.append((samples + len(pause), samples + len(pause) + len(clips[row]), row))
         samples = places[-1][1]

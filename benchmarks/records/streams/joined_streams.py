@@ -3,8 +3,8 @@
     python -m benchmarks.records.streams.joined_streams BUNDLE DATA --result benchmarks/results/streams-words.json
 
 BUNDLE was exported with ``--stream``, or not: then its streams are windowed only. DATA is the data set of
-``benchmarks.records.accuracy.words``, and recordings are joined as ``benchmarks.records.accuracy.joined_recordings``
-does, clean and in noise. Where speech begins and ends in a clip, voice activity with both its past and its future tells.
+``benchmarks.records.accuracy.words``, whose test clips are joined with pauses of 1 to 2 s, clean and in noise. Where
+speech begins and ends in a clip, voice activity that knows what comes before and after tells.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ from wav2edge.inference.streaming.opening import chunk_lengths_ms, in_chunks
 from wav2edge.output.result import Result
 
 COMMAND = "python -m benchmarks.records.streams.joined_streams BUNDLE DATA --result RESULT"
-LENGTH_S = 600.0
+LENGTH_S, PAUSE_S = 600.0, (1.0, 2.0)
+"""Length of a recording, and of the silence between two clips, which itself is longer than what ends an utterance."""
 NOISES: tuple[tuple[float | None, float], ...] = ((None, 0.0), (20.0, 1.0), (10.0, 1.0))
 """Signal-to-noise ratio in dB, and the exponent by which the noise falls."""
 BLOCK_S = 0.02
@@ -188,7 +189,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     alone |= {f"{ms} ms": clip_by_clip(in_chunks(engine, ms), rows, clips) for ms in chunks_ms}
     streams = []
     for snr_db, exponent in NOISES:
-        recording, places = join(clips, LENGTH_S, snr_db=snr_db, exponent=exponent)
+        recording, places = join(clips, LENGTH_S, snr_db=snr_db, exponent=exponent, pause_s=PAUSE_S)
         whole = clip_by_clip(engine, [rows[row] for *_, row in places], [clips[row] for *_, row in places])
         for how in kinds:
             heard, strays, factor = hear(engine, rows, clips, recording, places, **how)
@@ -204,8 +205,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             )
     recorder = CommandRecorder({})
     record = {
-        "what": f"{options.split} clips joined with pauses of 0.3 to 2 s, as streams in blocks of 20 ms; latencies include"
-        " the time to compute",
+        "what": f"{options.split} clips joined with pauses of 1 to 2 s, as streams in blocks of 20 ms; latencies"
+        " include the time to compute",
         "command": COMMAND,
         "clips_alone": alone,
         "streams": streams,

@@ -38,8 +38,9 @@ CHUNK_FRAMES = (4, 8, 16, 32)
 """Chunks that training draws from: 80 to 640 ms."""
 LEFT_FRAMES = (32, 64, 128)
 """Left contexts that training draws from: 0.64 to 2.56 s."""
-DELAY_FRAMES = 12
-"""How much later the answer to a frame is read: 240 ms, a syllable."""
+DELAY_FRAMES = 8
+"""How much later the answer to a frame is read: 160 ms, half of what the positional convolution of the presets reaches
+back."""
 WHOLE_CLIP_SHARE = 0.5
 """Share of the batches that hear whole clips, as in arXiv:2012.05481, so that one checkpoint serves both."""
 

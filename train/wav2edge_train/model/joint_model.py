@@ -93,6 +93,8 @@ class Wav2Vec2ForJointCTC(Wav2Vec2PreTrainedModel):
             chunking: hear the clips as a stream, cut in this way. Where None, whole; in training, if the config says
                 so, cut at random.
         """
+        if chunking is None and self.training:
+            chunking = draw_chunking(self.config)
         frames = self.dropout(self._frames(input_values, attention_mask, chunking))
         logits = None if self.lm_head is None else self.lm_head(frames)
         class_logits = None
@@ -106,7 +108,7 @@ class Wav2Vec2ForJointCTC(Wav2Vec2PreTrainedModel):
                 labels,
                 self.frame_counts(input_values, attention_mask),
                 blank_id=cast(int, self.config.pad_token_id),
-                token_frames=token_frames,
+                token_frames=None if chunking else token_frames,  # a word at the end of a chunk has to wait
                 reduction=self.config.ctc_loss_reduction,
                 zero_infinity=self.config.ctc_zero_infinity,
             )
@@ -124,8 +126,6 @@ class Wav2Vec2ForJointCTC(Wav2Vec2PreTrainedModel):
         self, input_values: torch.Tensor, attention_mask: torch.Tensor | None, chunking: Chunking | None
     ) -> torch.Tensor:
         """The encoder's last hidden states, ``[batch, frames, hidden]``."""
-        if chunking is None and self.training:
-            chunking = draw_chunking(self.config)
         if chunking is not None:
             samples = torch.full((len(input_values),), input_values.shape[1], device=input_values.device)
             if attention_mask is not None:

@@ -15,8 +15,7 @@ from wav2edge.inference.streaming.cached import CachedUtterance
 from wav2edge.inference.streaming.chunked_clips import ChunkedClips
 from wav2edge.inference.streaming.endpoints import Endpointing
 from wav2edge.inference.streaming.stream import Stream
-from wav2edge.inference.streaming.utterance import Utterance
-from wav2edge.inference.streaming.windowed import WindowedUtterance
+from wav2edge.inference.streaming.utterances import Utterance, WindowedUtterance
 
 if TYPE_CHECKING:
     from wav2edge.bundle.folder import Bundle
@@ -122,7 +121,7 @@ def open_stream(
         session = graphs.session(chunk_ms)
         begin = partial(_cached, session, session.begin())
     else:
-        step_ms = chunk_ms or STEP_MS
+        step_ms = STEP_MS if chunk_ms is None else chunk_ms
         if step_ms < 1:
             raise UsageError(f"a step of {step_ms} ms; give 1 ms or more")
         step = round(step_ms * SAMPLE_RATE_HZ / 1e3)

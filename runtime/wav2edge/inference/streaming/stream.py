@@ -17,7 +17,7 @@ from wav2edge.inference.streaming.endpoints import Endpointer, Endpointing, live
 from wav2edge.inference.streaming.events import Event, Final, Partial
 from wav2edge.inference.streaming.live_sound import LiveSound, seconds
 from wav2edge.inference.streaming.stable_words import StableWords
-from wav2edge.inference.streaming.utterance import Utterance
+from wav2edge.inference.streaming.utterances import Utterance
 from wav2edge.output.result import Result, Word
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ class Stream:
         self._closed = False
         self._arrived = 0.0
         self.compute_s = 0.0
+        """Seconds that it took to recognise everything so far."""
 
     @property
     def clock_s(self) -> float:
@@ -98,7 +99,7 @@ class Stream:
         self._check_open()
         self._arrived = time.perf_counter()
         events = self._take(self._sound.take(pcm, rate_hz))
-        self.compute_s += time.perf_counter() - self._arrived
+        self._count_time()
         return events
 
     def gap(self, lost_s: float) -> list[Event]:
@@ -109,6 +110,7 @@ class Stream:
         self._free_from = self._clock + round(max(0.0, lost_s) * SAMPLE_RATE_HZ)
         self._audio, self._audio_start = self._audio[:0], self._free_from
         self._endpointer.restart(self._free_from)
+        self._count_time()
         return events
 
     def finish(self) -> list[Event]:
@@ -117,11 +119,15 @@ class Stream:
         self._arrived = time.perf_counter()
         events = self._end_all("finish")
         self._closed = True
+        self._count_time()
         return events
 
     @property
     def _clock(self) -> int:
         return self._audio_start + len(self._audio)
+
+    def _count_time(self) -> None:
+        self.compute_s += time.perf_counter() - self._arrived
 
     def _check_open(self) -> None:
         if self._closed:
