@@ -1,14 +1,17 @@
-"""Voice activity from energy as sound comes: the score of a frame comes with its last sample.
+"""Voice activity in a live stream: the scores of ``wav2edge.audio.voice_activity``, over a noise floor from the past.
 
-The score is that of ``wav2edge.audio.voice_activity``, over a noise floor that only the past tells: the minimum of the
-smoothed power of each band over the last four seconds, found in sub-windows (Martin, "Noise power spectral density
-estimation based on optimal smoothing and minimum statistics", IEEE Transactions on Speech and Audio Processing 9,
-2001). When noise rises, the floor follows four seconds later; until then the noise counts as speech.
+The noise in each band is the minimum of its smoothed power over the last seconds, found in sub-windows (Martin, "Noise
+power spectral density estimation based on optimal smoothing and minimum statistics", IEEE Transactions on Speech and
+Audio Processing 9, 2001). Where the past says nothing of the noise, at the beginning of a stream and in digital
+silence, a level is assumed. A frame's score comes with the audio of its window, 12 ms after the frame ends.
 """
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
+import numpy.typing as npt
 
 from wav2edge.audio.voice_activity import (
     BANDS,
@@ -23,22 +26,22 @@ from wav2edge.audio.voice_activity import (
     likelihoods_db,
 )
 
-SUB_WINDOWS = 20
-"""The floor is the minimum over so many sub-windows of a fifth of a second: over four seconds of speech every band has
-a gap."""
 SMOOTHED = 3
-"""Frames, the latest included, whose mean the power of a frame is."""
+"""A frame's power is averaged with those of the frames before it, so many in all: 60 ms."""
+PAST = 15
+"""The floor is the minimum over so many sub-windows before its own, 3 s: so long does louder noise pass for speech, and
+so soon a held vowel for noise."""
 ASSUMED_POWER = 4e-6
-"""The noise that is assumed before any was heard, per band: white noise at -50 dB of full scale. A stream that begins
-with speech then begins with an utterance."""
-ASSUMED_SUB_WINDOWS = 5
-"""So long the assumption holds: a second, in which even speech has a gap."""
+"""The power density of white noise of 50 dB below full scale. Speech is louder, the noise of most microphones is
+not."""
+ASSUMED_FOR = 5
+"""Sub-windows for which a stream that has begun is held to the assumed floor, 1 s: by then speech has had a gap."""
 
 
 class CausalEnergyDetector:
-    """Scores each frame of 20 ms when its window of 32 ms is complete; see ``wav2edge.audio.voice_activity.Detector``.
+    """Scores each frame as soon as it is heard; see ``wav2edge.audio.voice_activity.Detector``.
 
-    Scores do not depend on how long the blocks are; memory and cost of a frame are constant.
+    Scores are on the scale of ``EnergyDetector``. Neither time nor memory grows with the length of the stream.
     """
 
     hop = HOP
@@ -49,22 +52,18 @@ class CausalEnergyDetector:
 
     def _start(self) -> None:
         self._samples = np.zeros(0, np.float32)
-        self._recent = np.full((SMOOTHED, BANDS), LOWEST_POWER, np.float32)
-        # Of each sub-window the quietest power in each band and the loudest mean; the current one is at ``_place``.
-        self._quietest = np.full((SUB_WINDOWS, BANDS), np.inf, np.float32)
-        self._quietest[:ASSUMED_SUB_WINDOWS] = ASSUMED_POWER
-        self._loudest = np.zeros(SUB_WINDOWS, np.float32)
-        self._frames = 0
+        self._before = np.zeros((0, BANDS), np.float32)  # the powers of the last frames
+        self._floor = _NoiseFloor()
 
     def feed(self, samples: FloatArray) -> FloatArray:
-        """See ``Detector``."""
+        """See ``Detector``; a score comes as soon as the window of its frame is complete."""
         self._samples = np.concatenate([self._samples, samples])
         frames = max(0, (len(self._samples) - WINDOW) // HOP + 1)
         if not frames:
             return np.zeros(0, np.float32)
         powers = band_powers(self._samples)
-        self._samples = self._samples[frames * HOP :]
-        return np.array([self._score(power) for power in powers], np.float32)
+        self._samples = self._samples[frames * HOP :].copy()
+        return self._scores_db(powers)
 
     def finish(self) -> FloatArray:
         """See ``Detector``; the last samples are padded with zeros."""
@@ -73,21 +72,49 @@ class CausalEnergyDetector:
         self._start()
         return scores
 
-    def _score(self, power: FloatArray) -> float:
-        """The score of the next frame, from its power in each band, ``[bands]``."""
-        self._recent[self._frames % SMOOTHED] = power
-        smoothed = self._recent.mean(axis=0)
-        place, begins = divmod(self._frames, GROUP)
-        # The assumption stands at the first places, which are the last to be overwritten.
-        place = (place + ASSUMED_SUB_WINDOWS) % SUB_WINDOWS
-        if begins == 0:
-            self._quietest[place], self._loudest[place] = smoothed, smoothed.mean()
-            if self._frames == ASSUMED_SUB_WINDOWS * GROUP:
-                self._quietest[:ASSUMED_SUB_WINDOWS] = np.inf
-        else:
-            np.minimum(self._quietest[place], smoothed, out=self._quietest[place])
-            self._loudest[place] = max(self._loudest[place], smoothed.mean())
-        self._frames += 1
-        audible = max(LOWEST_POWER, 10.0 ** (-RANGE_DB / 10.0) * float(self._loudest.max()))
-        floor = np.maximum(BIAS * self._quietest.min(axis=0), audible)
-        return float(likelihoods_db(np.maximum(smoothed / floor, 1.0)))
+    def _scores_db(self, powers: FloatArray) -> FloatArray:
+        """The scores of the next frames: ``[frames, bands]`` to ``[frames]``."""
+        before = self._before if len(self._before) else np.repeat(powers[:1], SMOOTHED - 1, axis=0)
+        powers = np.concatenate([before, powers])
+        self._before = powers[-(SMOOTHED - 1) :].copy()
+        smoothed = np.asarray(_windows(powers).mean(axis=-1), np.float32)
+        # A window half in digital silence has a power that is neither that of the silence nor that of the noise.
+        silent = _windows(powers.mean(axis=1)).min(axis=-1) <= LOWEST_POWER
+        return likelihoods_db(np.maximum(smoothed / self._floor.under(smoothed, silent), 1.0))
+
+
+class _NoiseFloor:
+    """The noise under each frame, from that frame and those of the last seconds."""
+
+    def __init__(self) -> None:
+        # One row for each sub-window, used in turn; what has not been heard yet has no say.
+        self._quietest = np.full((PAST + 1, BANDS), np.inf, np.float32)
+        self._quietest[:ASSUMED_FOR] = ASSUMED_POWER
+        self._loudest = np.zeros((PAST + 1, 1), np.float32)
+        self._frame = 0  # the next one's place in the rows
+
+    def under(self, powers: FloatArray, silent: npt.NDArray[np.bool_]) -> FloatArray:
+        """The noise under the next frames, whose powers are ``[frames, bands]``; ``silent`` are ``[frames]``."""
+        heard = np.where(silent[:, None], np.float32(ASSUMED_POWER), powers)
+        levels = powers.mean(axis=1, keepdims=True)
+        ends = range(GROUP - self._frame % GROUP, len(powers), GROUP)
+        parts = [self._follow(heard[a:b], levels[a:b]) for a, b in pairwise([0, *ends, len(powers)])]
+        return np.concatenate(parts)
+
+    def _follow(self, heard: FloatArray, levels: FloatArray) -> FloatArray:
+        """The noise under frames of one sub-window: ``[frames, bands]``, with levels ``[frames, 1]``, to the same."""
+        row, begun = divmod(self._frame, GROUP)
+        if not begun:
+            self._quietest[row], self._loudest[row] = np.inf, 0.0
+        quietest = np.minimum(np.minimum.accumulate(heard), self._quietest.min(axis=0))
+        loudest = np.maximum(np.maximum.accumulate(levels), self._loudest.max())
+        self._quietest[row] = np.minimum(self._quietest[row], heard.min(axis=0))
+        self._loudest[row] = np.maximum(self._loudest[row], levels.max())
+        self._frame = (self._frame + len(heard)) % ((PAST + 1) * GROUP)
+        floor = np.maximum(np.float32(BIAS) * quietest, np.float32(10.0 ** (-RANGE_DB / 10.0)) * loudest)
+        return np.asarray(np.maximum(floor, np.float32(LOWEST_POWER)))
+
+
+def _windows(values: FloatArray) -> FloatArray:
+    """Each row with those before it that it is smoothed with: ``[rows, ...]`` to ``[rows, ..., SMOOTHED]``."""
+    return np.lib.stride_tricks.sliding_window_view(values, SMOOTHED, axis=0)
