@@ -25,6 +25,8 @@ from wav2edge_export.bundle.writing import DecoderFiles, read_decoder, staged_fo
 from wav2edge_export.export_options import ExportOptions
 from wav2edge_export.quantization.recipes import RECIPES, VariantBuilder
 from wav2edge_export.rewrite.onnx_export import export_graph
+from wav2edge_export.rewrite.stream.stream_export import check_streaming
+from wav2edge_export.rewrite.stream.stream_model import chunk_frames
 from wav2edge_train.checkpoint.loading import Checkpoint, Original, load_checkpoint
 from wav2edge_train.model.complexity import count_macs_per_s, count_parameters
 from wav2edge_train.reporting.card_metadata import license_of
@@ -67,6 +69,10 @@ def export_bundle(options: ExportOptions, *, log: Callable[[str], None] = lambda
     )
     log(f"loading {options.checkpoint}")
     checkpoint = load_checkpoint(options.checkpoint)
+    if options.stream_ms:
+        check_streaming(checkpoint)
+        for chunk_ms in (*options.stream_ms, options.look_ahead_ms):
+            chunk_frames(chunk_ms, checkpoint.geometry)
     decoder = None if options.decoder is None else read_decoder(options.decoder, checkpoint.heads)
     with staged_folder(options.output) as folder:
         log("exporting through Optimum")

@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import onnx
 import torch
 from optimum.exporters.onnx import export
 from optimum.exporters.onnx.model_configs import Wav2Vec2OnnxConfig
 
 from wav2edge.bundle.cached_streams import CachedStreams
+from wav2edge.bundle.heads import Heads
 from wav2edge.errors import CheckpointError
 from wav2edge.inference.many_clips import INPUT
 from wav2edge.inference.sessions.stream_session import NEXT, SAMPLES
@@ -81,7 +83,21 @@ def export_stream_graph(
     with quiet_exporters(), torch.no_grad():
         export(serving, _onnx_config(checkpoint, streams), path, opset=OPSET)
     require_self_contained(path)
+    _declare_shapes(path, streams, checkpoint.heads)
     return streams
+
+
+def _declare_shapes(path: Path, streams: CachedStreams, heads: Heads) -> None:
+    """Write down the shapes of the outputs, some of which the exporter does not know."""
+    model = onnx.load(str(path))
+    shapes: dict[str, tuple[int | str, ...]] = {f"{NEXT}{name}": state.shape for name, state in streams.states.items()}
+    shapes |= {name: (1, width) for name, width in heads.widths.items()}
+    if heads.ctc is not None:
+        shapes[heads.ctc.output] = (1, FRAMES_AXIS, len(heads.ctc.vocabulary))
+    for output in model.graph.output:
+        kind = output.type.tensor_type.elem_type
+        output.CopyFrom(onnx.helper.make_tensor_value_info(output.name, kind, shapes[output.name]))
+    onnx.save(model, str(path))
 
 
 def _onnx_config(checkpoint: Checkpoint, streams: CachedStreams) -> Wav2Vec2OnnxConfig:

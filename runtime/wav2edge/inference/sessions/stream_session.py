@@ -107,6 +107,7 @@ class StreamMemory:
 
     Attributes:
         block: ``[samples] float32``, where the sound of the next chunk is written.
+        states: what the graph keeps from chunk to chunk, by the name of its input.
         outputs: each head's output for the last chunk, ``[frames, vocabulary]`` and ``[classes]``; the next one
             overwrites them.
     """
@@ -117,10 +118,10 @@ class StreamMemory:
         self.samples = np.zeros(1, np.int64)
         block = np.zeros((1, stream.block_samples), np.float32)
         self.block = block[0]
-        self._states = {name: np.zeros(state.shape, state.type) for name, state in streams.states.items()}
+        self.states = {name: np.zeros(state.shape, state.type) for name, state in streams.states.items()}
         self._bind_input(INPUT, block)
         self._bind_input(SAMPLES, self.samples)
-        for name, state in self._states.items():
+        for name, state in self.states.items():
             self._bind_input(name, state)
             self._bind_output(f"{NEXT}{name}", state)
         self.outputs: dict[str, npt.NDArray[np.float32]] = {}
@@ -134,13 +135,13 @@ class StreamMemory:
 
     def clear(self) -> None:
         """Begin anew."""
-        for state in self._states.values():
+        for state in self.states.values():
             state.fill(0)
 
     @property
     def size_bytes(self) -> int:
         """What the states take."""
-        return sum(state.nbytes for state in self._states.values())
+        return sum(state.nbytes for state in self.states.values())
 
     def _bind_input(self, name: str, values: npt.NDArray[Any]) -> None:
         self.binding.bind_input(name, "cpu", 0, values.dtype.type, values.shape, values.ctypes.data)
