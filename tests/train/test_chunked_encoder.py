@@ -7,19 +7,20 @@ import torch
 from transformers import Wav2Vec2Config
 
 from tests.train.conftest import small_config
+from wav2edge.bundle.geometry import ConvGeometry
 from wav2edge.errors import UsageError
-from wav2edge_train.model.chunked_encoder import Chunking, draw_chunking, streaming_fields
+from wav2edge_train.model.chunked_encoder import Chunking, _blocks, draw_chunking, streaming_fields
 from wav2edge_train.model.joint_model import Wav2Vec2ForJointCTC
 
 HOP = 320
 SAMPLES = 24_000
 
 
-def streaming_model(*, stable: bool = True) -> Wav2Vec2ForJointCTC:
+def streaming_model(*, stable: bool = True, normalize: bool = True) -> Wav2Vec2ForJointCTC:
     torch.manual_seed(0)
     config = small_config(joint_heads=["ctc", "classification"])
     config.do_stable_layer_norm = stable
-    config.streaming = streaming_fields(config, normalize=True)
+    config.streaming = streaming_fields(config, normalize=normalize)
     return Wav2Vec2ForJointCTC(config).eval()
 
 
@@ -49,7 +50,7 @@ def changed_frames(model: Wav2Vec2ForJointCTC, clips: torch.Tensor, chunking: Ch
 
 @pytest.mark.parametrize("stable", [True, False])
 def test_a_chunk_as_long_as_the_clip_is_the_whole_clip(clips: torch.Tensor, stable: bool) -> None:
-    model = streaming_model(stable=stable)
+    model = streaming_model(stable=stable, normalize=False)
     whole = logits(model, clips, None)
     assert torch.allclose(logits(model, clips, Chunking(frames=1_000, left=0)), whole, atol=2e-5)
 
@@ -94,6 +95,23 @@ def test_a_louder_end_does_not_change_how_the_beginning_is_normalised(clips: tor
     louder[:, SAMPLES // 2 :] *= 10
     known = (SAMPLES // 2 - 400) // HOP // 8 * 8
     assert torch.equal(logits(model, louder, chunking)[:, :known], logits(model, clips, chunking)[:, :known])
+
+
+def test_silence_at_the_beginning_stays_quieter_than_the_speech_after_it(clips: torch.Tensor) -> None:
+    quiet = clips * 0.05
+    quiet[:, :8_000] *= 0.01
+    geometry = ConvGeometry(kernels=(400,), strides=(320,))
+    blocks = _blocks(quiet, torch.full((2,), SAMPLES), 9, Chunking(frames=8, left=0), geometry, normalize=True)
+    levels = blocks.square().mean(dim=(0, 2)).sqrt()
+    assert levels[0] < 0.1
+    assert 0.5 < levels[5] < 2.0
+
+
+def test_answers_are_read_so_many_frames_later(clips: torch.Tensor) -> None:
+    model = streaming_model(normalize=False)
+    late = logits(model, clips, Chunking(frames=8, left=16, delay=4))
+    longer = torch.nn.functional.pad(clips, (0, 4 * HOP))
+    assert torch.equal(late, logits(model, longer, Chunking(frames=8, left=16))[:, 4:])
 
 
 def test_training_hears_some_batches_whole_and_others_in_chunks() -> None:

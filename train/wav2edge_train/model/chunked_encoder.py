@@ -6,7 +6,9 @@ Three parts of wav2vec 2.0 need what comes later (Fu et al., "wav2vec-S", Findin
   Streaming and Non-streaming Two-pass End-to-end Model", arXiv:2012.05481; left context: Shi et al., "Emformer",
   arXiv:2010.10759);
 - the positional convolution: taps beyond the end of the chunk are left out;
-- the normalisation of the waveform: by the mean and variance of all samples up to the end of the chunk.
+- the normalisation of the waveform: by the mean and variance of all samples up to the end of the chunk, and of a second
+  of sound at a usual level before them. Without that second the first chunk, which is mostly silence, would be as loud
+  as speech, and the first consonant of a clip would be lost.
 
 A chunk may look ahead: it is then computed together with the frames after it, which are computed once more as the next
 chunk (the right context of Emformer, section 2.2). And the answer to a frame may come later: it is then read so many
@@ -21,6 +23,7 @@ sees the whole clip.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -38,9 +41,12 @@ CHUNK_FRAMES = (4, 8, 16, 32)
 """Chunks that training draws from: 80 to 640 ms."""
 LEFT_FRAMES = (32, 64, 128)
 """Left contexts that training draws from: 0.64 to 2.56 s."""
-DELAY_FRAMES = 8
-"""How much later the answer to a frame is read: 160 ms, half of what the positional convolution of the presets reaches
-back."""
+DELAY_FRAMES = 12
+"""How much later the answer to a frame is read: 240 ms, a syllable."""
+PRIOR_S, PRIOR_RMS = 1.0, 0.05
+"""What a stream is normalised with before anything was heard: seconds of sound, and their root mean square."""
+LEVELS_RMS = (0.01, 0.2)
+"""Levels that clips have in training, as streams do; whole clips are normalised, so that theirs do not matter."""
 WHOLE_CLIP_SHARE = 0.5
 """Share of the batches that hear whole clips, as in arXiv:2012.05481, so that one checkpoint serves both."""
 
@@ -107,6 +113,12 @@ def streaming_fields(config: Wav2Vec2Config, *, normalize: bool) -> dict[str, An
     }
 
 
+def drawn_levels(clips: int, device: torch.device) -> Tensor:
+    """Root mean squares of the clips of a batch in training, evenly drawn in dB: ``[clips, 1]``."""
+    quietest, loudest = (math.log(level) for level in LEVELS_RMS)
+    return torch.exp(torch.empty(clips, 1, device=device).uniform_(quietest, loudest))
+
+
 def chunked_frames(
     backbone: nn.Module, waveforms: Tensor, samples: Tensor, chunking: Chunking, *, normalize: bool
 ) -> Tensor:
@@ -157,8 +169,9 @@ def _blocks(
     starts = torch.arange(chunks, device=waveforms.device) * step
     ends = torch.minimum(starts + width, samples[:, None])
     totals, squares = (functional.pad(power.cumsum(1), (1, 0)).gather(1, ends) for power in _powers(padded))
-    mean = totals / ends
-    scale = torch.rsqrt((squares / ends - mean.square()).clamp(min=0.0) + VARIANCE_EPS)
+    prior = PRIOR_S * geometry.rate_hz
+    mean = totals / (ends + prior)
+    scale = torch.rsqrt((squares + prior * PRIOR_RMS**2) / (ends + prior) - mean.square() + VARIANCE_EPS)
     inside = starts[:, None] + torch.arange(width, device=waveforms.device) < samples[:, None, None]
     return (blocks - mean[:, :, None].float()) * scale[:, :, None].float() * inside
 

@@ -12,7 +12,7 @@ from transformers import Wav2Vec2Config, Wav2Vec2Model
 from transformers.models.wav2vec2.modeling_wav2vec2 import Wav2Vec2FeatureEncoder, Wav2Vec2PreTrainedModel
 from transformers.utils.generic import ModelOutput
 
-from wav2edge_train.model.chunked_encoder import Chunking, chunked_frames, draw_chunking
+from wav2edge_train.model.chunked_encoder import Chunking, chunked_frames, draw_chunking, drawn_levels
 
 HEAD_NAMES = ("ctc", "classification")
 """The heads that a model may have; those it has are in the config's ``joint_heads``."""
@@ -108,7 +108,7 @@ class Wav2Vec2ForJointCTC(Wav2Vec2PreTrainedModel):
                 labels,
                 self.frame_counts(input_values, attention_mask),
                 blank_id=cast(int, self.config.pad_token_id),
-                token_frames=None if chunking else token_frames,  # a word at the end of a chunk has to wait
+                token_frames=token_frames,
                 reduction=self.config.ctc_loss_reduction,
                 zero_infinity=self.config.ctc_zero_infinity,
             )
@@ -131,6 +131,8 @@ class Wav2Vec2ForJointCTC(Wav2Vec2PreTrainedModel):
             if attention_mask is not None:
                 samples = attention_mask.sum(dim=-1)
             normalize = bool(self.config.streaming["normalize"])
+            if normalize and self.training:
+                input_values = input_values * drawn_levels(len(input_values), input_values.device)
             return chunked_frames(self.wav2vec2, input_values, samples, chunking, normalize=normalize)
         encoder_mask = attention_mask if self.config.feat_extract_norm == "layer" else None
         frames: torch.Tensor = self.wav2vec2(input_values, attention_mask=encoder_mask).last_hidden_state

@@ -21,7 +21,7 @@ from wav2edge_export.rewrite import RewriteResult
 from wav2edge_export.rewrite.attention import MergedAttention
 from wav2edge_export.rewrite.rules import linear_of, window_index
 from wav2edge_export.rewrite.stream.ring_attention import RingAttention, Slots
-from wav2edge_train.model.chunked_encoder import Chunking
+from wav2edge_train.model.chunked_encoder import PRIOR_RMS, PRIOR_S, Chunking
 
 POSITION, STATISTICS, FRAMES, POOLED = "position", "statistics", "positional_frames", "pooled"
 """Frames that were given, ``[1] int64``; the sum of the samples and that of their squares, ``[2] float64``; the last
@@ -133,10 +133,10 @@ class StreamModel(nn.Module):
         new = inside & ((at >= known) | (state[POSITION] == 0))
         exact = samples[0].double() * new.double()
         statistics = state[STATISTICS] + torch.stack([exact.sum(), (exact * exact).sum()])
-        total = (state[POSITION] * self.geometry.hop + count).double()
-        moments = statistics / total
-        mean, square = moments[:1], moments[1:]
-        scale = torch.rsqrt(torch.clamp(square - mean * mean, min=0.0) + VARIANCE_EPS)
+        prior = PRIOR_S * self.geometry.rate_hz
+        total = (state[POSITION] * self.geometry.hop + count).double() + prior
+        mean, square = statistics[:1] / total, (statistics[1:] + prior * PRIOR_RMS**2) / total
+        scale = torch.rsqrt(square - mean * mean + VARIANCE_EPS)
         return (samples - mean.float()) * scale.float() * inside.to(samples.dtype), statistics
 
     def _features(self, waveforms: Tensor) -> Tensor:
