@@ -45,8 +45,7 @@ LEFT_FRAMES, MOST_FRAMES = 64, 128
 MELS, STRIDE, FRAME_MS, RIGHT_CONTEXT, KERNEL, VOCABULARY = 80, 4, 40, 6, 15, 32
 BLANK_BIAS = 2.0
 """Makes most frames blank, as in speech: a text that grew with every frame would be extra work."""
-OPSET, SEED = 17, 0
-INPUTS = ("x", "attn_cache", "conv_cache", "attn_mask")
+OPSET, SEED, INPUTS = 17, 0, ("x", "attn_cache", "conv_cache", "attn_mask")
 COUNTERS = ("offset", "required_cache_size")
 """Inputs of WeNet's encoder that this one does not need; sherpa-onnx feeds six inputs, these after the first."""
 OUTPUTS = ("log_probs", "next_att_cache", "next_conv_cache")
@@ -240,12 +239,13 @@ def open_peer(files: PeerFiles, chunk_ms: int, threads: int, *, precision: str =
 def chunk_times(
     files: PeerFiles, samples: npt.NDArray[np.float32], chunk_ms: int, threads: int, *, precision: str = "int8"
 ) -> list[float]:
-    """Seconds that each chunk took, from its samples to the text so far; chunks that only wait for more are left out.
-
-    Samples are ``[samples]`` of 16 kHz, from -1 to 1; ``open_peer`` explains the rest and what it raises.
-    """
+    """Seconds that each chunk of ``[samples]`` at 16 kHz took, to the text so far; those that only wait are left out."""
     recognizer = open_peer(files, chunk_ms, threads, precision=precision)
-    stream = recognizer.create_stream()
+    return feed_chunks(recognizer, recognizer.create_stream(), samples, chunk_ms)
+
+
+def feed_chunks(recognizer: Any, stream: Any, samples: npt.NDArray[np.float32], chunk_ms: int) -> list[float]:
+    """The same for a stream that is open."""
     hop = chunk_ms * SAMPLE_RATE_HZ // 1000
     seconds = []
     for start in range(0, len(samples) - hop + 1, hop):

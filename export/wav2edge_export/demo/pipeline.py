@@ -17,6 +17,7 @@ from wav2edge.evaluation.evaluator import Evaluation, evaluate
 from wav2edge.inference.engine import Engine
 from wav2edge.output.progress import Progress
 from wav2edge_export.demo.corpus_plan import CorpusPlan
+from wav2edge_export.demo.demo_stream import streamed_lines
 from wav2edge_export.demo.reference_card import beside_reference, shortfalls
 from wav2edge_export.demo.speech_corpus import SplitSummary, make_corpus
 from wav2edge_export.export_options import ExportOptions
@@ -92,6 +93,9 @@ def run_demo(folder: Path, *, seed: int) -> None:
     with _stage(5, "The report in the form of the reference card, next to the figures of that card"):
         print(beside_reference(evaluation.report))
         _say("The reference card's model is 600 times larger, on recorded speech: compare the form, not figures.")
+    with _stage(6, "Some of these voices as a stream, in which words appear while they are spoken"):
+        for line in streamed_lines(demo.bundle, [row for row, _ in evaluation.results]):
+            print(line)
     _close(demo, evaluation, time.monotonic() - started_s)
 
 
@@ -141,6 +145,7 @@ def _close(demo: Demo, evaluation: Evaluation, elapsed_s: float) -> None:
     _say(
         f"\nDone in {elapsed_s / 60:.1f} minutes. Everything is in {demo.folder}. Try:\n"
         f"  wav2edge run {demo.bundle} {clip}\n"
+        f"  wav2edge stream {demo.bundle} {clip} --pace\n"
         f"  wav2edge inspect {demo.bundle}\n"
         f"  wav2edge verify {demo.bundle}\n"
         f"  wav2edge bench {demo.bundle}"
@@ -149,7 +154,7 @@ def _close(demo: Demo, evaluation: Evaluation, elapsed_s: float) -> None:
 
 @contextmanager
 def _stage(number: int, title: str) -> Iterator[None]:
-    _say(f"\n[{number}/5] {title}")
+    _say(f"\n[{number}/6] {title}")
     started_s = time.monotonic()
     yield
     _say(f"      {time.monotonic() - started_s:.0f} s")
