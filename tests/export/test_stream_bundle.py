@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import soundfile
 
 import wav2edge
 from tests.export.tiny_checkpoints import save_checkpoint
@@ -57,6 +58,18 @@ def test_every_chunk_of_every_precision_has_a_certificate_and_golden_outputs(bun
     assert exact["measured"]["absolute_error"] < 1e-4
 
 
+def test_the_certificate_of_a_stream_says_what_its_chunks_cost(checkpoint, tmp_path):
+    soundfile.write(tmp_path / "clip.wav", voiced(24_000), 16_000)
+    (tmp_path / "metadata.csv").write_text("file_name,transcription,label\nclip.wav,ka ta,1\n")
+    output = tmp_path / "bundle"
+    words = ["export", str(checkpoint), "--output", str(output), "--precision", "fp32", "--stream", "160"]
+    assert main([*words, "--data", str(tmp_path)]) == 0
+    entry = json.loads((output / CERTIFICATE).read_text())["streams"]["fp32"]["160"]
+    assert set(entry["original_on_whole_clips"]) == {"WER", "accuracy"}
+    assert entry["clips"]["wer"]["original"] == entry["clips"]["wer"]["variant"]
+    assert "| fp32 | `onnx/model_stream.onnx` | 160 |" in (output / "README.md").read_text()
+
+
 def test_verify_checks_streams_and_repeats_their_certificates(bundle, capsys):
     assert main(["verify", str(bundle), "--repeat", "--threads", "1"]) == 0
     out = capsys.readouterr().out
@@ -106,8 +119,6 @@ def test_a_chunk_that_is_not_certified_is_refused_with_those_that_are(bundle):
 
 
 def test_evaluate_hears_clips_as_streams(bundle, tmp_path, capsys):
-    import soundfile
-
     soundfile.write(tmp_path / "clip.wav", voiced(24_000), 16_000)
     (tmp_path / "metadata.csv").write_text("file_name,transcription,label\nclip.wav,ka ta,1\n")
     assert main(["evaluate", str(bundle), str(tmp_path), "--stream", "160", "--json"]) == 0

@@ -239,7 +239,7 @@ def open_peer(files: PeerFiles, chunk_ms: int, threads: int, *, precision: str =
 def chunk_times(
     files: PeerFiles, samples: npt.NDArray[np.float32], chunk_ms: int, threads: int, *, precision: str = "int8"
 ) -> list[float]:
-    """Seconds that each chunk of ``[samples]`` at 16 kHz took, to the text so far; those that only wait are left out."""
+    """Seconds that each chunk of ``[samples]`` at 16 kHz took, to the text so far; waiting ones are left out."""
     recognizer = open_peer(files, chunk_ms, threads, precision=precision)
     return feed_chunks(recognizer, recognizer.create_stream(), samples, chunk_ms)
 

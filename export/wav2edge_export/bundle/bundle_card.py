@@ -38,6 +38,7 @@ def bundle_card(
     license_name: str | None,
     training_report: Path | None,
     plot: str | None,
+    streams: Mapping[str, Mapping[int, Certificate]] | None = None,
 ) -> str:
     """The card as Markdown with a metadata block.
 
@@ -48,6 +49,7 @@ def bundle_card(
         license_name: what the checkpoint's card names; None where it names none.
         training_report: ``report.json`` of the training run, where the checkpoint has one.
         plot: the file name of the frontier that ``auto`` walked, where there is one.
+        streams: certificates of streams by precision and chunk in milliseconds, where there are any.
     """
     sections = [
         _metadata(manifest, license_name),
@@ -55,6 +57,8 @@ def bundle_card(
         "## Use\n\n```bash\npip install 'wav2edge[cpu]'\nwav2edge run . clip.wav\nwav2edge verify .\n```",
         f"## Variants\n\n{_variants(manifest, certificates, sizes_bytes)}",
     ]
+    if streams:
+        sections.append(f"## Streams\n\n{_streams(manifest, streams)}")
     if plot is not None:
         sections.append(f"## The frontier that auto walked\n\n![size and time against accuracy]({plot})")
     if training_report is not None:
@@ -100,6 +104,19 @@ def _variants(manifest: Manifest, certificates: Sequence[Certificate], sizes_byt
     calibrated = [CALIBRATION.format(bins=each.bins, clips=each.clips) for each in calibrations[:1]]
     notes = [length, *([INTERVALS] if evaluated else []), *calibrated, *([JOINT] if both else []), REPEAT]
     return "\n".join([*lines, "", *notes])
+
+
+def _streams(manifest: Manifest, streams: Mapping[str, Mapping[int, Certificate]]) -> str:
+    """The certificates of streams, a line each."""
+    files = manifest.stream.files if manifest.stream else {}
+    lines = ["| stream | file | chunk ms | compared with the PyTorch original that hears the same chunks |"]
+    lines += ["|---|---|---:|---|"]
+    for precision, by_chunk in streams.items():
+        lines += [
+            f"| {precision} | `{files[precision]}` | {chunk_ms} | {certificate.summary} |"
+            for chunk_ms, certificate in by_chunk.items()
+        ]
+    return "\n".join([*lines, "", "`wav2edge stream .` listens to a microphone, and computes nothing twice."])
 
 
 def _training_figures(report: Path) -> str:

@@ -54,10 +54,18 @@ class CertifiedStreams:
                 )
                 yield precision, chunk_ms, ChunkedClips(session)
 
-    def to_dict(self) -> dict[str, Any]:
-        """The entry ``streams`` of ``certificate.json``."""
+    def to_dict(self, whole: Certificate) -> dict[str, Any]:
+        """The entry ``streams`` of ``certificate.json``, with the original's rates on the same clips heard whole.
+
+        Args:
+            whole: the certificate of a variant that hears clips whole.
+        """
+        rates = {} if whole.clips is None else {name: rate.original for name, rate in whole.clips.rates.items()}
         return {
-            precision: {str(chunk_ms): certificate.to_dict() for chunk_ms, certificate in by_chunk.items()}
+            precision: {
+                str(chunk_ms): {**certificate.to_dict(), "original_on_whole_clips": rates}
+                for chunk_ms, certificate in by_chunk.items()
+            }
             for precision, by_chunk in self.certificates.items()
         }
 

@@ -79,7 +79,7 @@ def write_bundle(
     write_json(folder / GOLDEN, golden_document(engines, [] if streams is None else streams.chunked(folder)))
     about_silence = {} if silence is None else {"silence": asdict(silence)}
     variants = {each.precision: each.to_dict() for each in certificates}
-    about_streams = {} if streams is None else {"streams": streams.to_dict()}
+    about_streams = {} if streams is None else {"streams": streams.to_dict(certificates[0])}
     write_json(folder / CERTIFICATE, {"variants": variants, **about_silence, **about_streams})
     original_record.write(folder)
     for chunk_ms, record in (streams.records if streams else {}).items():
@@ -93,6 +93,7 @@ def write_bundle(
         license_name=license_name,
         training_report=report if report and report.is_file() else None,
         plot="frontier.png" if (folder / "frontier.png").is_file() else None,
+        streams=None if streams is None else streams.certificates,
     )
     (folder / "README.md").write_text(card, encoding="utf-8")
     files = {path.relative_to(folder).as_posix(): _record(path) for path in folder.rglob("*") if path.is_file()}
