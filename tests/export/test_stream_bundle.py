@@ -205,3 +205,36 @@ def test_a_cached_stream_is_the_same_in_any_blocks(bundle):
 
     assert said(320) == said(5_000) == said(len(sound))
     assert said(320)
+
+
+def test_a_second_pass_gives_what_the_whole_utterance_gives(bundle):
+    engine = wav2edge.load(bundle, variant="fp32", threads=1)
+    sound = voiced(40_000)
+    endpointing = wav2edge.Endpointing(vad="none", padding_s=0, blank_s=10)
+    with engine.stream(kind="two-pass", endpointing=endpointing) as stream:
+        events = [event for at in range(0, len(sound), 777) for event in stream.feed(sound[at : at + 777])]
+        (final,) = stream.finish()
+    expected = engine(sound, rate_hz=16_000, segments=False)
+    assert (final.text, final.label) == (expected.text, expected.label)
+    assert final.scores == pytest.approx(expected.scores)
+    assert events
+    assert all(event.stable_words == 0 for event in events)
+
+
+def test_a_second_pass_over_a_long_utterance_comes_where_it_is_parted(bundle):
+    engine = wav2edge.load(bundle, threads=1)
+    engine.longest_clip_s = 1.0
+    sound = voiced(96_000)
+    endpointing = wav2edge.Endpointing(vad="none", padding_s=0, blank_s=10)
+
+    def finals(block):
+        with engine.stream(kind="two-pass", endpointing=endpointing) as stream:
+            events = [event for at in range(0, len(sound), block) for event in stream.feed(sound[at : at + block])]
+            events += stream.finish()
+        return [{**event.to_dict(), "latency_s": 0} for event in events if isinstance(event, wav2edge.Final)]
+
+    found = finals(1_234)
+    assert len(found) > 1
+    assert found == finals(len(sound))
+    starts_s = [each["start_s"] for each in found]
+    assert starts_s == sorted(starts_s)

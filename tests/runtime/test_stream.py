@@ -246,7 +246,7 @@ def test_impossible_end_points_are_refused(options, reason):
 def test_kinds_and_graphs_that_are_not_there_are_refused():
     recognizer = WhistleRecognizer()
     how = {"rate_hz": RATE_HZ, "chunk_ms": None, "endpointing": None}
-    with pytest.raises(UsageError, match="no stream of kind 'quick'; choose auto, cached, windowed"):
+    with pytest.raises(UsageError, match="no stream of kind 'quick'; choose auto, cached, two-pass, windowed"):
         open_stream(recognizer, None, kind="quick", **how)
     with pytest.raises(UsageError, match="has no graphs for cached streams; train with --streaming"):
         open_stream(recognizer, None, kind="cached", **how)

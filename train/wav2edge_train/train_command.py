@@ -88,6 +88,12 @@ CHOICES = (
         parse=bool,
         help="train for streams as well: half of the batches hear their clips in chunks of 80 to 640 ms",
     ),
+    Choice(
+        field="stream_delay_ms",
+        parse=int,
+        metavar="MS",
+        help="how much later a stream gives the answer to a frame: more is surer",
+    ),
     Choice(field="lowercase", parse=bool, help="lowercase the transcripts"),
     Choice(field="strip_punctuation", parse=bool, help="remove punctuation from the transcripts"),
     Choice(field="freeze_feature_encoder", parse=bool, help="keep the convolutions unchanged"),

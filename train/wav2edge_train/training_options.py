@@ -50,7 +50,8 @@ class TrainingOptions(_Options):
     ``strip_punctuation`` normalise the transcripts; see ``wav2edge.evaluation.text_normalization``.
     ``follow_word_starts`` binds the CTC loss to when words begin, in clips whose rows say so; see ``data.emission``.
     ``cuda_graphs`` replays the transformer on a GPU as CUDA graphs; see ``model.cuda_graphs``.
-    ``streaming`` trains for streams as well as for whole clips; see ``model.chunked_encoder``.
+    ``streaming`` trains for streams as well as for whole clips, which give the answer to a frame ``stream_delay_ms``
+    later; see ``model.chunked_encoder``.
     ``class_balance`` "balanced" weighs each class in the cross-entropy by ``clips / (classes * clips of the class)``.
     Frozen parts stay frozen for the whole training, or until the update given by ``unfreeze_..._after``; see
     ``model.freezing``. ``patience`` is how many evaluations may pass without a new best.
@@ -90,6 +91,7 @@ class TrainingOptions(_Options):
     prune_ffn: float = 0.0
     tensorboard: bool = False
     streaming: bool = False
+    stream_delay_ms: int = 240
 
     @property
     def text_normalization(self) -> TextNormalization:
@@ -116,6 +118,7 @@ class TrainingOptions(_Options):
             "class_weight",
             "ctc_weight",
             "freeze_layers",
+            "stream_delay_ms",
         ):
             if not getattr(self, name) >= 0:
                 raise UsageError(f"{name} is {getattr(self, name)}; it must be 0 or above")

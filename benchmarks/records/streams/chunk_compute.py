@@ -113,7 +113,7 @@ def cached(folder: Path, precision: str, chunk_ms: int, geometry: ConvGeometry) 
     streams = CachedStreams.from_dict(json.loads((folder / "streams.json").read_text(encoding="utf-8")))
     graph, frames = folder / f"stream.{precision}.onnx", chunk_ms // 20
     model: dict[str, Any] = {"heads": heads(), "geometry": geometry}
-    session = StreamSession(graph, streams, chunk_frames=frames, threads=THREADS, spinning=True, **model)
+    session = StreamSession(graph, streams, chunk_frames=frames, threads=THREADS, spinning=False, **model)
     expected = np.load(folder / "original.npz")[str(chunk_ms)]
     parity = CachedUtterance(session, session.begin(), start=0)
     sound = voiced(round(PARITY_S * SAMPLE_RATE_HZ))
@@ -138,7 +138,7 @@ def cached(folder: Path, precision: str, chunk_ms: int, geometry: ConvGeometry) 
 def window(folder: Path, geometry: ConvGeometry) -> System:
     """The last three seconds, recognised again for every chunk."""
     graph = folder / "whole.int8.onnx"
-    session = GraphSession(graph, heads=heads(), geometry=geometry, threads=THREADS, spinning=True)
+    session = GraphSession(graph, heads=heads(), geometry=geometry, threads=THREADS, spinning=False)
     sound = voiced(round(WINDOW_S * SAMPLE_RATE_HZ))
 
     def burst(chunks: int) -> list[float]:

@@ -277,8 +277,8 @@ class Engine(Recognizer):
 
         Args:
             rate_hz: sample rate of the source.
-            kind: ``cached`` computes nothing twice, ``windowed`` recognises an utterance again and again, with any
-                bundle; ``auto`` is cached where the bundle was exported with ``--stream``.
+            kind: ``cached`` computes nothing twice, ``two-pass`` hears each utterance once more as a whole at its end,
+                ``windowed`` again and again, with any bundle; ``auto`` is cached where there are graphs for it.
             chunk_ms: from one answer to the next; for a cached stream one that the bundle is certified for.
             endpointing: where utterances begin and end.
 

@@ -141,7 +141,9 @@ def build_model(
     kept = starting_layers(base, options)
     config = joint_config(base.config, targets, options, shortest_frames)
     if options.streaming:
-        config.streaming = streaming_fields(config, normalize=bool(base.extractor.do_normalize))
+        config.streaming = streaming_fields(
+            config, normalize=bool(base.extractor.do_normalize), delay_ms=options.stream_delay_ms
+        )
     elif hasattr(config, "streaming"):
         config.streaming = None  # the base could stream; what comes of it is not trained to
     if base.weights is None:

@@ -41,8 +41,8 @@ CHUNK_FRAMES = (4, 8, 16, 32)
 """Chunks that training draws from: 80 to 640 ms."""
 LEFT_FRAMES = (32, 64, 128)
 """Left contexts that training draws from: 0.64 to 2.56 s."""
-DELAY_FRAMES = 12
-"""How much later the answer to a frame is read: 240 ms, a syllable."""
+FRAME_MS = 20
+"""A frame of wav2vec 2.0."""
 PRIOR_S, PRIOR_RMS = 1.0, 0.05
 """What a stream is normalised with before anything was heard: seconds of sound, and their root mean square."""
 LEVELS_RMS = (0.01, 0.2)
@@ -90,12 +90,13 @@ def _one_of(values: Sequence[int]) -> int:
     return values[int(torch.randint(len(values), ()))]
 
 
-def streaming_fields(config: Wav2Vec2Config, *, normalize: bool) -> dict[str, Any]:
+def streaming_fields(config: Wav2Vec2Config, *, normalize: bool, delay_ms: int = 240) -> dict[str, Any]:
     """What a config says of a model that is trained for streams.
 
     Args:
         config: of the model.
         normalize: it expects waveforms of zero mean and unit variance.
+        delay_ms: how much later the answer to a frame is read; 240 ms is a syllable.
 
     Raises:
         UsageError: its encoder has group norm.
@@ -108,7 +109,7 @@ def streaming_fields(config: Wav2Vec2Config, *, normalize: bool) -> dict[str, An
     return {
         "chunk_frames": list(CHUNK_FRAMES),
         "left_frames": list(LEFT_FRAMES),
-        "delay_frames": DELAY_FRAMES,
+        "delay_frames": round(delay_ms / FRAME_MS),
         "normalize": normalize,
     }
 

@@ -1,8 +1,9 @@
-"""Cached streams: each chunk is computed once, with what earlier chunks left behind."""
+"""Cached streams: each chunk is computed once, with what earlier ones left behind; and a second pass at the end."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from math import inf
 
 import numpy as np
 
@@ -88,6 +89,9 @@ class CachedUtterance:
             self._chunks = [self.outputs[ctc.output][frames:].copy()]
         self.start, self._frames = self.start + frames * self._hop, self._frames - frames
 
+    def settle(self, position: int) -> None:
+        """See ``Utterance``: what was said before stays as it is."""
+
     def _recognise(self, frames: int) -> None:
         """Compute the next chunk, of which so many frames are new."""
         memory, count = self._memory, self._count
@@ -104,3 +108,75 @@ class CachedUtterance:
         self._frames += frames - early
         self._count = max(0, count - self._advance)
         self._waiting[: self._count] = self._waiting[self._advance : count]
+
+
+class TwoPassUtterance:
+    """One utterance, recognised chunk by chunk while it lasts, and as a whole when it has ended; see ``Utterance``.
+
+    Zhang et al., "Unified Streaming and Non-streaming Two-pass End-to-end Model", arXiv:2012.05481: one checkpoint
+    hears chunks and whole clips, and what comes later in an utterance tells what was said at its beginning.
+
+    Args:
+        first: hears chunks.
+        second: each head's output for the samples of the whole utterance.
+    """
+
+    settled_s = inf  # no word is sure before the second pass
+
+    def __init__(self, first: CachedUtterance, second: Callable[[FloatSamples], Outputs]) -> None:
+        self._first, self._second = first, second
+        self._sound = np.zeros(0, np.float32)
+        self._begins = first.start  # where the sound does
+        self._final: Outputs | None = None
+        self._end = first.start
+
+    @property
+    def start(self) -> int:
+        """Sample of the stream at which it begins."""
+        return self._first.start
+
+    @property
+    def taken(self) -> int:
+        """The sample of the stream after the last that was given."""
+        return self._first.taken
+
+    @property
+    def heard(self) -> int:
+        """The sample of the stream up to which the outputs reach."""
+        return self._first.heard if self._final is None else self._end
+
+    @property
+    def outputs(self) -> Outputs:
+        """Each head's output so far; those of the second pass when it has ended."""
+        return self._first.outputs if self._final is None else self._final
+
+    def feed(self, samples: FloatSamples) -> Iterator[None]:
+        """Take more sound; after each chunk there are new outputs."""
+        begun = self.taken
+        for _ in self._first.feed(samples):
+            self._remember(samples, begun)
+            yield
+        self._remember(samples, begun)
+
+    def finish(self, end: int) -> None:
+        """Recognise it as a whole, up to a sample of the stream."""
+        self._end = max(self.start + 1, min(end, self.taken))
+        self._final = self._whole(self._end)
+
+    def cut(self, position: int) -> None:
+        """Leave out what was before a sample of the stream."""
+        self._first.cut(position)
+        self._sound = self._sound[max(0, self.start - self._begins) :]
+        self._begins = self.start
+
+    def settle(self, position: int) -> Outputs:
+        """See ``Utterance``: the second pass over the sound before a sample of the stream."""
+        return self._whole(position)
+
+    def _remember(self, samples: FloatSamples, begun: int) -> None:
+        """Keep what the first pass has taken of samples that begin at one of the stream."""
+        kept = self._begins + len(self._sound)
+        self._sound = np.concatenate([self._sound, samples[kept - begun : self.taken - begun]])
+
+    def _whole(self, end: int) -> Outputs:
+        return self._second(self._sound[: end - self._begins])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from wav2edge.bundle.geometry import SAMPLE_RATE_HZ
 from wav2edge.errors import UsageError
 from wav2edge.inference.sessions.stream_session import StreamMemory, StreamSession
-from wav2edge.inference.streaming.cached import CachedUtterance
+from wav2edge.inference.streaming.cached import CachedUtterance, TwoPassUtterance
 from wav2edge.inference.streaming.chunked_clips import ChunkedClips
 from wav2edge.inference.streaming.endpoints import Endpointing
 from wav2edge.inference.streaming.stream import Stream
@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from wav2edge.inference.recognizer import Recognizer
     from wav2edge.inference.sessions.device import Placement
 
-KINDS = ("auto", "cached", "windowed")
+KINDS = ("auto", "cached", "two-pass", "windowed")
 """Kinds of streams; ``auto`` is cached where the bundle has graphs for it."""
+WHOLE = ("two-pass", "windowed")
+"""Those that recognise utterances as a whole, which therefore are no longer than the model takes well."""
 STEP_MS = 160
 """From one answer of a windowed stream to the next."""
 
@@ -113,25 +115,35 @@ def open_stream(
     """See ``Engine.stream``."""
     if kind not in KINDS:
         raise UsageError(f"no stream of kind {kind!r}; choose {', '.join(KINDS)}")
-    if kind == "cached" and graphs is None:
+    if kind in ("cached", "two-pass") and graphs is None:
         raise _no_graphs(recognizer)
     options = endpointing or Endpointing()
-    begin: Callable[[int], Utterance]
-    if graphs is not None and kind != "windowed":
-        session = graphs.session(chunk_ms)
-        begin = partial(_cached, session, session.begin())
-    else:
-        step_ms = STEP_MS if chunk_ms is None else chunk_ms
-        if step_ms < 1:
-            raise UsageError(f"a step of {step_ms} ms; give 1 ms or more")
-        step = round(step_ms * SAMPLE_RATE_HZ / 1e3)
+    if graphs is None or kind in WHOLE:
         options = replace(options, longest_s=min(options.longest_s, max(1.0, recognizer.comfortable_s)))
-        begin = partial(_windowed, recognizer, step)
+    begin = _beginning(recognizer, None if kind == "windowed" else graphs, kind, chunk_ms)
     return Stream(recognizer, begin, rate_hz=rate_hz, endpointing=options)
 
 
-def _cached(session: StreamSession, memory: StreamMemory, start: int) -> Utterance:
+def _beginning(
+    recognizer: Recognizer, graphs: StreamGraphs | None, kind: str, chunk_ms: int | None
+) -> Callable[[int], Utterance]:
+    """What makes the utterances of a stream; without graphs they are windowed."""
+    if graphs is None:
+        step_ms = STEP_MS if chunk_ms is None else chunk_ms
+        if step_ms < 1:
+            raise UsageError(f"a step of {step_ms} ms; give 1 ms or more")
+        return partial(_windowed, recognizer, round(step_ms * SAMPLE_RATE_HZ / 1e3))
+    session = graphs.session(chunk_ms)
+    cached = partial(_cached, session, session.begin())
+    return partial(_two_pass, recognizer, cached) if kind == "two-pass" else cached
+
+
+def _cached(session: StreamSession, memory: StreamMemory, start: int) -> CachedUtterance:
     return CachedUtterance(session, memory, start=start)
+
+
+def _two_pass(recognizer: Recognizer, first: Callable[[int], CachedUtterance], start: int) -> Utterance:
+    return TwoPassUtterance(first(start), recognizer.outputs)
 
 
 def _windowed(recognizer: Recognizer, step: int, start: int) -> Utterance:

@@ -205,7 +205,11 @@ class Stream:
         before, last = words[-2:]
         border_s = (before.end_s + max(before.end_s, last.start_s)) / 2
         start, position = utterance.start, utterance.start + round(border_s * SAMPLE_RATE_HZ)
-        yield self._final("length", utterance, with_words(result, words[:-1]), position)
+        before_it = with_words(result, words[:-1])
+        settled = utterance.settle(position)
+        if settled is not None:
+            before_it = self._recognizer.read(settled, duration_s=seconds(position - utterance.start))
+        yield self._final("length", utterance, before_it, position)
         utterance.cut(position)
         self._stable.forget(len(words) - 1, seconds(utterance.start - start))
 

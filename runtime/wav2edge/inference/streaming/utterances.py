@@ -16,12 +16,15 @@ class Utterance(Protocol):
     """Sound from one sample of a stream on, and the outputs of the model for it so far.
 
     Attributes:
-        start: sample of the stream at which it begins.
         settled_s: what the model says of a word hardly changes after so much more sound.
     """
 
-    start: int
     settled_s: float
+
+    @property
+    def start(self) -> int:
+        """Sample of the stream at which it begins."""
+        ...
 
     @property
     def outputs(self) -> Outputs:
@@ -48,6 +51,10 @@ class Utterance(Protocol):
 
     def cut(self, position: int) -> None:
         """Leave out what was before a sample of the stream; it begins there now."""
+        ...
+
+    def settle(self, position: int) -> Outputs | None:
+        """The final outputs for what was before a sample of the stream; None: those there are, are final."""
         ...
 
 
@@ -100,6 +107,9 @@ class WindowedUtterance:
         self._sound = self._sound[position - self.start :]
         self.start = position
         self._recognise(len(self._sound))
+
+    def settle(self, position: int) -> None:
+        """See ``Utterance``: what was said before stays as it is."""
 
     def _recognise(self, samples: int) -> None:
         begun_s = time.perf_counter()
