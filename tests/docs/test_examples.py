@@ -10,11 +10,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import wav2edge
 from examples.bare_onnxruntime import recognize
 from examples.compare_variants import run
+from examples.live_captions import captions
 from examples.syllable_rate import SyllableRate, syllable_rate
 from tests.docs.pages import ROOT
 from tests.runtime import tiny_bundle
@@ -152,3 +154,12 @@ def test_two_variants_are_compared_clip_by_clip(tmp_path):
     assert [run(str(bundle), variant, [str(CLIPS[0])]).results[0][0] for variant in ("fp32", "int8")] == expected
     assert changed.endswith("of 2 results changed")
     assert (first.split(":")[0], second.split(":")[0]) == ("fp32", "int8")
+
+
+def test_captions_appear_while_words_are_spoken_and_stay_when_they_are_final(engine):
+    silence = bytes(32_000)
+    spoken = (np.round(load_clip(MODELS / "clips/fu-dan-3.flac").samples * 32767)).astype("<i2").tobytes()
+    sound = silence + spoken + silence
+    lines = list(captions(engine, [sound[at : at + 640] for at in range(0, len(sound), 640)]))
+    assert lines[-1].endswith("s  fu dan")
+    assert any("|" in line for line in lines[:-1])
