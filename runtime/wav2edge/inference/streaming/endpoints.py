@@ -18,7 +18,8 @@ class Endpointing:
 
     Attributes:
         start_s: sound that is surely speech before an utterance begins; less is a click.
-        padding_s: sound before the speech that goes with it.
+        padding_s: sound before and after the speech that goes with it; where None, what the kind of stream does best
+            with.
         silence_s: silence that ends an utterance.
         blank_s: sound in which nothing is recognised, after something was, and which ends an utterance as well.
         longest_s: an utterance that goes on longer is parted between two words.
@@ -30,16 +31,17 @@ class Endpointing:
     """
 
     start_s: float = 0.06
-    padding_s: float = 0.3
-    silence_s: float = 0.5
-    blank_s: float = 1.0
+    padding_s: float | None = None
+    silence_s: float = 0.7
+    blank_s: float = 1.5
     longest_s: float = 20.0
     vad: str = ENERGY
 
     def __post_init__(self) -> None:
         for name in ("start_s", "padding_s", "silence_s", "blank_s"):
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise UsageError(f"{name} is {getattr(self, name)}; give seconds, 0 or more")
+            value = getattr(self, name)
+            if value is not None and not 0 <= value < float("inf"):
+                raise UsageError(f"{name} is {value}; give seconds, 0 or more")
         if not self.longest_s >= 1:
             raise UsageError(f"longest_s is {self.longest_s}; an utterance may be 1 s long at least")
 

@@ -47,6 +47,7 @@ class Stream:
         endpointing: Endpointing,
     ) -> None:
         self._recognizer, self._begin_utterance, self._options = recognizer, begin, endpointing
+        self._padding = round((endpointing.padding_s or 0.0) * SAMPLE_RATE_HZ)
         self._sound = LiveSound(rate_hz)
         self._endpointer = Endpointer(endpointing, live_detector(endpointing.vad))
         self._audio, self._audio_start = np.zeros(0, np.float32), 0
@@ -144,8 +145,7 @@ class Stream:
         for change in self._endpointer.feed(samples):
             events += self._listen(change.known)
             if change.speaks:
-                padding = round(self._options.padding_s * SAMPLE_RATE_HZ)
-                self._open(max(self._free_from, self._audio_start, change.at - padding))
+                self._open(max(self._free_from, self._audio_start, change.at - self._padding))
             else:
                 events += self._end("silence", change.at)
         events += self._listen(self._clock)
@@ -168,7 +168,7 @@ class Stream:
 
     def _forget(self) -> None:
         """Drop the sound that no utterance needs any more."""
-        kept = round((self._options.padding_s + self._options.start_s + 0.1) * SAMPLE_RATE_HZ)
+        kept = self._padding + round((self._options.start_s + 0.1) * SAMPLE_RATE_HZ)
         needed = self._clock - kept if self._utterance is None else self._utterance.taken
         unneeded = max(0, needed - self._audio_start)
         self._audio, self._audio_start = self._audio[unneeded:], self._audio_start + unneeded
@@ -218,7 +218,7 @@ class Stream:
         utterance, self._utterance = self._utterance, None
         if utterance is None:
             return []
-        padded = end + round(self._options.padding_s * SAMPLE_RATE_HZ)
+        padded = end + self._padding
         utterance.finish(max(utterance.start + 1, min(utterance.taken, padded)))
         self._free_from = min(padded, self._clock)
         result, _ = self._read(utterance)
