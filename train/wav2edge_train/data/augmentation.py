@@ -112,6 +112,8 @@ AUGMENTATIONS: dict[str, Augmentation | None] = {
     "none": None,
     "light": Augmentation(speed=(0.92, 1.09), equalizer_db=3.0, snr_db=(15.0, 50.0)),
     "full": Augmentation(speed=(0.86, 1.17), equalizer_db=5.0, snr_db=(12.0, 50.0), margin_s=(-0.03, 0.1)),
+    # An utterance in a stream begins with the silence before it.
+    "stream": Augmentation(speed=(0.86, 1.17), equalizer_db=5.0, snr_db=(12.0, 50.0), margin_s=(-0.03, 0.4)),
     "strong": Augmentation(
         speed=(0.8, 1.25),
         equalizer_db=6.0,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from wav2edge.output.result import Word
 
+GROWS_S = 0.8
+"""The last word may still grow until so much sound has come after it, with a letter that is drawn out."""
 
 class StableWords:
     """Words that ended a while ago, and on which two answers in a row agree, become stable and stay.
@@ -12,7 +14,7 @@ class StableWords:
     by Partial Hypothesis Selection", Interspeech 2020.
 
     Args:
-        settled_s: how much sound after its end a word waits for.
+        settled_s: how much sound after its end a word waits for that another follows.
     """
 
     def __init__(self, settled_s: float) -> None:
@@ -33,7 +35,8 @@ class StableWords:
             heard_s: the sound that it is the answer to.
         """
         merged = self.merge(words)
-        settled = sum(heard_s - word.end_s >= self._settled_s for word in words)
+        settled = sum(heard_s - word.end_s >= self._settled_s for word in words[:-1])
+        settled += bool(words) and heard_s - words[-1].end_s >= GROWS_S
         agreed = next(
             (
                 place
