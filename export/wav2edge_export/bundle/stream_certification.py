@@ -23,6 +23,8 @@ from wav2edge_export.rewrite.stream.stream_model import chunk_frames
 from wav2edge_train.checkpoint.loading import Checkpoint, Original
 from wav2edge_train.model.chunked_encoder import Chunking
 
+RECORDED_FRAMES = 500
+"""Frames of the longest signal that the original's outputs are recorded for."""
 STREAMED = ("copy", "quantize")
 """Methods of recipes that graphs of streams are made by; the others are for GPUs, or search layer by layer."""
 
@@ -68,6 +70,16 @@ class CertifiedStreams:
             }
             for precision, by_chunk in self.certificates.items()
         }
+
+
+def _short(record: OriginalRecord) -> OriginalRecord:
+    """The record without its longest signals: each chunk has one, and the ring of keys goes round in ten seconds."""
+    signals = {
+        name: signal
+        for name, signal in record.signals.items()
+        if max(map(len, signal.outputs.values())) <= RECORDED_FRAMES
+    }
+    return replace(record, signals=signals)
 
 
 @dataclass(kw_only=True)
@@ -128,7 +140,7 @@ class StreamExport:
             streams=replace(streams, files=files),
             certificates=certificates,
             refused=tuple(refused),
-            records={chunk_ms: certifier.original_record() for chunk_ms, certifier in self._certifiers.items()},
+            records={chunk_ms: _short(certifier.original_record()) for chunk_ms, certifier in self._certifiers.items()},
             heads=self.checkpoint.heads,
             geometry=geometry,
         )

@@ -7,6 +7,7 @@ from wav2edge.output.result import Word
 GROWS_S = 0.8
 """The last word may still grow until so much sound has come after it, with a letter that is drawn out."""
 
+
 class StableWords:
     """Words that ended a while ago, and on which two answers in a row agree, become stable and stay.
 
