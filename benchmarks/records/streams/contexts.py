@@ -22,7 +22,7 @@ from wav2edge.evaluation.evaluator import evaluate
 from wav2edge_train.checkpoint.loading import Checkpoint, Original, load_checkpoint
 from wav2edge_train.model.chunked_encoder import Chunking
 
-CHUNK_FRAMES, LEFT_FRAMES, USUAL_LEFT = (4, 8, 16, 32), (16, 32, 64, 128), 64
+CHUNK_FRAMES, LEFT_FRAMES, USUAL_LEFT = (8, 16), (16, 32, 64, 128), 64
 FRAME_MS = 20
 
 

@@ -1,0 +1,91 @@
+"""The streaming model in the repository hears clips whole, in chunks, and as one stream."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import soundfile
+
+import wav2edge
+from wav2edge.cli.main import main
+from wav2edge.evaluation.dataset import read_dataset
+from wav2edge.evaluation.evaluator import evaluate
+from wav2edge.inference.streaming.opening import in_chunks
+
+MODELS = Path(__file__).parents[2] / "models"
+BUNDLE, RECORDING = MODELS / "words-stream", MODELS / "stream.flac"
+LARGEST_BYTES = 4_000_000
+
+
+@pytest.fixture(scope="module")
+def engine():
+    return wav2edge.load(BUNDLE, threads=1)
+
+
+@pytest.fixture(scope="module")
+def recording():
+    return soundfile.read(RECORDING, dtype="float32")[0]
+
+
+def finals(engine, sound, block=320, **how):
+    with engine.stream(**how) as stream:
+        events = [event for at in range(0, len(sound), block) for event in stream.feed(sound[at : at + block])]
+        events += stream.finish()
+    return [{**event.to_dict(), "latency_s": 0} for event in events if isinstance(event, wav2edge.Final)]
+
+
+def test_it_is_small():
+    assert sum(path.stat().st_size for path in BUNDLE.rglob("*") if path.is_file()) <= LARGEST_BYTES
+
+
+def test_it_is_intact_and_its_streams_agree_with_the_original(capsys):
+    assert main(["verify", str(BUNDLE), "--repeat"]) == 0
+    out = capsys.readouterr().out
+    assert "int8 stream of 160 ms signals" in out
+    assert "int8 stream of 320 ms signals" in out
+
+
+def test_it_recognises_clips_whole(engine):
+    evaluation = evaluate(engine, read_dataset(MODELS / "clips"))
+    assert evaluation.report.classification.accuracy >= 0.9
+    assert evaluation.report.word_errors.rate <= 0.1
+
+
+@pytest.mark.parametrize("chunk_ms", [160, 320])
+def test_it_recognises_clips_in_chunks(engine, chunk_ms):
+    evaluation = evaluate(in_chunks(engine, chunk_ms), read_dataset(MODELS / "clips"))
+    assert evaluation.report.classification.accuracy >= 0.9
+    assert evaluation.report.word_errors.rate <= 0.25
+
+
+@pytest.mark.parametrize("kind", ["windowed", "cached", "two-pass"])
+def test_every_utterance_of_a_recording_is_found(engine, recording, kind):
+    rows = read_dataset(MODELS / "clips")
+    found = finals(engine, recording, kind=kind)
+    assert len(found) == len(rows)
+    assert sum(each["label"] == row.label for each, row in zip(found, rows, strict=True)) >= 10
+
+
+def test_the_first_partial_answer_comes_while_the_first_word_is_spoken(engine, recording):
+    with engine.stream() as stream:
+        for at in range(0, len(recording), 320):
+            events = stream.feed(recording[at : at + 320])
+            if events:
+                break
+        assert isinstance(events[0], wav2edge.Partial)
+        assert stream.clock_s < 1.0 + 0.75  # a second of silence comes first
+
+
+def test_eight_streams_on_one_engine_say_what_each_says_alone(engine, recording):
+    sounds = [recording[8_000 * start : 8_000 * start + 96_000] for start in range(8)]
+    alone = [finals(engine, sound) for sound in sounds]
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(lambda sound: finals(engine, sound), sounds)) == alone
+    assert any(alone)
+
+
+def test_the_command_line_hears_the_recording(capsys):
+    assert main(["stream", str(BUNDLE), str(RECORDING)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 12
+    assert all("\t" in line for line in lines)
