@@ -90,3 +90,64 @@ def test_accuracies_and_word_error_rates_are_those_of_the_records():
 def test_every_link_of_the_page_leads_to_a_file():
     targets = [part.partition(")")[0] for part in PAGE.split("](")[1:]]
     assert [target for target in targets if not (ROOT / "docs" / target).is_file()] == []
+
+
+def spread_ms(value):
+    return "-" if value is None else f"{1e3 * value['median']:.0f} / {1e3 * value['p95']:.0f}"
+
+
+def test_the_table_of_chunks_is_that_of_its_record():
+    (found,) = tables("### What a chunk costs")
+    assert found == [
+        [
+            each["system"],
+            str(each["chunk_ms"]),
+            *(f"{each[name]:.1f}" for name in ("median_ms", "p95_ms", "p99_ms")),
+            f"{each['real_time_factor']:.3f}",
+            f"{each['relative_logit_error']:.2g}" if "relative_logit_error" in each else "-",
+        ]
+        for each in record("streams-xlsr53-vnni.json")["systems"]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("heading", "name"),
+    [
+        ("### The streaming model", "streams-words-stream.json"),
+        ("### A model without cached streams", "streams-words.json"),
+    ],
+)
+def test_the_tables_of_streams_are_those_of_their_records(heading, name):
+    (found,) = tables(heading)
+    measured = record(name)
+    kinds = [("", each) for each in measured["streams"]]
+    kinds += [(", closed grammar", each) for each in measured["streams_of_a_closed_grammar"]]
+    assert found == [
+        [
+            each["kind"] + (f", {each['chunk_ms']} ms" if "chunk_ms" in each else "") + decoder,
+            "clean" if each["snr_db"] is None else f"{each['snr_db']:.0f} dB",
+            *(f"{rates[rate]:.3f}" for rate in ("wer", "accuracy") for rates in (each, each["clip_by_clip"])),
+            f"{each['missed']}, {each['split']}",
+            spread_ms(each["first_partial_after_speech_began_s"]),
+            spread_ms(each["final_after_the_end_point_s"]),
+            f"{each['real_time_factor']:.3f}",
+        ]
+        for decoder, each in kinds
+    ]
+
+
+def test_the_table_of_contexts_is_that_of_its_record():
+    (found,) = tables("### What context and distillation bring")
+    rows = []
+    for name, each in record("streams-contexts.json")["checkpoints"].items():
+        rows.append([name, "whole", "-", "-", f"{each['whole']['wer']:.3f}", f"{each['whole']['accuracy']:.3f}"])
+        rows += [
+            [
+                name,
+                *(str(chunk[key]) for key in ("chunk_ms", "left_ms", "look_ahead_ms")),
+                f"{chunk['wer']:.3f}",
+                f"{chunk['accuracy']:.3f}",
+            ]
+            for chunk in each["chunks"]
+        ]
+    assert found == rows
