@@ -41,6 +41,8 @@ CHUNK_FRAMES = (4, 8, 16, 32)
 """Chunks that training draws from: 80 to 640 ms."""
 LEFT_FRAMES = (32, 64, 128)
 """Left contexts that training draws from: 0.64 to 2.56 s."""
+LOOK_AHEAD_FRAMES = (0, 2, 4, 8)
+"""Look-aheads that training draws from: none, or 40 to 160 ms."""
 FRAME_MS = 20
 """A frame of wav2vec 2.0."""
 PRIOR_S, PRIOR_RMS = 1.0, 0.05
@@ -78,12 +80,12 @@ class Chunking:
 
 
 def draw_chunking(config: Wav2Vec2Config) -> Chunking | None:
-    """A chunk and a left context at random for a batch of training; None: whole clips."""
+    """A chunk and its contexts at random for a batch of training; None: whole clips."""
     streaming = getattr(config, "streaming", None)
     if streaming is None or float(torch.rand(())) < WHOLE_CLIP_SHARE:
         return None
-    frames, left = (_one_of(streaming[name]) for name in ("chunk_frames", "left_frames"))
-    return Chunking(frames=frames, left=left, delay=streaming["delay_frames"])
+    frames, left, look_ahead = (_one_of(streaming[f"{name}_frames"]) for name in ("chunk", "left", "look_ahead"))
+    return Chunking(frames=frames, left=left, look_ahead=look_ahead, delay=streaming["delay_frames"])
 
 
 def _one_of(values: Sequence[int]) -> int:
@@ -109,6 +111,7 @@ def streaming_fields(config: Wav2Vec2Config, *, normalize: bool, delay_ms: int =
     return {
         "chunk_frames": list(CHUNK_FRAMES),
         "left_frames": list(LEFT_FRAMES),
+        "look_ahead_frames": list(LOOK_AHEAD_FRAMES),
         "delay_frames": round(delay_ms / FRAME_MS),
         "normalize": normalize,
     }
