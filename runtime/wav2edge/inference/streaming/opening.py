@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from math import ceil
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -31,11 +32,10 @@ WHOLE = ("two-pass", "windowed")
 """Those that recognise utterances as a whole, which therefore are no longer than the model takes well."""
 STEP_MS = 160
 """From one answer of a windowed stream to the next."""
-WINDOWED_PADDING_S = 0.15
-"""Of clips of words in a recording, more gave more errors."""
-CACHED_PADDING_S = 0.3
-"""Chunks of 160 and of 320 ms then end 340 ms after speech began, when its first letter is known: with 0.15 s the first
-answer of a stream in chunks of 320 ms would come half a chunk later."""
+LEAST_PADDING_S = 0.15
+"""Sound around speech that belongs to it; of clips of words in a recording, more gave more errors."""
+FIRST_LETTER_S = 0.02
+"""A chunk ends so long after the answer to the beginning of speech can be read: the first letter does not wait."""
 
 
 class StreamGraphs:
@@ -126,12 +126,20 @@ def open_stream(
     graphs = None if kind == "windowed" else graphs
     options = endpointing or Endpointing()
     if options.padding_s is None:
-        options = replace(options, padding_s=WINDOWED_PADDING_S if graphs is None else CACHED_PADDING_S)
+        padding_s = LEAST_PADDING_S if graphs is None else aligned_padding_s(graphs.session(chunk_ms))
+        options = replace(options, padding_s=padding_s)
     if graphs is None or kind in WHOLE:
         longest_s = max(1.0, FAR_LONGER * recognizer.comfortable_s)
         options = replace(options, longest_s=min(options.longest_s, longest_s))
     begin = _beginning(recognizer, graphs, kind, chunk_ms)
     return Stream(recognizer, begin, rate_hz=rate_hz, endpointing=options)
+
+
+def aligned_padding_s(session: StreamSession) -> float:
+    """Sound before speech with which a chunk ends as soon as the first letter of an utterance can be known."""
+    frame_s = session.geometry.frame_s
+    chunk_s, known_s = session.chunk_frames * frame_s, session.streams.delay_frames * frame_s + FIRST_LETTER_S
+    return ceil((LEAST_PADDING_S + known_s) / chunk_s) * chunk_s - known_s
 
 
 def _beginning(
