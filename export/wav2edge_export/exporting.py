@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from wav2edge.bundle.cached_streams import CachedStreams
 from wav2edge.bundle.folder import Bundle
 from wav2edge.bundle.manifest import FileRecord, Manifest, Variant
 from wav2edge.errors import ParityError
@@ -20,16 +19,17 @@ from wav2edge.evaluation.parity.certificate import (
 from wav2edge.evaluation.parity.differences import CachedModel
 from wav2edge.inference.sessions.cpu import NATIVE, TARGETS, native_target
 from wav2edge_export.bundle.certification import Certifier, EvaluationClips, choose_evaluation_clips
-from wav2edge_export.bundle.stream_certification import CertifiedStreams, StreamExport
 from wav2edge_export.bundle.writing import DecoderFiles, read_decoder, staged_folder, write_bundle
 from wav2edge_export.export_options import ExportOptions
 from wav2edge_export.quantization.recipes import RECIPES, VariantBuilder
 from wav2edge_export.rewrite.onnx_export import export_graph
-from wav2edge_export.rewrite.stream.stream_export import check_streaming
-from wav2edge_export.rewrite.stream.stream_model import chunk_frames
 from wav2edge_train.checkpoint.loading import Checkpoint, Original, load_checkpoint
 from wav2edge_train.model.complexity import count_macs_per_s, count_parameters
 from wav2edge_train.reporting.card_metadata import license_of
+
+if TYPE_CHECKING:
+    from wav2edge.bundle.cached_streams import CachedStreams
+    from wav2edge_export.bundle.stream_certification import CertifiedStreams
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,9 +70,9 @@ def export_bundle(options: ExportOptions, *, log: Callable[[str], None] = lambda
     log(f"loading {options.checkpoint}")
     checkpoint = load_checkpoint(options.checkpoint)
     if options.stream_ms:
-        check_streaming(checkpoint)
-        for chunk_ms in (*options.stream_ms, options.look_ahead_ms):
-            chunk_frames(chunk_ms, checkpoint.geometry)
+        from wav2edge_export.bundle.stream_certification import check_stream_options  # here: most exports have none
+
+        check_stream_options(options, checkpoint)
     decoder = None if options.decoder is None else read_decoder(options.decoder, checkpoint.heads)
     with staged_folder(options.output) as folder:
         log("exporting through Optimum")
@@ -169,6 +169,8 @@ class _Export:
 
     def streams(self) -> CertifiedStreams:
         """Make and certify the graphs of streams."""
+        from wav2edge_export.bundle.stream_certification import StreamExport  # here: most exports have none
+
         return StreamExport(
             options=self._options,
             checkpoint=self._checkpoint,

@@ -23,13 +23,13 @@ from wav2edge.evaluation.parity.original_record import OriginalRecord, record_or
 from wav2edge.evaluation.parity.signals import SyntheticSignal, synthetic_signals, voiced
 from wav2edge.evaluation.rates import count_word_errors
 from wav2edge.inference.engine import Engine
-from wav2edge.inference.streaming.chunked_clips import ChunkedClips
 from wav2edge.output.progress import Progress
 from wav2edge.output.result import Result
 from wav2edge_export.quantization.recipes import Level
 
 if TYPE_CHECKING:
     from wav2edge.evaluation.dataset import Utterance
+    from wav2edge.inference.streaming.chunked_clips import ChunkedClips
 
 
 SEARCH_SPLITS = ("validation", "train")

@@ -72,6 +72,18 @@ class CertifiedStreams:
         }
 
 
+def check_stream_options(options: ExportOptions, checkpoint: Checkpoint) -> None:
+    """Refuse what cannot be exported, before anything is.
+
+    Raises:
+        CheckpointError: the checkpoint cannot stream.
+        UsageError: a chunk is no whole number of frames.
+    """
+    check_streaming(checkpoint)
+    for chunk_ms in (*options.stream_ms, options.look_ahead_ms):
+        chunk_frames(chunk_ms, checkpoint.geometry)
+
+
 def _short(record: OriginalRecord) -> OriginalRecord:
     """The record without its longest signals: each chunk has one, and the ring of keys goes round in ten seconds."""
     signals = {
@@ -105,7 +117,6 @@ class StreamExport:
 
     def run(self) -> CertifiedStreams:
         """Export, make each precision, and certify each chunk; what is over its budget is not kept."""
-        check_streaming(self.checkpoint)
         options, geometry = self.options, self.checkpoint.geometry
         left = round(options.left_context_s / geometry.frame_s)
         chunkings = {

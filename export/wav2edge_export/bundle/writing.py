@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,9 +28,11 @@ from wav2edge.output.documents import strict_json, write_json
 from wav2edge_export.bundle.bundle_card import bundle_card
 from wav2edge_export.bundle.certification import SilenceCheck
 from wav2edge_export.bundle.golden_file import golden_document
-from wav2edge_export.bundle.stream_certification import CertifiedStreams
 from wav2edge_train.checkpoint.durable import sync, sync_folder
 from wav2edge_train.checkpoint.loading import Checkpoint
+
+if TYPE_CHECKING:
+    from wav2edge_export.bundle.stream_certification import CertifiedStreams
 
 COPIED_FILES = (
     "config.json",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,8 +14,10 @@ from wav2edge.evaluation.parity.certificate import Certificate
 from wav2edge.evaluation.parity.differences import Budget, exceeds
 from wav2edge.evaluation.parity.repetition import Repetition
 from wav2edge.inference.engine import Engine
-from wav2edge.inference.streaming.chunked_clips import ChunkedClips
 from wav2edge.output.documents import json_ready
+
+if TYPE_CHECKING:
+    from wav2edge.inference.streaming.chunked_clips import ChunkedClips
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +82,8 @@ def verify(
 
 def _streams(bundle: Bundle, threads: int | None) -> Iterator[tuple[str, int, ChunkedClips]]:
     """Precision, chunk in milliseconds, and what hears clips in such chunks."""
-    from wav2edge.inference.streaming.opening import StreamGraphs, chunk_lengths_ms  # here: most bundles have none
+    from wav2edge.inference.streaming.chunked_clips import ChunkedClips  # here: most bundles have no streams
+    from wav2edge.inference.streaming.opening import StreamGraphs, chunk_lengths_ms
 
     for precision in bundle.manifest.stream.files if bundle.manifest.stream else ():
         graphs = StreamGraphs(bundle, precision=precision, verify=False, placement={"threads": threads})

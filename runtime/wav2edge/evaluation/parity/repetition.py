@@ -25,10 +25,10 @@ from wav2edge.evaluation.parity.original_record import OriginalRecord, RecordedS
 from wav2edge.evaluation.parity.padded_batch import padded_in_a_batch
 from wav2edge.evaluation.parity.signals import SyntheticSignal, synthetic_signals
 from wav2edge.inference.engine import Engine
-from wav2edge.inference.streaming.chunked_clips import ChunkedClips
 
 if TYPE_CHECKING:
     from wav2edge.evaluation.dataset import Utterance
+    from wav2edge.inference.streaming.chunked_clips import ChunkedClips
 
 
 @dataclass(frozen=True, kw_only=True)
