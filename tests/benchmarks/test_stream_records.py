@@ -94,6 +94,7 @@ def test_every_context_is_rated(rows, tmp_path, monkeypatch):
     folder = save_checkpoint(tmp_path / "checkpoint", "joint", streaming=streaming)
     monkeypatch.setattr(contexts, "CHUNK_FRAMES", (8,))
     monkeypatch.setattr(contexts, "LEFT_FRAMES", (16, 32))
+    monkeypatch.setattr(contexts, "LOOK_AHEAD_FRAMES", (8, 16))
     found = contexts.measure(load_checkpoint(folder), rows[:2])
     assert set(found["whole"]) == {"wer", "accuracy"}
     assert [(each["chunk_ms"], each["left_ms"], each["look_ahead_ms"]) for each in found["chunks"]] == [

@@ -22,16 +22,18 @@ from wav2edge.evaluation.evaluator import evaluate
 from wav2edge_train.checkpoint.loading import Checkpoint, Original, load_checkpoint
 from wav2edge_train.model.chunked_encoder import Chunking
 
-CHUNK_FRAMES, LEFT_FRAMES, USUAL_LEFT = (8, 16), (16, 32, 64, 128), 64
+CHUNK_FRAMES, LEFT_FRAMES, LOOK_AHEAD_FRAMES, USUAL_LEFT = (8, 16), (16, 32, 64, 128), (4, 6, 8, 16), 64
 FRAME_MS = 20
 
 
 def chunkings(delay: int) -> Iterator[Chunking]:
-    """Every chunk with every left context, and with a look-ahead of one chunk at the usual left context."""
+    """Every chunk with every left context, and with every look-ahead of up to one chunk at the usual left context."""
     for frames in CHUNK_FRAMES:
         for left in LEFT_FRAMES:
             yield Chunking(frames=frames, left=left, delay=delay)
-        yield Chunking(frames=frames, left=USUAL_LEFT, look_ahead=frames, delay=delay)
+        for ahead in LOOK_AHEAD_FRAMES:
+            if ahead <= frames:
+                yield Chunking(frames=frames, left=USUAL_LEFT, look_ahead=ahead, delay=delay)
 
 
 def rates(checkpoint: Checkpoint, rows: Sequence[Utterance], chunking: Chunking | None) -> dict[str, float]:

@@ -30,7 +30,7 @@ from wav2edge.evaluation.dataset import read_dataset
 
 NAME, BUNDLE, LISTEN = "wav2edge-words-stream", "words-stream", "stream.flac"
 CHUNKS_MS = (160, 320)
-TARGET, LOOK_AHEAD_MS = "exact", 80
+TARGET, LOOK_AHEAD_MS = "exact", 120
 """8-bit weights that every processor multiplies exactly; 7 bits, as ``models/words`` has, cost a stream two words."""
 COMMON = (
     *("--streaming", "--accumulation", "1", "--schedule", "cosine"),

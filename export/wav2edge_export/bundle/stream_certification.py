@@ -23,7 +23,7 @@ from wav2edge_export.rewrite.stream.stream_model import chunk_frames
 from wav2edge_train.checkpoint.loading import Checkpoint, Original
 from wav2edge_train.model.chunked_encoder import Chunking
 
-RECORDED_FRAMES = 500
+RECORDED_FRAMES = 250
 """Frames of the longest signal that the original's outputs are recorded for."""
 STREAMED = ("copy", "quantize")
 """Methods of recipes that graphs of streams are made by; the others are for GPUs, or search layer by layer."""
@@ -85,7 +85,7 @@ def check_stream_options(options: ExportOptions, checkpoint: Checkpoint) -> None
 
 
 def _short(record: OriginalRecord) -> OriginalRecord:
-    """The record without its longest signals: each chunk has one, and the ring of keys goes round in ten seconds."""
+    """The record without its longest signals: each chunk has one, and the ring of keys goes round in five seconds."""
     signals = {
         name: signal
         for name, signal in record.signals.items()
