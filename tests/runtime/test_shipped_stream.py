@@ -84,6 +84,12 @@ def test_eight_streams_on_one_engine_say_what_each_says_alone(engine, recording)
     assert any(alone)
 
 
+def test_inspect_says_how_its_streams_cut_sound(capsys):
+    assert main(["inspect", str(BUNDLE)]) == 0
+    expected = "in chunks of 160, 320 ms, 1280 ms of left context, 120 ms of look-ahead, answers 240 ms later"
+    assert expected in capsys.readouterr().out
+
+
 def test_the_command_line_hears_the_recording(capsys):
     assert main(["stream", str(BUNDLE), str(RECORDING)]) == 0
     lines = capsys.readouterr().out.splitlines()

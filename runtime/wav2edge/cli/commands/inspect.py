@@ -48,9 +48,27 @@ def _describe(bundle: Bundle) -> dict[str, Any]:
             }
             for name, variant in manifest.variants.items()
         },
+        "stream": _stream(bundle),
         "certified_up_to_s": manifest.certified_up_to_s,
         "manifest_sha256": bundle.manifest_sha256(),
         "made_with": dict(manifest.made_with),
+    }
+
+
+def _stream(bundle: Bundle) -> dict[str, Any] | None:
+    """Of cached streams: how sound is cut, in milliseconds, and the size of each graph."""
+    manifest = bundle.manifest
+    if manifest.stream is None:
+        return None
+    frame_ms, stream = manifest.geometry.frame_s * 1e3, manifest.stream
+    return {
+        "chunk_ms": [round(frames * frame_ms) for frames in stream.chunk_frames],
+        "left_ms": round(stream.left_frames * frame_ms),
+        "look_ahead_ms": round(stream.look_ahead_frames * frame_ms),
+        "delay_ms": round(stream.delay_frames * frame_ms),
+        "files": {
+            name: {"file": file, "size_bytes": manifest.files[file].size_bytes} for name, file in stream.files.items()
+        },
     }
 
 
@@ -83,6 +101,16 @@ def _lines(facts: dict[str, Any]) -> list[str]:
         lines.append(f"variant     {name:5} {variant['size_bytes'] / 1e6:8.2f} MB  {variant['file']}{notes}")
         if variant["certificate"] is not None:
             lines.append(f"            {name:5} certified: {variant['certificate']['summary']}")
+    if (stream := facts["stream"]) is not None:
+        lines += [
+            f"stream      {name:5} {graph['size_bytes'] / 1e6:8.2f} MB  {graph['file']}"
+            for name, graph in stream["files"].items()
+        ]
+        chunks = ", ".join(map(str, stream["chunk_ms"]))
+        lines.append(
+            f"            in chunks of {chunks} ms, {stream['left_ms']} ms of left context,"
+            f" {stream['look_ahead_ms']} ms of look-ahead, answers {stream['delay_ms']} ms later"
+        )
     lines.append(f"manifest    SHA-256 {facts['manifest_sha256']}")
     lines.append("made with   " + ", ".join(f"{name} {version}" for name, version in facts["made_with"].items()))
     return lines
