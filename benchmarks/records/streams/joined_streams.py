@@ -33,7 +33,7 @@ from wav2edge.output.result import Result
 
 COMMAND = "python -m benchmarks.records.streams.joined_streams BUNDLE DATA --result RESULT"
 LENGTH_S, PAUSE_S = 600.0, (1.0, 2.0)
-"""Length of a recording, and of the silence between two clips, which itself is longer than what ends an utterance."""
+"""Length of a recording, and of the silence between two clips, which is longer than what ends an utterance."""
 NOISES: tuple[tuple[float | None, float], ...] = ((None, 0.0), (20.0, 1.0), (10.0, 1.0))
 """Signal-to-noise ratio in dB, and the exponent by which the noise falls."""
 BLOCK_S = 0.02
@@ -175,10 +175,11 @@ def measure(
     rows: Sequence[Utterance],
     clips: Sequence[Sound],
     kinds: Sequence[dict[str, Any]],
+    seconds: float,
     **noise: Any,
 ) -> Iterator[dict[str, Any]]:
     """Each kind of stream on one recording, next to its clips one by one and without noise."""
-    recording, places = join(clips, LENGTH_S, snr_db=noise["snr_db"], exponent=noise["noise_exponent"], pause_s=PAUSE_S)
+    recording, places = join(clips, seconds, snr_db=noise["snr_db"], exponent=noise["noise_exponent"], pause_s=PAUSE_S)
     whole = clip_by_clip(engine, [rows[row] for *_, row in places], [clips[row] for *_, row in places])
     for how in kinds:
         heard, strays, factor = hear(engine, rows, clips, recording, places, **how)
@@ -192,6 +193,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("bundle", type=Path, metavar="BUNDLE")
     parser.add_argument("data", type=Path, metavar="DATA")
     parser.add_argument("--split", default="test", metavar="NAME")
+    parser.add_argument(
+        "--seconds", type=float, default=LENGTH_S, metavar="S", help=f"length of a recording (default: {LENGTH_S:g})"
+    )
     parser.add_argument("--result", type=Path, required=True, metavar="FILE", help="the record to write")
     options = parser.parse_args(arguments)
 
@@ -206,15 +210,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     streams = [
         measured
         for snr_db, exponent in NOISES
-        for measured in measure(engine, rows, clips, kinds, snr_db=snr_db, noise_exponent=exponent)
+        for measured in measure(engine, rows, clips, kinds, options.seconds, snr_db=snr_db, noise_exponent=exponent)
     ]
     engine.decoder = wav2edge.Grammar(sorted({row.transcription for row in rows if row.transcription}))
-    commands = measure(engine, rows, clips, kinds, snr_db=None, noise_exponent=0.0)
+    commands = measure(engine, rows, clips, kinds, options.seconds, snr_db=None, noise_exponent=0.0)
     recorder = CommandRecorder({})
     record = {
         "what": f"{options.split} clips joined with pauses of 1 to 2 s, as streams in blocks of 20 ms; latencies"
         " include the time to compute",
-        "command": COMMAND,
+        "command": f"{COMMAND} --seconds {options.seconds:g}",
         "clips_alone": alone,
         "streams": streams,
         "streams_of_a_closed_grammar": list(commands),
