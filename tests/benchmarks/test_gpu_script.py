@@ -55,7 +55,8 @@ def test_each_model_is_trained_once_by_the_clock_evaluated_and_its_record_kept(c
     trained = {
         Path(words[words.index("--output") + 1]).name: words for words in commands if words[0] in ("train", "distill")
     }
-    assert list(trained)[3:] == ["words-xlsr53-student", "words-medium-strong-student", "syllables-medium"]
+    assert set(list(trained)[3:5]) == {"words-xlsr53-student", "words-medium-strong-student"}  # side by side
+    assert list(trained)[5:] == ["syllables-medium"]
     assert set(list(trained)[:3]) == {"words-xlsr53", "words-medium-strong", "words-medium-full"}
     assert trained["words-medium-full"][-2:] == ["--resume", "limit 210"]
     assert trained["words-xlsr53"][2:4] == ["--base", str(tmp_path / "xlsr")]

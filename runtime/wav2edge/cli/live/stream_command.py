@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 
 from wav2edge.audio.segmentation import ENERGY
 from wav2edge.cli.engine_options import add_decoder_options, add_engine_options, engine_from
@@ -13,7 +13,7 @@ from wav2edge.cli.live.live_sources import LiveSource, check_source_options, ope
 from wav2edge.cli.live.piped_sound import ENCODINGS
 from wav2edge.cli.live.stop_signals import Stopped, StopSignals
 from wav2edge.cli.verbs import Command
-from wav2edge.errors import AudioError, UsageError, Wav2EdgeError
+from wav2edge.errors import AudioError, DeviceError, UsageError, Wav2EdgeError
 from wav2edge.inference.feeding.live_queue import Block, Gap
 from wav2edge.inference.streaming.endpoints import Endpointing
 from wav2edge.inference.streaming.events import Event
@@ -125,7 +125,8 @@ def _recognise(listener: _Listener, source: LiveSource, signals: StopSignals) ->
         try:
             listener.take(signals.until_stopped(source))
         except Stopped:
-            listener.take(source.rest())
+            with suppress(DeviceError):  # a device that is gone by now gives what it had recorded, and then its error
+                listener.take(source.rest())
             raise
         if not listener.began:
             raise AudioError(f"{source.name}: no sound came; does what gives it work?")
