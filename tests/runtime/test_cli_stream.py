@@ -418,7 +418,16 @@ def test_what_the_sound_card_loses_is_a_gap_and_is_said(cli, bundle, sound_devic
     assert ", and 0.2 s lost in 1 place" in outcome.complaints[0]
 
 
+@pytest.fixture
+def heeded_interrupts():
+    """Ctrl-C is heeded, as on a terminal; a shell starts what runs in the background with interrupts ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @needs_signals
+@pytest.mark.usefixtures("heeded_interrupts")
 def test_an_interrupt_gives_what_was_recorded_and_not_yet_recognised_and_exit_code_130(
     cli, bundle, sound_device, second, expected
 ):
