@@ -66,6 +66,10 @@ def _add_arguments(parser: ArgumentParser) -> None:
         help='JSON file with the decoder that the bundle is to decode with by default, such as {"beam": {"width": 16,'
         ' "lm": "words.arpa"}} or {"grammar": {"phrases": ["yes", "no"]}} (default: the best token of each frame)',
     )
+    _add_stream_arguments(parser)
+
+
+def _add_stream_arguments(parser: ArgumentParser) -> None:
     streams = parser.add_argument_group("streams, of a checkpoint that was trained with --streaming")
     streams.add_argument(
         "--stream",

@@ -31,6 +31,7 @@ from wav2edge.evaluation.parity.signals import voiced
 from wav2edge.inference.sessions.graph_session import GraphSession
 from wav2edge.inference.sessions.stream_session import StreamSession
 from wav2edge.inference.streaming.cached import CachedUtterance
+from wav2edge.inference.streaming.chunked_clips import ChunkedClips
 from wav2edge_compare.shapes.random_checkpoint import SHAPES
 from wav2edge_export.quantization.recipes import RECIPES, build_graph
 from wav2edge_export.rewrite.onnx_export import export_graph
@@ -115,12 +116,8 @@ def cached(folder: Path, precision: str, chunk_ms: int, geometry: ConvGeometry) 
     model: dict[str, Any] = {"heads": heads(), "geometry": geometry}
     session = StreamSession(graph, streams, chunk_frames=frames, threads=THREADS, spinning=False, **model)
     expected = np.load(folder / "original.npz")[str(chunk_ms)]
-    parity = CachedUtterance(session, session.begin(), start=0)
-    sound = voiced(round(PARITY_S * SAMPLE_RATE_HZ))
-    for _ in parity.feed(sound):
-        pass
-    parity.finish(len(sound))
-    error = float(np.abs(parity.outputs["logits"] - expected).max() / np.abs(expected).max())
+    logits = ChunkedClips(session).outputs(voiced(round(PARITY_S * SAMPLE_RATE_HZ)))["logits"]
+    error = float(np.abs(logits - expected).max() / np.abs(expected).max())
     memory = session.begin()
     utterance = CachedUtterance(session, memory, start=0)
 

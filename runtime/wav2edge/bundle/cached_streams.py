@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import prod
 from typing import Any
 
 from wav2edge.bundle.geometry import ConvGeometry
@@ -22,11 +21,6 @@ class StreamState:
     def __post_init__(self) -> None:
         if self.type not in STATE_TYPES or not all(isinstance(size, int) and size > 0 for size in self.shape):
             raise ValueError(f"a state of a stream has shape {list(self.shape)} and type {self.type!r}")
-
-    @property
-    def size(self) -> int:
-        """Numbers in it."""
-        return prod(self.shape)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -89,11 +89,6 @@ class Endpointer:
                 changes.append(change)
         return changes
 
-    @property
-    def speech_end(self) -> int:
-        """The sample at which the latest speech ended, as far as is known."""
-        return self._speech_end
-
     def _follow(self, score: float, detector: Detector) -> Change | None:
         here, self._position = self._position, self._position + detector.hop
         if self._speaks:

@@ -239,16 +239,8 @@ class Stream:
     def _fields(self, utterance: Utterance, result: Result, end: int) -> dict[str, Any]:
         """The fields of an event: those of a segment on the stream's clock."""
         start_s = seconds(utterance.start)
-        words = None if result.words is None else tuple(word.later(start_s) for word in result.words)
-        return {
-            "start_s": start_s,
-            "end_s": max(start_s, seconds(end)),
-            "text": result.text,
-            "words": None if self._recognizer.word_times is False else words,
-            "scores": result.scores,
-            "confidence": result.confidence,
-            "rejected": result.rejected,
-        }
+        fields = vars(result.as_segment(start_s, max(start_s, seconds(end))))
+        return {**fields, "words": None} if self._recognizer.word_times is False else dict(fields)
 
     def _latency_s(self, end: int) -> float:
         return seconds(self._clock - end) + time.perf_counter() - self._arrived
