@@ -155,6 +155,16 @@ def open_session(
     raise DeviceError("no device works here; reinstall ONNX Runtime: pip install --force-reinstall onnxruntime")
 
 
+def refuse_fork(loaded_in: int) -> None:
+    """A session does not survive a fork: its threads stay behind in the process ``loaded_in``.
+
+    Raises:
+        DeviceError: this is another process.
+    """
+    if os.getpid() != loaded_in:
+        raise DeviceError("this engine was loaded before a fork; load it again in the child process")
+
+
 def _session_options(runtime: Any, threads: int, spinning: bool) -> Any:
     options = runtime.SessionOptions()
     options.intra_op_num_threads = threads

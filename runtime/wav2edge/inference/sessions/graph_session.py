@@ -14,7 +14,7 @@ from wav2edge.bundle.heads import Heads
 from wav2edge.errors import BundleError, DeviceError, UsageError
 from wav2edge.inference.many_clips import INPUT, MASK, pad_together
 from wav2edge.inference.recognizer import FloatSamples
-from wav2edge.inference.sessions.device import Placement, open_session, run_options
+from wav2edge.inference.sessions.device import Placement, open_session, refuse_fork, run_options
 
 if TYPE_CHECKING:
     from onnxruntime import RunOptions
@@ -97,8 +97,7 @@ class GraphSession:
             DeviceError: the device failed, or this is the child of a fork.
         """
         self.check_batch(len(clips))
-        if os.getpid() != self._pid:
-            raise DeviceError("this engine was loaded before a fork; load it again in the child process")
+        refuse_fork(self._pid)
         padded = [self.geometry.pad_to_frame(clip) for clip in clips]
         names = list(self.heads.outputs)
         try:

@@ -18,7 +18,7 @@ from wav2edge.bundle.geometry import ConvGeometry
 from wav2edge.bundle.heads import Heads
 from wav2edge.errors import BundleError, DeviceError
 from wav2edge.inference.many_clips import INPUT
-from wav2edge.inference.sessions.device import Placement, open_session, run_options
+from wav2edge.inference.sessions.device import Placement, open_session, refuse_fork, run_options
 
 SAMPLES = "samples"
 """The input that says how many samples of the block are sound, ``[1] int64``, and the name of the dynamic axis."""
@@ -80,8 +80,7 @@ class StreamSession:
         Raises:
             DeviceError: ONNX Runtime failed, or this is the child of a fork.
         """
-        if os.getpid() != self._pid:
-            raise DeviceError("this engine was loaded before a fork; load it again in the child process")
+        refuse_fork(self._pid)
         memory.samples[0] = samples
         try:
             self._session.run_with_iobinding(memory.binding, self._options)
