@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from transformers import Wav2Vec2Config
@@ -11,6 +13,7 @@ from wav2edge.bundle.geometry import ConvGeometry
 from wav2edge.errors import UsageError
 from wav2edge_train.model.chunked_encoder import Chunking, _blocks, draw_chunking, streaming_fields
 from wav2edge_train.model.joint_model import Wav2Vec2ForJointCTC
+from wav2edge_train.training_options import TrainingOptions
 
 HOP = 320
 SAMPLES = 24_000
@@ -20,7 +23,7 @@ def streaming_model(*, stable: bool = True, normalize: bool = True) -> Wav2Vec2F
     torch.manual_seed(0)
     config = small_config(joint_heads=["ctc", "classification"])
     config.do_stable_layer_norm = stable
-    config.streaming = streaming_fields(config, normalize=normalize)
+    config.streaming = streaming_fields(config, TrainingOptions(), normalize=normalize)
     return Wav2Vec2ForJointCTC(config).eval()
 
 
@@ -116,11 +119,30 @@ def test_answers_are_read_so_many_frames_later(clips: torch.Tensor) -> None:
 
 def test_training_hears_some_batches_whole_and_others_in_chunks() -> None:
     config = small_config(joint_heads=["ctc", "classification"])
-    config.streaming = streaming_fields(config, normalize=True)
+    config.streaming = streaming_fields(config, TrainingOptions(), normalize=True)
     torch.manual_seed(0)
     drawn = [draw_chunking(config) for _ in range(200)]
     assert 70 < drawn.count(None) < 130
     assert {each.frames for each in drawn if each is not None} == set(config.streaming["chunk_frames"])
+
+
+def test_chunks_and_contexts_are_drawn_from_those_that_were_asked_for() -> None:
+    config = small_config(joint_heads=["ctc", "classification"])
+    asked = TrainingOptions(
+        stream_chunks_ms=(160,), stream_look_ahead_ms=(120,), stream_left_context_s=(1.28,), stream_delay_ms=200
+    )
+    config.streaming = streaming_fields(config, asked, normalize=True)
+    drawn = {draw_chunking(config) for _ in range(20)} - {None}
+    assert drawn == {Chunking(frames=8, left=64, look_ahead=6, delay=10)}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"stream_chunks_ms": (0, 160)}, {"stream_look_ahead_ms": (50,)}, {"stream_left_context_s": (0.0,)}],
+)
+def test_what_is_no_whole_number_of_frames_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="give multiples of 20 ms, one frame"):
+        streaming_fields(small_config(), TrainingOptions(**wrong), normalize=True)
 
 
 def test_a_model_that_is_not_to_stream_hears_every_batch_whole() -> None:
@@ -129,7 +151,7 @@ def test_a_model_that_is_not_to_stream_hears_every_batch_whole() -> None:
 
 def test_group_norm_is_refused_with_the_reason() -> None:
     with pytest.raises(UsageError, match="group norm of this encoder sees the whole clip"):
-        streaming_fields(Wav2Vec2Config(feat_extract_norm="group"), normalize=True)
+        streaming_fields(Wav2Vec2Config(feat_extract_norm="group"), TrainingOptions(), normalize=True)
 
 
 @pytest.mark.parametrize("wrong", [{"frames": 0, "left": 8}, {"frames": 8, "left": -1}])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from argparse import ArgumentParser, BooleanOptionalAction, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, BooleanOptionalAction, Namespace
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,18 +38,31 @@ class Choice:
 
     field: str
     help: str
-    parse: type | None = None
+    parse: Callable[[str], Any] | None = None
     metavar: str | None = None
     choices: tuple[str, ...] | None = None
 
     def add_to(self, parser: Any, default: Any, note: str = "") -> None:
         """Add the option to a parser, with its default and a note in the help; None means not given."""
         flag = "--" + self.field.replace("_", "-")
-        text = self.help if default is None else f"{self.help} (default: {default}{note})"
+        shown = ",".join(map(str, default)) if isinstance(default, tuple) else default
+        text = self.help if default is None else f"{self.help} (default: {shown}{note})"
         if self.parse is bool:
             parser.add_argument(flag, action=BooleanOptionalAction, default=None, help=text)
         else:
             parser.add_argument(flag, type=self.parse, metavar=self.metavar, choices=self.choices, help=text)
+
+
+def listed(kind: type[int] | type[float]) -> Callable[[str], tuple[Any, ...]]:
+    """What reads numbers apart by commas."""
+
+    def parse(text: str) -> tuple[Any, ...]:
+        try:
+            return tuple(kind(part) for part in text.split(","))
+        except ValueError:
+            raise ArgumentTypeError(f"{text!r}; give numbers apart by commas") from None
+
+    return parse
 
 
 CHOICES = (
@@ -86,7 +99,7 @@ CHOICES = (
     Choice(
         field="streaming",
         parse=bool,
-        help="train for streams as well: half of the batches hear their clips in chunks of 80 to 640 ms",
+        help="train for streams as well: half of the batches hear their clips in chunks",
     ),
     Choice(
         field="stream_delay_ms",
@@ -94,6 +107,14 @@ CHOICES = (
         metavar="MS",
         help="how much later a stream gives the answer to a frame: more is surer",
     ),
+    Choice(
+        field="stream_chunks_ms",
+        parse=listed(int),
+        metavar="MS,MS",
+        help="chunks to draw from; fewer are learnt better",
+    ),
+    Choice(field="stream_look_ahead_ms", parse=listed(int), metavar="MS,MS", help="look-aheads to draw from"),
+    Choice(field="stream_left_context_s", parse=listed(float), metavar="S,S", help="left contexts to draw from"),
     Choice(field="lowercase", parse=bool, help="lowercase the transcripts"),
     Choice(field="strip_punctuation", parse=bool, help="remove punctuation from the transcripts"),
     Choice(field="freeze_feature_encoder", parse=bool, help="keep the convolutions unchanged"),

@@ -51,7 +51,7 @@ class TrainingOptions(_Options):
     ``follow_word_starts`` binds the CTC loss to when words begin, in clips whose rows say so; see ``data.emission``.
     ``cuda_graphs`` replays the transformer on a GPU as CUDA graphs; see ``model.cuda_graphs``.
     ``streaming`` trains for streams as well as for whole clips, which give the answer to a frame ``stream_delay_ms``
-    later; see ``model.chunked_encoder``.
+    later; each batch draws one of the chunks, look-aheads and left contexts, see ``model.chunked_encoder``.
     ``class_balance`` "balanced" weighs each class in the cross-entropy by ``clips / (classes * clips of the class)``.
     Frozen parts stay frozen for the whole training, or until the update given by ``unfreeze_..._after``; see
     ``model.freezing``. ``patience`` is how many evaluations may pass without a new best.
@@ -92,6 +92,9 @@ class TrainingOptions(_Options):
     tensorboard: bool = False
     streaming: bool = False
     stream_delay_ms: int = 240
+    stream_chunks_ms: tuple[int, ...] = (80, 160, 320, 640)
+    stream_look_ahead_ms: tuple[int, ...] = (0, 40, 80, 160)
+    stream_left_context_s: tuple[float, ...] = (0.64, 1.28, 2.56)
 
     @property
     def text_normalization(self) -> TextNormalization:

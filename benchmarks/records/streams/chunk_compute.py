@@ -39,6 +39,7 @@ from wav2edge_export.rewrite.stream.stream_export import export_stream_graph
 from wav2edge_train.checkpoint.loading import Checkpoint, Original
 from wav2edge_train.model.chunked_encoder import Chunking, streaming_fields
 from wav2edge_train.model.joint_model import Wav2Vec2ForJointCTC
+from wav2edge_train.training_options import TrainingOptions
 
 COMMAND = "python -m benchmarks.records.streams.chunk_compute --output build/streams --result RESULT"
 SHAPE, THREADS, WINDOW_S = "xlsr-53", 2, 3.0
@@ -80,7 +81,7 @@ def prepare(folder: Path) -> None:
     """Write the graphs of a stream and of whole clips, what the original gives in chunks, and the manifest's entry."""
     torch.manual_seed(0)
     config = Wav2Vec2Config(**{**SHAPES[SHAPE], "vocab_size": 32, "pad_token_id": 31, "joint_heads": ["ctc"]})
-    config.streaming = streaming_fields(config, normalize=True)
+    config.streaming = streaming_fields(config, TrainingOptions(), normalize=True)
     geometry = ConvGeometry.of(config.conv_kernel, config.conv_stride)
     model = Wav2Vec2ForJointCTC(config).eval()
     checkpoint = Checkpoint(

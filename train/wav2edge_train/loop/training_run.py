@@ -85,7 +85,7 @@ class Run:
             "validation clips": _clips(self.corpus.validation),
             "vocabulary": " ".join(targets.vocabulary.tokens) if targets.vocabulary else None,
             "labels": " ".join(targets.labels) if targets.labels else None,
-            **asdict(self.options),
+            **json.loads(json.dumps(asdict(self.options))),
             **(asdict(self.distillation.options) if self.distillation else {}),
             "precision": self.precision,
         }

@@ -141,9 +141,7 @@ def build_model(
     kept = starting_layers(base, options)
     config = joint_config(base.config, targets, options, shortest_frames)
     if options.streaming:
-        config.streaming = streaming_fields(
-            config, normalize=bool(base.extractor.do_normalize), delay_ms=options.stream_delay_ms
-        )
+        config.streaming = streaming_fields(config, options, normalize=bool(base.extractor.do_normalize))
     elif hasattr(config, "streaming"):
         config.streaming = None  # the base could stream; what comes of it is not trained to
     if base.weights is None:

@@ -36,13 +36,8 @@ from transformers import Wav2Vec2Config
 from wav2edge.audio.clip import VARIANCE_EPS
 from wav2edge.bundle.geometry import ConvGeometry
 from wav2edge.errors import UsageError
+from wav2edge_train.training_options import TrainingOptions
 
-CHUNK_FRAMES = (4, 8, 16, 32)
-"""Chunks that training draws from: 80 to 640 ms."""
-LEFT_FRAMES = (32, 64, 128)
-"""Left contexts that training draws from: 0.64 to 2.56 s."""
-LOOK_AHEAD_FRAMES = (0, 2, 4, 8)
-"""Look-aheads that training draws from: none, or 40 to 160 ms."""
 FRAME_MS = 20
 """A frame of wav2vec 2.0."""
 PRIOR_S, PRIOR_RMS = 1.0, 0.05
@@ -92,16 +87,16 @@ def _one_of(values: Sequence[int]) -> int:
     return values[int(torch.randint(len(values), ()))]
 
 
-def streaming_fields(config: Wav2Vec2Config, *, normalize: bool, delay_ms: int = 240) -> dict[str, Any]:
+def streaming_fields(config: Wav2Vec2Config, options: TrainingOptions, *, normalize: bool) -> dict[str, Any]:
     """What a config says of a model that is trained for streams.
 
     Args:
         config: of the model.
+        options: the delay, and the chunks, look-aheads and left contexts to draw from.
         normalize: it expects waveforms of zero mean and unit variance.
-        delay_ms: how much later the answer to a frame is read; 240 ms is a syllable.
 
     Raises:
-        UsageError: its encoder has group norm.
+        UsageError: its encoder has group norm, or something is no whole number of frames.
     """
     if config.feat_extract_norm == "group":
         raise UsageError(
@@ -109,12 +104,21 @@ def streaming_fields(config: Wav2Vec2Config, *, normalize: bool, delay_ms: int =
             " layer norm, such as facebook/wav2vec2-large-xlsr-53, or use windowed streams, which need no training"
         )
     return {
-        "chunk_frames": list(CHUNK_FRAMES),
-        "left_frames": list(LEFT_FRAMES),
-        "look_ahead_frames": list(LOOK_AHEAD_FRAMES),
-        "delay_frames": round(delay_ms / FRAME_MS),
+        "chunk_frames": _frames(options.stream_chunks_ms, "chunks", least=1),
+        "left_frames": _frames([1e3 * each for each in options.stream_left_context_s], "left contexts", least=1),
+        "look_ahead_frames": _frames(options.stream_look_ahead_ms, "look-aheads"),
+        "delay_frames": _frames([options.stream_delay_ms], "a delay")[0],
         "normalize": normalize,
     }
+
+
+def _frames(lengths_ms: Sequence[float], what: str, *, least: int = 0) -> list[int]:
+    """Lengths in frames."""
+    counts = [length_ms / FRAME_MS for length_ms in lengths_ms]
+    if not all(abs(count - round(count)) < 1e-6 and round(count) >= least for count in counts):
+        given = ", ".join(f"{length_ms:g}" for length_ms in lengths_ms)
+        raise UsageError(f"{what} of {given} ms; give multiples of {FRAME_MS} ms, one frame")
+    return [round(count) for count in counts]
 
 
 def drawn_levels(clips: int, device: torch.device) -> Tensor:
