@@ -23,7 +23,8 @@ from wav2edge_export.bundle.writing import DecoderFiles, read_decoder, staged_fo
 from wav2edge_export.export_options import ExportOptions
 from wav2edge_export.quantization.recipes import RECIPES, VariantBuilder
 from wav2edge_export.rewrite.onnx_export import export_graph
-from wav2edge_train.checkpoint.loading import Checkpoint, Original, load_checkpoint
+from wav2edge_train.checkpoint.loading import Checkpoint, load_checkpoint
+from wav2edge_train.checkpoint.original import Original
 from wav2edge_train.model.complexity import count_macs_per_s, count_parameters
 from wav2edge_train.reporting.card_metadata import license_of
 

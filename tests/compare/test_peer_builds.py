@@ -16,7 +16,8 @@ from wav2edge_compare.peers.checkpoint_facts import weight_bytes
 from wav2edge_compare.peers.peer_builds import BUILDS, CHECKPOINT, OPTIMUM_RECIPES, optimum_recipe
 from wav2edge_compare.peers.runners import RUNNERS, normalize
 from wav2edge_compare.peers.systems import PEERS
-from wav2edge_train.checkpoint.loading import load_checkpoint, load_original
+from wav2edge_train.checkpoint.loading import load_checkpoint
+from wav2edge_train.checkpoint.original import load_original
 
 pytestmark = pytest.mark.slow  # builds the models of other systems
 

@@ -102,7 +102,7 @@ def test_every_preset_has_a_row():
 
 @pytest.mark.parametrize("page", ["README.md", "docs/export.md"])
 def test_every_supported_class_is_named(page):
-    from wav2edge_train.checkpoint.loading import ARCHITECTURES
+    from wav2edge_train.checkpoint.architectures import ARCHITECTURES
 
     text = (ROOT / page).read_text(encoding="utf-8")
     assert [name for name in ARCHITECTURES if f"`{name}`" not in text] == []

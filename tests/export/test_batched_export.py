@@ -23,7 +23,8 @@ from wav2edge_export.bundle import certification
 from wav2edge_export.quantization.recipes import RECIPES, build_graph
 from wav2edge_export.rewrite import OPERATORS
 from wav2edge_export.rewrite.onnx_export import export_graph
-from wav2edge_train.checkpoint.loading import Original, load_checkpoint, load_original
+from wav2edge_train.checkpoint.loading import load_checkpoint
+from wav2edge_train.checkpoint.original import Original, load_original
 
 pytestmark = pytest.mark.slow  # exports or trains a model in most of its tests
 

@@ -24,7 +24,8 @@ from wav2edge_export.bundle.certification import SilenceCheck, between_silence
 from wav2edge_export.export_options import ExportOptions
 from wav2edge_export.exporting import export_bundle
 from wav2edge_export.quantization.weight_matmuls import weight_matmuls
-from wav2edge_train.checkpoint.loading import load_checkpoint, load_original
+from wav2edge_train.checkpoint.loading import load_checkpoint
+from wav2edge_train.checkpoint.original import load_original
 from wav2edge_train.model.complexity import count_macs_per_s
 
 pytestmark = pytest.mark.slow  # exports or trains a model in most of its tests

@@ -13,7 +13,7 @@ from transformers import Wav2Vec2Config
 
 from wav2edge.errors import UsageError
 from wav2edge_train.checkpoint.library_logging import quiet_transformers
-from wav2edge_train.checkpoint.loading import load_original
+from wav2edge_train.checkpoint.original import load_original
 from wav2edge_train.data.clips import ClipDataset, Collator, Example, Targets
 from wav2edge_train.data.vocabulary import make_feature_extractor, save_processor
 from wav2edge_train.distillation.distillation_trainer import (

@@ -24,7 +24,8 @@ from transformers import (
 
 from wav2edge.errors import AudioError, CheckpointError
 from wav2edge_train.checkpoint.library_logging import quiet_transformers
-from wav2edge_train.checkpoint.loading import Original, load_checkpoint, load_original
+from wav2edge_train.checkpoint.loading import load_checkpoint
+from wav2edge_train.checkpoint.original import Original, load_original
 from wav2edge_train.data.vocabulary import Vocabulary, make_feature_extractor, save_processor
 from wav2edge_train.model.joint_model import Wav2Vec2ForJointCTC
 

@@ -16,7 +16,7 @@ from transformers import AutoProcessor, Wav2Vec2ForCTC
 from wav2edge.errors import DataError, TrainingError
 from wav2edge.evaluation.dataset import Utterance, read_dataset, select_split
 from wav2edge_train.checkpoint.library_logging import quiet_transformers
-from wav2edge_train.checkpoint.loading import load_original
+from wav2edge_train.checkpoint.original import load_original
 from wav2edge_train.data.clips import ClipDataset, Collator, Example, Targets
 from wav2edge_train.data.corpus import balanced, choose_targets
 from wav2edge_train.loop.arguments import training_arguments

@@ -36,7 +36,8 @@ from wav2edge_compare.shapes.random_checkpoint import SHAPES
 from wav2edge_export.quantization.recipes import RECIPES, build_graph
 from wav2edge_export.rewrite.onnx_export import export_graph
 from wav2edge_export.rewrite.stream.stream_export import export_stream_graph
-from wav2edge_train.checkpoint.loading import Checkpoint, Original
+from wav2edge_train.checkpoint.loading import Checkpoint
+from wav2edge_train.checkpoint.original import Original
 from wav2edge_train.model.chunked_encoder import Chunking, streaming_fields
 from wav2edge_train.model.joint_model import Wav2Vec2ForJointCTC
 from wav2edge_train.training_options import TrainingOptions

@@ -19,7 +19,8 @@ import torch
 from benchmarks.records.command_recorder import CommandRecorder
 from wav2edge.evaluation.dataset import Utterance, read_dataset, select_split
 from wav2edge.evaluation.evaluator import evaluate
-from wav2edge_train.checkpoint.loading import Checkpoint, Original, load_checkpoint
+from wav2edge_train.checkpoint.loading import Checkpoint, load_checkpoint
+from wav2edge_train.checkpoint.original import Original
 from wav2edge_train.model.chunked_encoder import Chunking
 
 CHUNK_FRAMES, LEFT_FRAMES, LOOK_AHEAD_FRAMES, USUAL_LEFT = (8, 16), (16, 32, 64, 128), (4, 6, 8, 16), 64

@@ -47,7 +47,7 @@ def load_torch_compile(*, model: str, threads: int) -> Run:
 def _original(model: str, threads: int) -> Any:
     import torch
 
-    from wav2edge_train.checkpoint.loading import load_original
+    from wav2edge_train.checkpoint.original import load_original
 
     torch.set_num_threads(threads)
     return load_original(model)

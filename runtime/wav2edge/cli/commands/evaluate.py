@@ -18,7 +18,7 @@ from wav2edge.inference.recognizer import Recognizer
 from wav2edge.output.documents import strict_json
 from wav2edge.output.progress import Progress
 
-ORIGINALS = "wav2edge_train.checkpoint.loading"
+ORIGINALS = "wav2edge_train.checkpoint.original"
 """The module that runs a PyTorch checkpoint; imported by name, because it needs the extra ``train``."""
 
 
