@@ -11,7 +11,8 @@ from wav2edge.inference.sessions.stream_session import StreamSession
 from wav2edge.inference.streaming.cached import CachedUtterance
 from wav2edge_export.rewrite.stream.stream_export import export_stream_graph
 from wav2edge_export.rewrite.stream.stream_model import chunk_frames
-from wav2edge_train.checkpoint.loading import Original, load_checkpoint
+from wav2edge_train.checkpoint.loading import load_checkpoint
+from wav2edge_train.checkpoint.original import Original
 from wav2edge_train.model.chunked_encoder import Chunking
 
 pytestmark = pytest.mark.slow  # exports or trains a model in most of its tests
@@ -100,6 +101,21 @@ def test_an_answer_without_delay_is_the_same_for_a_model_trained_without(checkpo
     session = session_of(checkpoint, exported(delay=0), 8, threads=1)
     original = Original(checkpoint, Chunking(frames=8, left=24))
     assert difference(streamed(session, SECONDS_4, 1_000), original.outputs(SECONDS_4)) < EXACT
+
+
+def test_the_look_ahead_is_answered_as_if_the_sound_ended_there_until_the_next_chunk(checkpoint, exported):
+    session = session_of(checkpoint, exported(look_ahead=8, delay=0), 8, threads=1)
+    original = Original(checkpoint, Chunking(frames=8, left=24, look_ahead=8))
+    utterance = CachedUtterance(session, session.begin(), start=0)
+    known = []
+    for _ in utterance.feed(SECONDS_4[: 3 * 8 * 320 + 400]):  # two chunks and the look-ahead of the second
+        known.append(utterance.outputs["logits"])
+        assert utterance.heard == 320 * len(known[-1])
+    assert [len(logits) for logits in known] == [16, 24]
+    for logits in known:
+        heard = original.outputs(SECONDS_4[: 320 * (len(logits) - 1) + 400])["logits"]
+        assert abs(logits - heard).max() < EXACT
+    assert abs(known[1][8:16] - known[0][8:]).max() > EXACT  # the second chunk knows more
 
 
 def test_memory_that_was_used_before_is_as_good_as_new(checkpoint, exported):

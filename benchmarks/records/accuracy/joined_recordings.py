@@ -26,6 +26,7 @@ from wav2edge.bundle.geometry import SAMPLE_RATE_HZ
 from wav2edge.evaluation.benchmark.environment import environment
 from wav2edge.evaluation.dataset import Utterance, read_dataset, select_split
 from wav2edge.evaluation.rates import count_word_errors
+from wav2edge.inference.streaming.events import Event
 from wav2edge.output.documents import write_json
 from wav2edge.output.result import Result, Segment
 from wav2edge_export.demo.speech_corpus import coloured_noise
@@ -145,8 +146,12 @@ def measure(
 
 
 def _touches(segment: Segment, place: Place) -> bool:
-    start_s, end_s = (position / SAMPLE_RATE_HZ for position in place[:2])
-    return min(segment.end_s, end_s) - max(segment.start_s, start_s) > TOUCHES_S
+    return touch(segment, *(position / SAMPLE_RATE_HZ for position in place[:2]))
+
+
+def touch(answer: Segment | Event, start_s: float, end_s: float) -> bool:
+    """Whether an answer is about what lies between two times."""
+    return min(answer.end_s, end_s) - max(answer.start_s, start_s) > TOUCHES_S
 
 
 def _share(labels: Sequence[str | None], rows: Sequence[Utterance], places: Sequence[Place]) -> float:

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 import wav2edge
-from benchmarks.records.accuracy.joined_recordings import Place, join, levelled
+from benchmarks.records.accuracy.joined_recordings import Place, join, levelled, touch
 from benchmarks.records.command_recorder import CommandRecorder
 from wav2edge.audio.clip import load_clip
 from wav2edge.audio.voice_activity import EnergyDetector
@@ -39,7 +39,6 @@ NOISES: tuple[tuple[float | None, float], ...] = ((None, 0.0), (20.0, 1.0), (10.
 BLOCK_S = 0.02
 MARGIN_S = 0.5
 """Silence around a clip while its speech is sought."""
-TOUCHES_S = 0.02
 
 Sound = npt.NDArray[np.float32]
 
@@ -94,7 +93,7 @@ def hear(
         said += [(stream.clock_s, event) for event in stream.finish()]
         factor = stream.compute_s / stream.clock_s
     for said_s, event in said:
-        mine = [each for each in heard if min(event.end_s, each.end_s) - max(event.start_s, each.start_s) > TOUCHES_S]
+        mine = [each for each in heard if touch(event, each.start_s, each.end_s)]
         for each in mine:
             if isinstance(event, Final):
                 each.finals.append((said_s, event))

@@ -19,8 +19,9 @@ from wav2edge.bundle.geometry import ConvGeometry
 from wav2edge.errors import CheckpointError, UsageError
 from wav2edge_export.rewrite import RewriteResult
 from wav2edge_export.rewrite.attention import MergedAttention
-from wav2edge_export.rewrite.rules import linear_of, window_index
+from wav2edge_export.rewrite.rules import linear_of
 from wav2edge_export.rewrite.stream.ring_attention import RingAttention, Slots
+from wav2edge_train.checkpoint.families.framing import window_index
 from wav2edge_train.model.chunked_encoder import PRIOR_RMS, PRIOR_S, Chunking
 
 POSITION, STATISTICS, FRAMES, POOLED = "position", "statistics", "positional_frames", "pooled"
@@ -96,7 +97,8 @@ class StreamModel(nn.Module):
             memory: in the order of ``states``.
 
         Returns:
-            The output of each head, ``[1, frames, vocabulary]`` and ``[1, classes]``; then the memory.
+            The output of each head, ``[1, frames, vocabulary]``, those that were looked ahead to included, and
+            ``[1, classes]``; then the memory.
         """
         state = dict(zip(self.states, memory, strict=True))
         position = state[POSITION]
@@ -114,7 +116,7 @@ class StreamModel(nn.Module):
         own = hidden[:, :chunk]
         outputs = []
         if self.model.lm_head is not None:
-            outputs.append(self.model.lm_head(own))
+            outputs.append(self.model.lm_head(hidden))
         if self.model.classifier is not None:
             answers = inside[:chunk] & (position + torch.arange(chunk) >= self.delay)
             following[POOLED] = state[POOLED] + (own.double() * answers[None, :, None].double()).sum(dim=1)

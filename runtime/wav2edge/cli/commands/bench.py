@@ -6,7 +6,13 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from wav2edge.bundle.folder import Bundle
-from wav2edge.cli.engine_options import add_engine_options, engine_from, tell_int8_saturation
+from wav2edge.cli.engine_options import (
+    add_bundle_argument,
+    add_engine_options,
+    engine_from,
+    open_bundle,
+    tell_int8_saturation,
+)
 from wav2edge.cli.verbs import Command, tell
 from wav2edge.errors import UsageError
 from wav2edge.evaluation.benchmark.latency import BenchmarkPlan, BenchmarkReport, benchmark
@@ -21,7 +27,7 @@ ALL_CHUNKS = 0
 
 
 def _add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("bundle", metavar="BUNDLE", type=Path, help="folder that `wav2edge export` wrote")
+    add_bundle_argument(parser)
     parser.add_argument(
         "--runs", type=int, default=RUNS, metavar="N", help=f"timed runs per clip length (default: {RUNS})"
     )
@@ -44,18 +50,19 @@ def _add_arguments(parser: ArgumentParser) -> None:
 def _run(options: Namespace) -> int:
     if options.output is not None and not options.output.parent.is_dir():
         raise UsageError(f"{options.output}: its folder does not exist; make it first")
-    engine = engine_from(options)  # refuses what cannot be used before a process is started
-    variant = Bundle.open(options.bundle).variant(engine.precision)
+    bundle = open_bundle(options)
+    engine = engine_from(options, bundle)  # refuses what cannot be used before a process is started
+    variant = bundle.variant(engine.precision)
     tell_int8_saturation([variant], engine.device)
     plan = BenchmarkPlan(
-        bundle=options.bundle,
+        bundle=bundle.folder,  # of a bundle on the Hub the cache: the processes wait for no network
         runs=options.runs,
         device=engine.device,
         threads=options.threads,
-        variant=variant.precision,
+        variant=variant.name,
         spinning=not options.no_spinning,
     )
-    chunks_ms = [] if options.stream is None else _chunks_ms(engine, options)
+    chunks_ms = [] if options.stream is None else _chunks_ms(engine, bundle, options.stream)
     del engine  # frees its memory for the measured processes
     report: BenchmarkReport | StreamReport
     with Progress("measuring", len(chunks_ms) or plan.steps) as progress:
@@ -71,15 +78,12 @@ def _run(options: Namespace) -> int:
     return 0
 
 
-def _chunks_ms(engine: Engine, options: Namespace) -> list[int]:
-    """The lengths of chunks to measure."""
+def _chunks_ms(engine: Engine, bundle: Bundle, asked_ms: int) -> list[int]:
+    """The lengths of chunks to measure; a graph that cannot be used is refused before a process is started."""
     from wav2edge.inference.streaming.opening import chunk_lengths_ms, in_chunks
 
-    if options.stream != ALL_CHUNKS:
-        in_chunks(engine, options.stream)  # refuses what the bundle does not have
-        return [options.stream]
-    in_chunks(engine)
-    return list(chunk_lengths_ms(Bundle.open(options.bundle).manifest))
+    in_chunks(engine, None if asked_ms == ALL_CHUNKS else asked_ms)
+    return list(chunk_lengths_ms(bundle.manifest)) if asked_ms == ALL_CHUNKS else [asked_ms]
 
 
 COMMAND = Command(

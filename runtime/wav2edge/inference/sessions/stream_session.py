@@ -107,8 +107,8 @@ class StreamMemory:
     Attributes:
         block: ``[samples] float32``, where the sound of the next chunk is written.
         states: what the graph keeps from chunk to chunk, by the name of its input.
-        outputs: each head's output for the last chunk, ``[frames, vocabulary]`` and ``[classes]``; the next one
-            overwrites them.
+        outputs: each head's output for the last chunk, ``[frames, vocabulary]``, those that it looked ahead to
+            included, and ``[classes]``; the next one overwrites them.
     """
 
     def __init__(self, session: Any, stream: StreamSession) -> None:
@@ -126,7 +126,8 @@ class StreamMemory:
         self.outputs: dict[str, npt.NDArray[np.float32]] = {}
         shapes: dict[str, tuple[int, ...]] = {name: (1, width) for name, width in heads.widths.items()}
         if heads.ctc is not None:
-            shapes[heads.ctc.output] = (1, stream.chunk_frames, len(heads.ctc.vocabulary))
+            frames = stream.chunk_frames + streams.look_ahead_frames
+            shapes[heads.ctc.output] = (1, frames, len(heads.ctc.vocabulary))
         for name, shape in shapes.items():
             values = np.zeros(shape, np.float32)
             self.outputs[name] = values[0]

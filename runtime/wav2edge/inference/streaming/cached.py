@@ -10,17 +10,21 @@ import numpy as np
 from wav2edge.inference.recognizer import FloatSamples, Outputs
 from wav2edge.inference.sessions.stream_session import StreamMemory, StreamSession
 
+SETTLED_S = 0.3
+"""What a chunk says of a word hardly changes after so much more sound."""
+
 
 class CachedUtterance:
     """One utterance, recognised chunk by chunk; see ``Utterance``.
+
+    A chunk that looks ahead also answers to the frames that it looks ahead to, as if the sound ended there: these are
+    the latest answers until the next chunk computes the same frames once more, with more of what comes after them.
 
     Args:
         session: the graph.
         memory: of the stream; it is cleared, and belongs to this utterance from here on.
         start: sample of the stream at which the utterance begins.
     """
-
-    settled_s = 0.3
 
     def __init__(self, session: StreamSession, memory: StreamMemory, *, start: int) -> None:
         self.start, self._session, self._memory = start, session, memory
@@ -32,6 +36,10 @@ class CachedUtterance:
         self._frames = 0  # that were answered
         self._computed = 0  # and those that their answers are read from, and more of them
         self._chunks: list[FloatSamples] = []
+        heads = session.heads
+        self._none = np.zeros((0, len(heads.ctc.vocabulary) if heads.ctc else 0), np.float32)
+        self._provisional = self._none  # of the frames that the last chunk looked ahead to
+        self.settled_s = SETTLED_S + session.streams.look_ahead_frames * session.geometry.frame_s
         self._pooled: FloatSamples | None = None
         memory.clear()
 
@@ -43,7 +51,7 @@ class CachedUtterance:
     @property
     def heard(self) -> int:
         """The sample of the stream up to which the outputs reach."""
-        return self.start + self._frames * self._hop
+        return self.start + (self._frames + len(self._provisional)) * self._hop
 
     @property
     def outputs(self) -> Outputs:
@@ -51,9 +59,8 @@ class CachedUtterance:
         heads = self._session.heads
         found: dict[str, FloatSamples] = {}
         if heads.ctc is not None:
-            empty = np.zeros((0, len(heads.ctc.vocabulary)), np.float32)
-            self._chunks = [np.concatenate([empty, *self._chunks])]
-            found[heads.ctc.output] = self._chunks[0]
+            self._chunks = [np.concatenate([self._none, *self._chunks])]
+            found[heads.ctc.output] = np.concatenate([*self._chunks, self._provisional])
         if heads.classification is not None:
             none = np.zeros(len(heads.classification.labels), np.float32)
             found[heads.classification.output] = none if self._pooled is None else self._pooled
@@ -80,13 +87,14 @@ class CachedUtterance:
         self._count = max(0, min(self._count, length - self._computed * self._hop))
         while (left := geometry.frames(self._count)) > 0:
             self._recognise(min(left, self._session.chunk_frames))
+        self._provisional = self._none
 
     def cut(self, position: int) -> None:
         """Leave out the frames before a sample of the stream; the transformer goes on to know them."""
         frames = min(self._frames, max(0, (position - self.start) // self._hop))
         ctc = self._session.heads.ctc
         if ctc is not None:
-            self._chunks = [self.outputs[ctc.output][frames:].copy()]
+            self._chunks = [np.concatenate([self._none, *self._chunks])[frames:].copy()]
         self.start, self._frames = self.start + frames * self._hop, self._frames - frames
 
     def settle(self, position: int) -> None:
@@ -99,9 +107,12 @@ class CachedUtterance:
         memory.block[count:] = 0.0
         self._session.run(memory, count)
         heads = self._session.heads
-        early = min(frames, max(0, self._delay - self._computed))
+        unanswered = max(0, self._delay - self._computed)
+        early = min(frames, unanswered)
         if heads.ctc is not None:
-            self._chunks.append(memory.outputs[heads.ctc.output][early:frames].copy())
+            answers, known = memory.outputs[heads.ctc.output], self._session.geometry.frames(count)
+            self._chunks.append(answers[early:frames].copy())
+            self._provisional = answers[max(frames, unanswered) : known].copy()
         if heads.classification is not None:
             self._pooled = memory.outputs[heads.classification.output].copy()
         self._computed += frames

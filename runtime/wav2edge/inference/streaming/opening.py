@@ -1,4 +1,4 @@
-"""Opening a stream: which of the two kinds, and the graphs of cached streams, each of which is loaded once."""
+"""Opening a stream: which of the three kinds, and the graphs of cached streams, each of which is loaded once."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ STEP_MS = 160
 LEAST_PADDING_S = 0.15
 """Sound around speech that belongs to it; of clips of words in a recording, more gave more errors."""
 FIRST_LETTER_S = 0.02
-"""A chunk ends so long after the answer to the beginning of speech can be read: the first letter does not wait."""
+"""A chunk and its look-ahead end so long after the answer to the beginning of speech can be read: the first letter does
+not wait."""
 
 
 class StreamGraphs:
@@ -136,9 +137,10 @@ def open_stream(
 
 
 def aligned_padding_s(session: StreamSession) -> float:
-    """Sound before speech with which a chunk ends as soon as the first letter of an utterance can be known."""
-    frame_s = session.geometry.frame_s
-    chunk_s, known_s = session.chunk_frames * frame_s, session.streams.delay_frames * frame_s + FIRST_LETTER_S
+    """Sound before speech with which a chunk is computed as soon as the first letter of an utterance can be known."""
+    frame_s, streams = session.geometry.frame_s, session.streams
+    chunk_s = session.chunk_frames * frame_s
+    known_s = (streams.delay_frames - streams.look_ahead_frames) * frame_s + FIRST_LETTER_S
     return ceil((LEAST_PADDING_S + known_s) / chunk_s) * chunk_s - known_s
 
 
