@@ -95,3 +95,10 @@ def test_the_command_line_hears_the_recording(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 12
     assert all("\t" in line for line in lines)
+
+
+@pytest.mark.parametrize("options", [{"vad": "none"}, {"longest_s": 1.0}], ids=["blank", "length"])
+def test_where_an_utterance_ends_within_speech_the_next_goes_on_with_the_sound_behind_it(engine, recording, options):
+    found = finals(engine, recording, endpointing=wav2edge.Endpointing(**options))
+    assert found == finals(engine, recording, block=7_777, endpointing=wav2edge.Endpointing(**options))
+    assert max(event["end_s"] for event in found) <= len(recording) / 16_000

@@ -191,16 +191,15 @@ class Stream:
                 latency_s=self._latency_s(utterance.heard),
             )
         if words and silent_s >= self._options.blank_s:
-            yield from self._end("blank", utterance.start + round(words[-1].end_s * SAMPLE_RATE_HZ))
-            self._open(utterance.taken)
+            end = utterance.start + round(words[-1].end_s * SAMPLE_RATE_HZ)
+            yield from self._end_and_go_on("blank", utterance, end)
         elif length_s > self._options.longest_s:
             yield from self._part(utterance, result, words)
 
     def _part(self, utterance: Utterance, result: Result, words: tuple[Word, ...]) -> Iterator[Event]:
         """An utterance that goes on too long: what was said before its last word is final."""
         if len(words) < 2:
-            yield from self._end("length", utterance.heard)
-            self._open(utterance.taken)
+            yield from self._end_and_go_on("length", utterance, utterance.heard)
             return
         before, last = words[-2:]
         border_s = (before.end_s + max(before.end_s, last.start_s)) / 2
@@ -212,6 +211,13 @@ class Stream:
         yield self._final("length", utterance, before_it, position)
         utterance.cut(position)
         self._stable.forget(len(words) - 1, seconds(utterance.start - start))
+
+    def _end_and_go_on(self, reason: str, utterance: Utterance, end: int) -> list[Event]:
+        """End an utterance, and begin another with the sound that this one has not taken."""
+        taken = utterance.taken  # before it goes back to its end, or on into silence
+        events = self._end(reason, end)
+        self._open(taken)
+        return events
 
     def _end(self, reason: str, end: int) -> list[Event]:
         """End the open utterance, if there is one; one in which nothing was recognised was noise."""
