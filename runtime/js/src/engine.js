@@ -1,0 +1,148 @@
+/** The engine: one ONNX graph, recognising clip after clip. */
+
+import { Bundle, ON_GPUS } from "./bundle.js";
+import { failure } from "./errors.js";
+import { GraphSession, openGraph } from "./graph_session.js";
+import { shown } from "./numbers.js";
+import { withDefaults } from "./options.js";
+import { Recognizer } from "./recognizer.js";
+import { selfTest } from "./self_test.js";
+import { StreamGraphs } from "./stream_graphs.js";
+
+/** Options of `load` that hold wherever it runs. */
+export const LOAD_DEFAULTS = {
+  device: "auto",
+  threads: null,
+  variant: null,
+  language: null,
+  decoder: null,
+  verify: true,
+  rejectBelow: 0,
+  segmentation: null,
+};
+
+/** @typedef {import("./graph_session.js").BackEnd} BackEnd */
+
+/** Recognises clips with one graph of a bundle. Make one with `load`. */
+export class Engine extends Recognizer {
+  /**
+   * @param {Bundle} bundle
+   * @param {object} parts
+   * @param {GraphSession} parts.session
+   * @param {import("./manifest.js").Variant} parts.variant
+   * @param {StreamGraphs | null} parts.graphs those of cached streams
+   * @param {import("./hypothesis.js").Decoder | null} parts.decoder
+   * @param {number} parts.rejectBelow
+   * @param {Partial<import("./segmentation.js").Segmentation> | null} parts.segmentation
+   */
+  constructor(bundle, { session, variant, graphs, ...reading }) {
+    super({ ...bundle.manifest, heads: variant.heads }, reading);
+    this.bundle = bundle;
+    /** The name of the variant in its bundle. */
+    this.precision = variant.name;
+    /** Where the graph runs. */
+    this.device = session.device;
+    this.graphs = graphs;
+    /** @type {GraphSession | null} */
+    this._session = session;
+    this._name = String(session);
+  }
+
+  toString() {
+    return this._name;
+  }
+
+  /**
+   * Each head's output for one clip, without its batch axis.
+   * @param {Float32Array} samples at 16 kHz, padded with zeros if they give no frame
+   */
+  async outputs(samples) {
+    if (!this._session) throw failure("engine_closed");
+    return this._session.outputs(samples);
+  }
+
+  /**
+   * Recognise sound while it comes; several streams may be open at once.
+   * @param {object} [options]
+   * @param {number} [options.rateHz] sample rate of the source
+   * @param {"auto" | "cached" | "two-pass" | "windowed"} [options.kind]
+   * @param {number | null} [options.chunkMs] from one answer to the next
+   * @param {object} [options.endpointing] where utterances begin and end
+   */
+  async stream(options = {}) {
+    if (!this._session) throw failure("engine_closed");
+    const { openStream } = await import("./streaming/open.js"); // most programs open no stream
+    return openStream(this, this.graphs, options);
+  }
+
+  /** Compare the outputs for the golden input with those that the graphs gave when the bundle was exported. */
+  async selfTest() {
+    return selfTest(this);
+  }
+
+  /** Give the memory of the graphs back; the engine cannot be used after it. */
+  async close() {
+    const session = this._session;
+    this._session = null;
+    await session?.release();
+    await this.graphs?.release();
+  }
+}
+
+/**
+ * Open a bundle and make an engine of it.
+ * @param {import("./bundle.js").Source} source
+ * @param {{ [device: string]: (options: object) => Promise<BackEnd> }} backEnds what runs graphs on each device, those
+ *   that `auto` tries first in front
+ * @param {object} options see `LOAD_DEFAULTS`; back ends have further ones
+ * @param {object} defaults
+ * @returns {Promise<Engine>}
+ */
+export async function loadEngine(source, backEnds, options, defaults) {
+  const chosen = withDefaults(options, defaults);
+  const { device, threads, verify, rejectBelow, segmentation } = chosen;
+  const devices = [...Object.keys(backEnds), "auto"];
+  if (!devices.includes(device)) throw failure("device_unknown", { device, devices: devices.join(", ") });
+  if (threads !== null && !(threads >= 1)) throw failure("threads", { threads: shown(threads) });
+  const bundle = await Bundle.open(source);
+  const variant = bundle.variant(chosen.variant, device, chosen.language);
+  const candidates = device === "auto" ? automatic(backEnds, variant.precision) : [device];
+  const { session, backEnd } = await firstThatWorks(candidates, async (each) => {
+    const opened = await backEnds[each](chosen);
+    const placement = { device: each, threads, verify };
+    return { backEnd: opened, session: await openGraph(bundle, variant.file, opened, placement) };
+  });
+  try {
+    const { geometry, stream } = bundle.manifest;
+    const { heads, batched, precision } = variant;
+    const graph = new GraphSession(session, { path: source.pathOf(variant.file), heads, geometry, batched });
+    const placement = { device: graph.device, threads, verify };
+    const graphs = stream && graph.device !== "webgpu" ? new StreamGraphs(bundle, backEnd, placement, precision) : null;
+    const decoder = chosen.decoder ?? (await bundle.decoder());
+    return new Engine(bundle, { session: graph, variant, graphs, decoder, rejectBelow, segmentation });
+  } catch (error) {
+    await session.release();
+    throw error;
+  }
+}
+
+/** Devices to try in turn: GPUs only for graphs that have kernels there. */
+function automatic(backEnds, precision) {
+  return Object.keys(backEnds).filter((device) => device !== "webgpu" || ON_GPUS.includes(precision));
+}
+
+/**
+ * @template Opened
+ * @param {string[]} devices
+ * @param {(device: string) => Promise<Opened>} open
+ */
+async function firstThatWorks(devices, open) {
+  for (const [place, device] of devices.entries()) {
+    try {
+      return await open(device);
+    } catch (error) {
+      if (error.name !== "DeviceError" || place === devices.length - 1) throw error;
+    }
+  }
+  throw failure("device_none", { install: "npm install onnxruntime-web" });
+}

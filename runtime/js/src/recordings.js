@@ -1,0 +1,91 @@
+/** Recordings of any length: spans of speech, recognised one after the other, and joined where speech had to be cut. */
+
+import { bestColumns, logSoftmax } from "./ctc.js";
+import { SAMPLE_RATE_HZ } from "./geometry.js";
+
+/** @typedef {import("./ctc.js").Matrix} Matrix */
+/** @typedef {import("./ctc.js").Outputs} Outputs */
+/** @typedef {import("./heads.js").CtcHead} CtcHead */
+/** @typedef {{ start: number, end: number, outputs: Outputs }} Piece the outputs of these samples of a recording */
+
+/**
+ * The segment of each span, as soon as the span after it has begun.
+ * @param {Iterable<import("./segmentation.js").Span>} spans stretches of one recording, in order
+ * @param {object} model
+ * @param {(samples: Float32Array) => Promise<Outputs>} model.outputs the output of each head for samples
+ * @param {(outputs: Outputs, durationS: number) => import("./result.js").Result} model.interpret
+ * @param {CtcHead | null} model.head the CTC head. Of two spans that overlap, each keeps its own side of a frame
+ *   between two words, or else of a blank, in the middle of what they share
+ * @param {number} model.hop samples of a frame
+ */
+export async function* recogniseSpans(spans, { outputs, interpret, head, hop }) {
+  const segment = ({ start, end, outputs }) =>
+    interpret(outputs, (end - start) / SAMPLE_RATE_HZ).asSegment(start / SAMPLE_RATE_HZ, end / SAMPLE_RATE_HZ);
+  /** @type {Piece | null} */
+  let waiting = null;
+  for (const { start, samples, overlap } of spans) {
+    let piece = { start, end: start + samples.length, outputs: await outputs(samples) };
+    if (waiting) {
+      if (overlap && head) [waiting, piece] = part(waiting, piece, head, hop);
+      yield segment(waiting);
+    }
+    waiting = piece;
+  }
+  if (waiting) yield segment(waiting);
+}
+
+/**
+ * Two pieces that overlap, each without the other's side of the seam.
+ * @param {Piece} first
+ * @param {Piece} second
+ * @param {CtcHead} head
+ * @param {number} hop
+ * @returns {[Piece, Piece]}
+ */
+function part(first, second, head, hop) {
+  const [logits, others] = [first.outputs[head.output], second.outputs[head.output]];
+  const ahead = Math.floor((second.start - first.start) / hop);
+  const shared = Math.min(logits.dims[0] - ahead, others.dims[0]);
+  const at = seam(rows(logits, 0, ahead + shared), rows(others, 0, shared), head);
+  const border = second.start + at * hop;
+  return [
+    { ...first, end: border, outputs: { ...first.outputs, [head.output]: rows(logits, 0, ahead + at) } },
+    { ...second, start: border, outputs: { ...second.outputs, [head.output]: rows(others, at, others.dims[0]) } },
+  ];
+}
+
+/** @param {Matrix} matrix @param {number} first @param {number} end @returns {Matrix} */
+function rows({ data, dims: [, width] }, first, end) {
+  return { data: data.subarray(first * width, end * width), dims: [end - first, width] };
+}
+
+/**
+ * The frame of an overlap that the second piece begins with: in its middle half, surely blank, between words.
+ * @param {Matrix} first the logits of the first piece up to the end of the overlap
+ * @param {Matrix} second those of the second piece in the overlap
+ * @param {CtcHead} head
+ */
+function seam(first, second, head) {
+  const [frames, width] = second.dims;
+  const before = first.dims[0] - frames;
+  const blanks = (matrix, from) => {
+    const scores = logSoftmax(matrix.data.subarray(from * width), width);
+    return (frame) => scores[frame * width + head.blankId];
+  };
+  const [ours, theirs] = [blanks(first, before), blanks(second, 0)];
+  const between = betweenWords(bestColumns(first), head);
+  const from = Math.floor(frames / 4);
+  const middle = Array.from({ length: Math.max(1, frames - 2 * from) }, (_, place) => from + place);
+  const free = middle.filter((frame) => between[before + frame]);
+  const blank = (frame) => ours(frame) + theirs(frame);
+  return (free.length ? free : middle).reduce((best, frame) => (blank(frame) > blank(best) ? frame : best));
+}
+
+/** Whether no word is open at each frame of a path: the last token that is no blank was the delimiter. */
+function betweenWords(ids, head) {
+  let spoken = null;
+  return Array.from(ids, (id) => {
+    if (id !== head.blankId) spoken = id;
+    return spoken !== null && spoken === head.delimiterId;
+  });
+}

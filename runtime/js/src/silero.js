@@ -1,0 +1,27 @@
+/** Silero's graph, opened for the end points of a stream. */
+
+import { failure } from "./errors.js";
+import { oneLine } from "./graph_session.js";
+import { SileroDetector } from "./streaming/silero.js";
+
+const INPUTS = "input, sr, state";
+
+/**
+ * A detector for the option `vad` of end points, for one stream at a time.
+ * @param {Uint8Array | null} bytes of `silero_vad.onnx`; null where there is no such file
+ * @param {string} path what messages call it
+ * @param {import("./graph_session.js").BackEnd} backEnd
+ * @param {string} device
+ */
+export async function openSilero(bytes, path, backEnd, device) {
+  if (bytes === null) throw failure("silero_unreadable", { path, reason: "no such file" });
+  let session;
+  try {
+    session = await backEnd.open(bytes, { device, threads: 1 });
+  } catch (error) {
+    throw failure("silero_unreadable", { path, reason: oneLine(error) });
+  }
+  const inputs = session.inputs.map(({ name }) => name).sort();
+  if (inputs.join(", ") !== INPUTS) throw failure("silero_other", { path });
+  return new SileroDetector(session);
+}

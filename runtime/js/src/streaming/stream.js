@@ -1,0 +1,286 @@
+/** A stream: sound in, block by block; partial and final answers out. */
+
+import { failure } from "../errors.js";
+import { Endpointer, liveDetector } from "./endpoints.js";
+import { Final, Partial } from "./events.js";
+import { LiveSound } from "./live_sound.js";
+import { SoundBuffer, samplesIn, seconds } from "./sound_buffer.js";
+import { StableWords } from "./stable_words.js";
+
+/** Of sound in which nothing was recognised yet, so much is kept: the rest is noise that was taken for speech. */
+const IDLE_S = 2;
+const KEPT_IDLE_S = 1;
+
+/** @typedef {import("./events.js").Event} Event */
+/** @typedef {import("./utterances.js").Utterance} Utterance */
+/** @typedef {import("../result.js").Result} Result */
+/** @typedef {import("../result.js").Word} Word */
+
+/**
+ * Recognises one source of sound while it is fed. Make one with `engine.stream`.
+ *
+ * Calls need not be waited for: each block is copied at once, and recognised after those before it.
+ */
+export class Stream {
+  /**
+   * @param {object} recognizer reads outputs, and judges results
+   * @param {(start: number) => Utterance} begin makes an utterance that begins at a sample of the stream
+   * @param {object} options
+   * @param {number} options.rateHz sample rate of the source
+   * @param {import("./endpoints.js").Endpointing} options.endpointing where utterances begin and end
+   * @param {() => number} options.nowS the clock that latencies are measured with
+   */
+  constructor(recognizer, begin, { rateHz, endpointing, nowS }) {
+    this._recognizer = recognizer;
+    this._beginUtterance = begin;
+    this._options = endpointing;
+    this._nowS = nowS;
+    this._padding = samplesIn(endpointing.paddingS ?? 0);
+    this._source = new LiveSound(rateHz);
+    this._endpointer = new Endpointer(endpointing, liveDetector(endpointing.vad));
+    this._sound = new SoundBuffer();
+    this._soundStart = 0;
+    this._freeFrom = 0; // where the last utterance ended
+    /** @type {Utterance | null} */
+    this._utterance = null;
+    this._stable = new StableWords(0);
+    this._said = "";
+    this._isFinished = false;
+    this._arrivedS = 0;
+    /** @type {Promise<unknown>} */
+    this._before = Promise.resolve(); // the call that must be done first
+    /** Seconds that it took to recognise everything so far. */
+    this.computeS = 0;
+  }
+
+  /** Seconds of sound since the stream began, lost sound included. */
+  get clockS() {
+    return seconds(this._clock);
+  }
+
+  /** Whether an utterance is open. */
+  get speaking() {
+    return this._utterance !== null;
+  }
+
+  /** Root mean square of the latest block, in dB relative to full scale. */
+  get levelDbfs() {
+    return this._source.levelDbfs;
+  }
+
+  /**
+   * Take a block of any length, and say what is new.
+   * @param {import("./live_sound.js").Block} pcm samples: floats in [-1, 1], integers, an array for each channel, or
+   *   bytes (`ArrayBuffer`, `Uint8Array`, `Buffer`): 16-bit integers, least significant byte first
+   * @param {number | null} [rateHz] sample rate of the block, where the source knows it
+   * @returns {Promise<Event[]>} rejected with an AudioError where the block has another sample rate or number of
+   *   channels, or samples that are not finite: it is left out, and the stream may go on; with a DeviceError where the
+   *   device failed, or its output is not finite; with a UsageError where the stream is finished
+   */
+  async feed(pcm, rateHz) {
+    this._checkOpen();
+    const samples = this._source.take(pcm, rateHz);
+    return this._inTurn(() => this._take(samples));
+  }
+
+  /**
+   * Say that so much sound was lost: what was said before it is final, and the clock goes on.
+   * @param {number} lostS
+   * @returns {Promise<Event[]>}
+   */
+  async gap(lostS) {
+    this._checkOpen();
+    const left = this._source.finish();
+    return this._inTurn(async () => {
+      const events = await this._endAll(left, "gap");
+      this._freeFrom = this._clock + samplesIn(Math.max(0, lostS));
+      this._sound.drop(this._sound.length);
+      this._soundStart = this._freeFrom;
+      this._endpointer.restart(this._freeFrom);
+      return events;
+    });
+  }
+
+  /**
+   * End the stream, and say what is left to say; it takes no more sound.
+   * @returns {Promise<Event[]>}
+   */
+  async finish() {
+    this._checkOpen();
+    this._isFinished = true;
+    const left = this._source.finish();
+    return this._inTurn(() => this._endAll(left, "finish"));
+  }
+
+  get _clock() {
+    return this._soundStart + this._sound.length;
+  }
+
+  _checkOpen() {
+    if (this._isFinished) throw failure("stream_finished");
+  }
+
+  /**
+   * Do this after the calls before, whether they failed or not.
+   * @param {() => Promise<Event[]>} work
+   */
+  _inTurn(work) {
+    const arrivedS = this._nowS();
+    const turn = async () => {
+      const begunS = this._nowS();
+      this._arrivedS = arrivedS;
+      const events = await work();
+      this.computeS += this._nowS() - begunS;
+      return events;
+    };
+    const done = this._before.then(turn, turn);
+    this._before = done;
+    return done;
+  }
+
+  /** Take what the source held back, and end the utterance. @param {Float32Array} left @param {string} reason */
+  async _endAll(left, reason) {
+    const events = await this._take(left);
+    return [...events, ...(await this._end(reason, this._clock))];
+  }
+
+  /** Follow 16 kHz samples through the changes of voice activity in them. @param {Float32Array} samples */
+  async _take(samples) {
+    this._sound.append(samples);
+    const events = [];
+    for (const { speaks, at, known } of await this._endpointer.feed(samples)) {
+      events.push(...(await this._listen(known)));
+      if (speaks) this._open(Math.max(this._freeFrom, this._soundStart, at - this._padding));
+      else events.push(...(await this._end("silence", at)));
+    }
+    events.push(...(await this._listen(this._clock)));
+    this._forget();
+    return events;
+  }
+
+  /** @param {number} start */
+  _open(start) {
+    this._utterance = this._beginUtterance(start);
+    this._stable = new StableWords(this._utterance.settledS);
+    this._said = "";
+  }
+
+  /** Give an open utterance the sound up to a sample. @param {number} until */
+  async _listen(until) {
+    const events = [];
+    for (let utterance; (utterance = this._utterance) !== null && utterance.taken < until; ) {
+      const first = utterance.taken - this._soundStart;
+      const isNew = await utterance.feed(this._sound.view(first, until - this._soundStart));
+      if (isNew) events.push(...(await this._progress(utterance)));
+    }
+    return events;
+  }
+
+  /** Drop the sound that no utterance needs any more. */
+  _forget() {
+    const kept = this._padding + samplesIn(this._options.startS + 0.1);
+    const needed = this._utterance ? this._utterance.taken : this._clock - kept;
+    const unneeded = Math.max(0, needed - this._soundStart);
+    this._sound.drop(unneeded);
+    this._soundStart += unneeded;
+  }
+
+  /** What new outputs say. @param {Utterance} utterance */
+  async _progress(utterance) {
+    const { result, lengthS } = this._read(utterance);
+    const words = this._stable.update(result.words ?? [], lengthS);
+    const silentS = lengthS - (words.at(-1)?.endS ?? 0);
+    if (result.text !== null && !words.length) {
+      if (silentS > IDLE_S) await utterance.cut(utterance.heard - samplesIn(KEPT_IDLE_S));
+      return [];
+    }
+    const events = this._saysAnythingNew(words, result) ? [this._partial(utterance, withWords(result, words))] : [];
+    if (words.length && silentS >= this._options.blankS) {
+      events.push(...(await this._endAndGoOn("blank", utterance, utterance.start + samplesIn(words.at(-1).endS))));
+    } else if (lengthS > this._options.longestS) {
+      events.push(...(await this._part(utterance, result, words)));
+    }
+    return events;
+  }
+
+  /** @param {Word[]} words @param {Result} result */
+  _saysAnythingNew(words, result) {
+    const said = JSON.stringify([...words.map((word) => word.text), this._stable.count, result.label]);
+    const isNew = said !== this._said;
+    this._said = said;
+    return isNew;
+  }
+
+  /** An utterance that goes on too long: what was said before its last word is final. */
+  async _part(utterance, result, words) {
+    if (words.length < 2) return this._endAndGoOn("length", utterance, utterance.heard);
+    const [before, last] = words.slice(-2);
+    const borderS = (before.endS + Math.max(before.endS, last.startS)) / 2;
+    const { start } = utterance;
+    const position = start + samplesIn(borderS);
+    const settled = await utterance.settle(position);
+    const beforeIt = settled
+      ? this._recognizer.read(settled, seconds(position - start))
+      : withWords(result, words.slice(0, -1));
+    const final = this._final("length", utterance, beforeIt, position);
+    await utterance.cut(position);
+    this._stable.forget(words.length - 1, seconds(utterance.start - start));
+    return [final];
+  }
+
+  /** End an utterance, and begin another with the sound that this one has not taken. */
+  async _endAndGoOn(reason, utterance, end) {
+    const { taken } = utterance; // before it goes back to its end, or on into silence
+    const events = await this._end(reason, end);
+    this._open(taken);
+    return events;
+  }
+
+  /** End the open utterance, if there is one; one in which nothing was recognised was noise. */
+  async _end(reason, end) {
+    const utterance = this._utterance;
+    this._utterance = null;
+    if (!utterance) return [];
+    const padded = end + this._padding;
+    await utterance.finish(Math.max(utterance.start + 1, Math.min(utterance.taken, padded)));
+    this._freeFrom = Math.min(padded, this._clock);
+    const { result } = this._read(utterance);
+    const words = this._stable.merge(result.words ?? []);
+    if (result.text !== null && !words.length) return [];
+    return [this._final(reason, utterance, withWords(result, words), end)];
+  }
+
+  /** @param {Utterance} utterance @param {Result} result */
+  _partial(utterance, result) {
+    const found = { stableWords: this._stable.count, latencyS: this._latencyS(utterance.heard) };
+    return new Partial({ ...this._fields(utterance, result, utterance.heard), ...found });
+  }
+
+  _final(reason, utterance, result, end) {
+    const judged = this._recognizer.judge(result);
+    return new Final({ ...this._fields(utterance, judged, end), reason, latencyS: this._latencyS(end) });
+  }
+
+  /** What the outputs of an utterance say, and how long it is. @param {Utterance} utterance */
+  _read(utterance) {
+    const lengthS = seconds(utterance.heard - utterance.start);
+    return { result: this._recognizer.read(utterance.outputs, lengthS), lengthS };
+  }
+
+  /** The fields of an event: those of a segment on the stream's clock. */
+  _fields(utterance, result, end) {
+    const startS = seconds(utterance.start);
+    const segment = result.asSegment(startS, Math.max(startS, seconds(end)));
+    return this._recognizer.wordTimes === false ? { ...segment, words: null } : { ...segment };
+  }
+
+  /** @param {number} end */
+  _latencyS(end) {
+    return seconds(this._clock - end) + this._nowS() - this._arrivedS;
+  }
+}
+
+/** A result with other words, and with their text. @param {Result} result @param {Word[]} words */
+function withWords(result, words) {
+  return result.text === null ? result : result.with({ words, text: words.map((word) => word.text).join(" ") });
+}

@@ -1,0 +1,6 @@
+/** The module of a worker that runs the engine; `loadInWorker` starts it. */
+
+import { load } from "./web.js";
+import { serve } from "./worker_server.js";
+
+serve(globalThis, load);
