@@ -11,6 +11,9 @@ endif
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 DEMO ?= build/demo
 JOBS ?= 2
+WEB := build/web/node_modules
+PORT ?= 8080
+BUNDLES ?= words-stream=models/words-stream words=models/words
 
 # Without an NVIDIA driver, PyTorch's CPU build is fetched: 190 MB instead of gigabytes of CUDA. Where PyTorch's own
 # index cannot be reached, whatever the configured index calls torch 2.13.0 is taken.
@@ -21,7 +24,7 @@ ifeq ($(shell command -v nvidia-smi),)
 INSTALL_TORCH := $(PIP) install --quiet $(CPU_INDEX) $(TORCH) 2>/dev/null || $(INSTALL_TORCH)
 endif
 
-.PHONY: demo test test-fast check docs gpu format install clean
+.PHONY: demo test test-fast check docs web gpu format install clean
 
 demo: $(VENV)/.runs ## the whole pipeline on a corpus made on the spot, in minutes
 	$(BIN)/wav2edge demo --output $(DEMO)
@@ -42,6 +45,9 @@ check: $(VENV)/.dev ## lint, types, import contracts and the pages: exactly what
 docs: $(VENV)/.dev ## write the two references anew, and build the pages into build/site; a dead link fails
 	$(BIN)/python docs/generate_reference.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+web: $(WEB)/.installed ## the page for browsers, on this computer; BUNDLES='name=folder ...', PORT=8080
+	node runtime/js/page/serve.mjs --modules $(WEB) --port $(PORT) $(foreach each,$(BUNDLES),--bundle $(each))
 
 gpu: $(VENV)/.dev ## what needs a CUDA GPU: answers, latency, throughput, trainings; WORDS=data, BUNDLE=, SYLLABLES=, BASE=
 	$(BIN)/python -m benchmarks.records.gpu $(WORDS) $(if $(BUNDLE),--bundle $(BUNDLE)) $(if $(SYLLABLES),--syllables $(SYLLABLES)) $(if $(BASE),--base $(BASE)) \
@@ -70,4 +76,8 @@ $(VENV)/.runs: $(VENV)/.torch pyproject.toml
 
 $(VENV)/.dev: $(VENV)/.runs
 	$(PIP) install --quiet -c constraints.txt --group dev
+	@touch $@
+
+$(WEB)/.installed:
+	npm install --prefix build/web --ignore-scripts --no-audit --no-fund --no-package-lock onnxruntime-web@1.30.0
 	@touch $@

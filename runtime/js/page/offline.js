@@ -1,0 +1,23 @@
+/** The page without a connection: a service worker keeps what was loaded. */
+
+/** Loading waits for the service worker, so that what a first visit loads is kept, too; this long at most. */
+const PATIENCE_MS = 2000;
+
+/** Starts the service worker, and waits until it sees what this page loads; where there is none, at once. */
+export async function keepLoaded() {
+  const workers = navigator.serviceWorker;
+  if (!workers || workers.controller) return;
+  const controlled = new Promise((resolve) => workers.addEventListener("controllerchange", resolve, { once: true }));
+  const late = new Promise((resolve) => setTimeout(resolve, PATIENCE_MS));
+  try {
+    await workers.register(new URL("service-worker.js", import.meta.url));
+    await Promise.race([controlled, late]);
+  } catch {} // forbidden by the browser: the page works, with a connection
+}
+
+/** Files that were loaded before the service worker was there are asked for once more; the browser has them still. */
+export async function keepPage() {
+  if (!navigator.serviceWorker?.controller) return;
+  const names = new Set([location.pathname, ...performance.getEntriesByType("resource").map((entry) => entry.name)]);
+  await Promise.allSettled([...names].map(async (name) => (await caches.match(name)) ?? fetch(name)));
+}

@@ -1,0 +1,20 @@
+/** How the page writes numbers. */
+
+export const percent = (share) => `${Math.round(100 * share)} %`;
+
+export const secondsText = (seconds) =>
+  seconds < 0.095 ? `${Math.round(1e3 * seconds)} ms` : `${seconds.toFixed(2)} s`;
+
+/** Minutes and seconds. */
+export function clockText(seconds, digits = 1) {
+  const rounded = Number(seconds.toFixed(digits));
+  return `${Math.floor(rounded / 60)}:${(rounded % 60).toFixed(digits).padStart(digits ? digits + 3 : 2, "0")}`;
+}
+
+export function median(values) {
+  const sorted = [...values].sort((one, two) => one - two);
+  return sorted[sorted.length >> 1];
+}
+
+/** Seconds of computing for a second of sound. */
+export const factorText = (factor) => `${factor.toPrecision(2)}×`;
