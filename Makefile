@@ -24,7 +24,7 @@ ifeq ($(shell command -v nvidia-smi),)
 INSTALL_TORCH := $(PIP) install --quiet $(CPU_INDEX) $(TORCH) 2>/dev/null || $(INSTALL_TORCH)
 endif
 
-.PHONY: demo test test-fast check docs web gpu format install clean
+.PHONY: demo test test-fast test-arm64 check docs web gpu format install clean
 
 demo: $(VENV)/.runs ## the whole pipeline on a corpus made on the spot, in minutes
 	$(BIN)/wav2edge demo --output $(DEMO)
@@ -34,6 +34,10 @@ test: $(VENV)/.dev ## every test, offline; where Node is installed, npm fetches 
 
 test-fast: $(VENV)/.dev ## the tests that take no more than a minute together
 	HF_HUB_OFFLINE=1 $(BIN)/pytest -n $(JOBS) --dist loadfile -q -m "not slow"
+
+test-arm64: $(VENV)/.dev ## the same answers on Arm processors, in emulation, in half an hour; needs mmdebstrap, gcc-aarch64-linux-gnu, libc6-dev-arm64-cross
+	$(BIN)/python tests/arm64/prepare_arm64.py
+	WAV2EDGE_ARM64=1 HF_HUB_OFFLINE=1 $(BIN)/pytest tests/arm64 -q -s
 
 check: $(VENV)/.dev ## lint, types, import contracts and the pages: exactly what CI runs before the tests
 	$(BIN)/ruff check

@@ -1,0 +1,2 @@
+/* What Swift sees of C. */
+#include "wav2edge.h"
