@@ -6,11 +6,21 @@ python runtime/generate_messages.py
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 HERE = Path(__file__).parent
 TABLE = HERE / "messages.json"
-JAVASCRIPT = HERE / "js" / "src" / "messages.js"
+SCRIPTS = HERE / "js" / "src"
+JAVASCRIPT = {
+    SCRIPTS / "refusal_messages.js": re.compile(r"import .* from \"[./]*refusals\.js\"|export function withDefaults"),
+    SCRIPTS / "failure_messages.js": re.compile(r"import .* from \"[./]*errors\.js\"|reader\.fail"),
+}
+"""The copies for JavaScript, and what the modules have in them that raise their messages.
+
+The words of a `refusal` are loaded with the module that it comes from, those of a `failure` when the first of them is
+told.
+"""
 C = HERE / "c" / "wav2edge.c"
 BEGIN, END = "/* messages.json: begin */", "/* messages.json: end */"
 """What the copy in C stands between."""
@@ -31,11 +41,19 @@ def read_table() -> dict[str, dict[str, str]]:
     return table
 
 
-def javascript(table: dict[str, dict[str, str]]) -> str:
-    """The module ``messages.js``."""
+def names_in_javascript(modules: re.Pattern[str]) -> set[str]:
+    """Every text in quotes of these modules for JavaScript, the names of the messages that they raise among them."""
+    sources = [path.read_text(encoding="utf-8") for path in SCRIPTS.glob("**/*.js") if path not in JAVASCRIPT]
+    return {name for source in sources if modules.search(source) for name in re.findall(r'"(\w+)"', source)}
+
+
+def javascript(table: dict[str, dict[str, str]], copy: Path) -> str:
+    """A copy for JavaScript, with the messages of its modules."""
+    names = names_in_javascript(JAVASCRIPT[copy])
     entries = [
         f"  {name}: [{json.dumps(entry['error'])}, {json.dumps(entry['message'], ensure_ascii=False)}],\n"
         for name, entry in table.items()
+        if name in names
     ]
     head = "// Written by runtime/generate_messages.py from runtime/messages.json: change that table.\n\n"
     comment = "/** Each message by its name: the class of its error, and its words with {placeholders}. */\n"
@@ -65,7 +83,8 @@ def c_source(table: dict[str, dict[str, str]], source: str) -> str:
 def main() -> None:
     """Write every copy that there is a place for."""
     table = read_table()
-    JAVASCRIPT.write_text(javascript(table), encoding="utf-8")
+    for copy in JAVASCRIPT:
+        copy.write_text(javascript(table, copy), encoding="utf-8")
     if C.exists():
         C.write_text(c_source(table, C.read_text(encoding="utf-8")), encoding="utf-8")
 

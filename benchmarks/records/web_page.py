@@ -35,6 +35,21 @@ DRIVER = ROOT / "tests" / "js" / "page_driver.mjs"
 CLIP = "fu-dan-3"
 ENTRIES = ("page.js", "engine-worker.js", "capture.js", "service-worker.js", "theme.js")
 """Of the page: what a document, a worker, an audio thread or a browser starts with."""
+FIRST_ANSWER = ["page.js", "engine-worker.js", "service-worker.js", "theme.js"]
+MICROPHONE = [
+    "recording.js",
+    "capture.js",
+    "worker_stream.js",
+    "open.js",
+    "cached.js",
+    "stream_graphs.js",
+    "stream_entry.js",
+]
+STAGES = {
+    "until the first answer to a file": FIRST_ANSWER,
+    "with a cached stream of the microphone": [*FIRST_ANSWER, *MICROPHONE],
+}
+"""The modules that a visit begins with and loads on its way; what these import is loaded with them."""
 PARTS = {
     "/node_modules/": {".wasm": "ONNX Runtime, WebAssembly", ".mjs": "ONNX Runtime, JavaScript"},
     "/bundles/": {".onnx": "model", ".json": "manifest and golden file"},
@@ -98,30 +113,61 @@ def gzipped(downloads: Downloads, roots: Mapping[str, Path]) -> dict[str, int]:
     return sizes
 
 
-def javascript(tools: Path, downloaded: Iterable[str]) -> dict[str, Any]:
-    """Bytes of our JavaScript: as it lies there, and bundled and minified by esbuild, for a page that is published."""
-    files = {path for path in downloaded if path.endswith(".js") and path.startswith(("/page/", "/src/"))}
+def javascript(tools: Path, until_answer: Iterable[str]) -> dict[str, Any]:
+    """Bytes of our JavaScript: as it lies there, and bundled and minified by esbuild, for a page that is published.
+
+    Raises:
+        RuntimeError: a browser loaded other modules until its first answer than ``FIRST_ANSWER`` and what it imports.
+    """
     entries = [str(PACKAGE / "page" / name) for name in ENTRIES]
     switches = ["--bundle", "--splitting", "--minify", "--format=esm", "--external:onnxruntime-web*"]
     with tempfile.TemporaryDirectory() as folder:
         meta = Path(folder) / "meta.json"
         command = [str(tools.resolve() / ".bin" / "esbuild"), *entries, *switches, "--log-level=error"]
         subprocess.run([*command, f"--outdir={folder}", f"--metafile={meta}"], check=True, cwd=PACKAGE)
-        made = [path.read_bytes() for path in Path(folder).rglob("*.js")]
-        outputs = json.loads(meta.read_text(encoding="utf-8"))["outputs"].values()
+        made = {path.name: path.read_bytes() for path in Path(folder).rglob("*.js")}
+        outputs = {
+            Path(path).name: output for path, output in json.loads(meta.read_text(encoding="utf-8"))["outputs"].items()
+        }
+    stages = {name: bundled(outputs, modules) for name, modules in STAGES.items()}
+    first = {module for chunk in stages["until the first answer to a file"] for module in outputs[chunk]["inputs"]}
+    seen = {path[1:] for path in until_answer if path.endswith(".js") and path.startswith(("/page/", "/src/"))}
+    if seen != first:
+        raise RuntimeError(f"loaded until the first answer, or not, unlike STAGES: {sorted(seen ^ first)}")
     sizes: Counter[str] = Counter()
-    for output in outputs:
+    for output in outputs.values():
         sizes.update({name: each["bytesInOutput"] for name, each in output["inputs"].items()})
-    parts: Counter[str] = Counter()
-    for name, size in sizes.items():
-        parts[f"{Path(name).parent.as_posix()}/"] += size
     return {
-        "files": len(files),
-        "source_bytes": sum((PACKAGE / path[1:]).stat().st_size for path in files),
-        "minified_bytes": sum(map(len, made)),
-        "minified_gzip_bytes": sum(len(gzip.compress(each, 9)) for each in made),
-        "minified_bytes_by_folder": dict(parts.most_common()),
-        "minified_bytes_of_the_largest": dict(sizes.most_common(8)),
+        "tool": f"esbuild {' '.join(switches)}",
+        **{name: code_size(sorted(chunks), outputs, made) for name, chunks in stages.items()},
+        "in all": code_size(sorted(outputs), outputs, made),
+        "minified_bytes_of_modules_until_the_first_answer": {name: sizes[name] for name in sorted(first)},
+    }
+
+
+def bundled(outputs: Mapping[str, Any], modules: Iterable[str]) -> set[str]:
+    """The files of a bundle that are loaded with these modules."""
+    entries = {Path(output["entryPoint"]).name: name for name, output in outputs.items() if "entryPoint" in output}
+    found: set[str] = set()
+    waiting = [entries[name] for name in modules]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            imports = [each for each in outputs[name]["imports"] if each["kind"] == "import-statement"]
+            waiting += [Path(each["path"]).name for each in imports]
+    return found
+
+
+def code_size(chunks: Sequence[str], outputs: Mapping[str, Any], made: Mapping[str, bytes]) -> dict[str, int]:
+    """Modules in some files of a bundle, and the bytes of both."""
+    modules = {module for chunk in chunks for module in outputs[chunk]["inputs"]}
+    return {
+        "modules": len(modules),
+        "source_bytes": sum((PACKAGE / module).stat().st_size for module in modules),
+        "files": len(chunks),
+        "minified_bytes": sum(len(made[chunk]) for chunk in chunks),
+        "minified_gzip_bytes": sum(len(gzip.compress(made[chunk], 9)) for chunk in chunks),
     }
 
 
@@ -177,7 +223,7 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
             "warm": summed(warm),
             "cold, with gzip": summed(cold, gzipped(cold, roots)),
         },
-        "javascript": javascript(options.tools, [each["path"] for each in cold]),
+        "javascript": javascript(options.tools, first["untilAnswer"]),
         "clip": {"answers": first["answers"], "scores": first["scores"], "self_test": first["selfTest"].split("\n")},
         "figures": last["figures"],
         "longest_main_thread_task_cpu_ms": used["tasks"]["longestMs"],

@@ -2,6 +2,7 @@
 // and prints the results as JSON.
 import { text } from "node:stream/consumers";
 
+import { readFrames } from "./node_modules/wav2edge/src/frame_labels.js";
 import { ConvGeometry } from "./node_modules/wav2edge/src/geometry.js";
 import { readHeads } from "./node_modules/wav2edge/src/heads.js";
 import { interpret } from "./node_modules/wav2edge/src/interpretation.js";
@@ -18,6 +19,7 @@ const results = JSON.parse(await text(process.stdin)).map(({ heads, outputs, tem
     geometry: new ConvGeometry([10, 3, 3, 3, 3, 2, 2], [5, 2, 2, 2, 2, 2, 2]),
     decoder: null,
     temperatures,
+    readFrames,
   };
   const found = Object.fromEntries(Object.entries(outputs).map(([name, rows]) => [name, matrix(rows)]));
   return interpret(found, model, 1.5, ["a warning"]);

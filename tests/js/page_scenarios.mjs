@@ -2,6 +2,17 @@
 
 import { PATIENCE_MS, TaskMeter, Visit } from "./page_visits.mjs";
 
+/** What is loaded last of the parts that a visit did not use: at the end of every chain of imports. */
+const LAST_KEPT = [
+  "/page/capture.js",
+  "/src/failure_messages.js",
+  "/src/refusal_messages.js",
+  "/src/streaming/band_powers.js",
+  "/src/streaming/live_sound.js",
+  "/src/streaming/stable_words.js",
+  "/src/streaming/windowed.js",
+];
+
 /** What the tests and the record ask for, by name; each gives JSON-ready values. */
 export const SCENARIOS = {
   /** A first visit, a file that is dropped, and the self-test; then a second visit. */
@@ -11,6 +22,7 @@ export const SCENARIOS = {
     await visit.ready();
     await visit.drop(clip);
     const answers = await visit.answers();
+    const untilAnswer = site.downloads.slice(cold).map(({ path }) => path);
     const words = await visit.tab.$$eval("#lane .word", (found) => found.map((word) => word.textContent));
     const scores = await visit.tab.$$eval("#scores li", (rows) =>
       Object.fromEntries(
@@ -42,6 +54,7 @@ export const SCENARIOS = {
       scores,
       selfTest,
       figures,
+      untilAnswer: [...new Set(untilAnswer)],
       cold: { readyMs: coldTimes.readyMs, firstAnswerMs: coldTimes.firstAnswerMs, downloads: coldDownloads },
       warm: { readyMs: seen.readyMs, firstAnswerMs: seen.firstAnswerMs, downloads: site.downloads.slice(warm) },
       seen: { ...seen, longTasksMs: [...coldTimes.longTasksMs, ...seen.longTasksMs] },
@@ -104,18 +117,28 @@ export const SCENARIOS = {
     return { longestMs };
   },
 
-  /** A second visit after the server went away. */
-  async offline(site, { clip, bundle }) {
+  /** A second visit after the server went away: a clip, the microphone, and what the first visit did not use. */
+  async offline(site, { clip, noSound, bundle }) {
     const visit = await Visit.open(site, { path: `/page/?bundle=${bundle}` });
     await visit.ready();
-    await visit.kept();
+    await visit.kept(["/page/", "/page/icon.svg", ...LAST_KEPT]);
     await site.stop();
     await visit.tab.reload();
     await visit.ready();
     await visit.tab.setInputFiles("#file", clip);
     const answers = await visit.answers();
+    await visit.tab.click("#record");
+    await visit.tab.waitForFunction(() => document.getElementById("record-text").textContent === "Stop", null, {
+      timeout: PATIENCE_MS,
+    });
+    await visit.tab.waitForTimeout(500);
+    await visit.tab.click("#record");
+    await visit.idle();
+    const noticed = await visit.tab.isVisible("#notice");
+    await visit.tab.setInputFiles("#file", noSound);
+    const notice = await visit.notice();
     await visit.close();
-    return { answers };
+    return { answers, noticed, notice };
   },
 
   /** A bundle with one bit turned over. */

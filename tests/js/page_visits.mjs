@@ -82,9 +82,8 @@ export class Visit {
     });
   }
 
-  /** Until the page's own files are kept for later visits; they are the last. */
-  async kept() {
-    const wanted = ["/page/", "/page/icon.svg"];
+  /** Until files of the page are kept for later visits. */
+  async kept(wanted = ["/page/", "/page/icon.svg"]) {
     const isKept = (paths) =>
       Promise.all(paths.map((path) => caches.match(path))).then((found) => found.every(Boolean));
     const until = Date.now() + PATIENCE_MS;

@@ -17,10 +17,16 @@ import wav2edge.errors
 RUNTIME = Path(__file__).parents[2] / "runtime"
 GENERATOR = runpy.run_path(str(RUNTIME / "generate_messages.py"))
 TABLE = GENERATOR["read_table"]()
+SCRIPTS = [path for path in (RUNTIME / "js").glob("src/**/*.js") if path not in GENERATOR["JAVASCRIPT"]]
+"""The modules of the package for JavaScript, but for the copies of the table."""
 FROM_NAMES = {"graph_inputs_batched"}
 """Of which Python has the names and no text; the tests of the bindings compare these words."""
 RUN = 3
 """Words in a row that must stand in a text of Python as they do in a message."""
+
+
+def read(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
 
 
 def texts(source: Path) -> Iterator[str]:
@@ -61,8 +67,18 @@ def test_each_message_is_one_line():
     assert not [name for name, entry in TABLE.items() if "\n" in entry["message"]]
 
 
-def test_the_copy_for_javascript_is_up_to_date():
-    assert GENERATOR["JAVASCRIPT"].read_text(encoding="utf-8") == GENERATOR["javascript"](TABLE)
+def test_the_copies_for_javascript_are_up_to_date():
+    for copy in GENERATOR["JAVASCRIPT"]:
+        assert copy.read_text(encoding="utf-8") == GENERATOR["javascript"](TABLE, copy)
+
+
+def test_each_copy_for_javascript_has_the_messages_that_its_modules_raise():
+    raised = {"refusal": r'\brefusal\(\s*"(\w+)"', "failure": r'(?:\bfailure|\.fail)\(\s*"(\w+)"|\["(warning_\w+)"'}
+    for kind, pattern in raised.items():
+        copy = next(path for path in GENERATOR["JAVASCRIPT"] if path.name == f"{kind}_messages.js")
+        found = {match[match.lastindex] for script in SCRIPTS for match in re.finditer(pattern, read(script))}
+        assert len(found) > 10
+        assert found <= set(re.findall(r"^  (\w+):", read(copy), re.MULTILINE))
 
 
 def test_the_copy_for_c_is_up_to_date():
@@ -71,9 +87,8 @@ def test_the_copy_for_c_is_up_to_date():
 
 
 def test_every_message_is_raised_by_a_binding_and_every_binding_raises_messages_of_the_table():
-    scripts = [path for path in (RUNTIME / "js").glob("src/**/*.js") if path.name != "messages.js"]
-    code = "\n".join(path.read_text(encoding="utf-8") for path in scripts)
-    assert set(re.findall(r'(?:failure|words|fail)\(\s*"(\w+)"', code)) <= set(TABLE)
+    code = "\n".join(path.read_text(encoding="utf-8") for path in SCRIPTS)
+    assert set(re.findall(r'(?:failure|refusal|words|fail)\(\s*"(\w+)"', code)) <= set(TABLE)
     in_c = GENERATOR["C"].read_text(encoding="utf-8").partition(GENERATOR["END"])[2]
     used = set(re.findall(r'"(\w+)"', code)) | {name.lower() for name in re.findall(r"MESSAGE_(\w+)", in_c)}
     assert set(TABLE) - used == set()

@@ -68,12 +68,14 @@ def seen(
     graph.write_bytes(content)
     no_sound = tmp_path_factory.mktemp("text") / "letter.wav"
     no_sound.write_text("Dear reader, this is not sound.\n" * 20)
+    silence = no_sound.with_name("silence.wav")
+    soundfile.write(silence, np.zeros(16_000, np.int16), 16_000)
     clip = {"clip": str(wav), "bundle": "words"}
     scenarios = [
         {"name": "clip", **clip},
         {"name": "microphone", "bundle": "words-stream", "seconds": soundfile.info(speech).duration},
         {"name": "tasks", **clip, "recording": str(long_recording)},
-        {"name": "offline", **clip},
+        {"name": "offline", **clip, "noSound": str(silence)},
         {"name": "damaged", "bundle": "damaged"},
         {"name": "narrow", **clip},
         {"name": "keyboard", **clip},
@@ -165,7 +167,30 @@ def test_a_microphone_shows_what_may_change_and_keeps_up(seen: dict[str, Any]) -
 
 
 def test_the_page_and_the_model_work_without_a_connection(seen: dict[str, Any], expected: wav2edge.Result) -> None:
-    assert [each["text"] for each in of(seen, "offline")["answers"]] == [expected.text]
+    found = of(seen, "offline")
+    assert [each["text"] for each in found["answers"]] == [expected.text]
+    assert not found["noticed"], "the microphone does not work"
+    assert found["notice"]["title"] == "This sound cannot be recognised"
+    assert found["notice"]["text"].startswith("array: silent, all 16000 samples are 0")
+
+
+def test_a_first_answer_loads_no_code_that_it_does_not_need(seen: dict[str, Any]) -> None:
+    loaded = {path for path in of(seen, "clip")["untilAnswer"] if path.endswith(".js")}
+    assert {"/page/page.js", "/src/ctc.js", "/src/worker_server.js"} <= loaded
+    assert not {path for path in loaded if "/streaming/" in path or path.endswith("messages.js")}
+    later = (
+        "beam",
+        "grammar",
+        "hypothesis",
+        "language_model",
+        "recordings",
+        "resampler",
+        "self_test",
+        "variants",
+        "wav",
+    )
+    assert not loaded & {f"/src/{name}.js" for name in later}
+    assert not loaded & {f"/page/{name}.js" for name in ("microphone", "player", "recording", "self-test")}
 
 
 def test_a_damaged_bundle_is_named_in_the_words_of_every_binding(seen: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 /** Words under the waveform, as buttons at their times; arrow keys move from one to the next. */
 
+import { made } from "./elements.js";
 import { percent } from "./words.js";
 
 export class Lane {
@@ -72,10 +73,7 @@ export class Lane {
   }
 
   #make(number, item) {
-    const button = document.createElement("button");
-    button.type = "button";
-    button.className = item.tentative ? "word tentative" : "word";
-    button.textContent = item.text;
+    const button = made("button", item.tentative ? "word tentative" : "word", item.text);
     button.title = `${item.startS.toFixed(2)} to ${item.endS.toFixed(2)} s, confidence ${percent(item.confidence)}`;
     button.addEventListener("click", () => this.onPlay(item));
     button.addEventListener("focus", () => this.#focus(number));

@@ -2,6 +2,8 @@
 
 /** Loading waits for the service worker, so that what a first visit loads is kept, too; this long at most. */
 const PATIENCE_MS = 2000;
+/** Somebody who drops a file at once does not wait for what the first answer does not need. */
+const QUIET_MS = 3000;
 
 /** Starts the service worker, and waits until it sees what this page loads; where there is none, at once. */
 export async function keepLoaded() {
@@ -15,9 +17,15 @@ export async function keepLoaded() {
   } catch {} // forbidden by the browser: the page works, with a connection
 }
 
-/** Files that were loaded before the service worker was there are asked for once more; the browser has them still. */
+/**
+ * Keeps all of the page. Files that were loaded before the service worker was there are asked for once more; the
+ * browser has them still.
+ */
 export async function keepPage() {
   if (!navigator.serviceWorker?.controller) return;
   const names = new Set([location.pathname, ...performance.getEntriesByType("resource").map((entry) => entry.name)]);
   await Promise.allSettled([...names].map(async (name) => (await caches.match(name)) ?? fetch(name)));
+  await new Promise((resolve) => setTimeout(resolve, QUIET_MS));
+  const { loadRest } = await import("./rest.js");
+  await loadRest();
 }

@@ -1,10 +1,8 @@
 /** The page: what its buttons do. */
 
 import { loadBundle, offeredBundles, rememberBundle } from "./bundles.js";
+import { decodeFile } from "./file-sound.js";
 import { keepLoaded, keepPage } from "./offline.js";
-import { Recording } from "./recording.js";
-import { selfTest } from "./self-test.js";
-import { decodeFile } from "./sounds.js";
 import { FIGURES, View } from "./view.js";
 import { secondsText } from "./words.js";
 
@@ -94,10 +92,14 @@ async function recognise(file) {
 async function toggleRecording() {
   if (recording) return recording.stop();
   latest++;
-  const options = { kind: parameters.get("stream") ?? "auto" };
-  recording = new Recording(view, loaded.engine, options, () => showRecording());
   status("Waiting for the microphone", true);
+  audioContext().resume(); // browsers want it while a click is handled
   try {
+    const { Recording } = await import("./recording.js");
+    if (recording) return recording.stop(); // a second click while that was loaded
+    if (!loaded) return;
+    const options = { kind: parameters.get("stream") ?? "auto" };
+    recording = new Recording(view, loaded.engine, options, () => showRecording());
     if (await recording.start(audioContext())) showRecording("Listening");
   } catch (error) {
     showRecording();
@@ -164,7 +166,10 @@ async function begin() {
   $("bundle").addEventListener("change", () => load(bundles[$("bundle").selectedIndex]));
   $("copy").addEventListener("click", () => navigator.clipboard?.writeText(view.transcript.text));
   $("self-test").addEventListener("click", () =>
-    withEngine("Testing", async () => ($("self-test-words").textContent = await selfTest(loaded.engine))),
+    withEngine("Testing", async () => {
+      const { selfTest } = await import("./self-test.js");
+      $("self-test-words").textContent = await selfTest(loaded.engine);
+    }),
   );
   takeDrops();
   takeTheme();

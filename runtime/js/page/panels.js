@@ -1,5 +1,6 @@
 /** The panels at the side: class scores as bars, figures, and messages. */
 
+import { made } from "./elements.js";
 import { percent } from "./words.js";
 
 /** Bars of the class scores; the bars stay and only their lengths change. */
@@ -28,15 +29,10 @@ export class Scores {
     this.list.replaceChildren();
     this.#rows.clear();
     for (const label of labels) {
-      const row = document.createElement("li");
-      const [name, track, bar, share] = ["span", "span", "span", "span"].map((tag) => document.createElement(tag));
-      name.className = "label";
-      name.textContent = label;
-      track.className = "bar";
+      const [row, track, bar, share] = [made("li"), made("span", "bar"), made("span"), made("span", "share")];
       track.setAttribute("aria-hidden", "true");
-      share.className = "share";
       track.append(bar);
-      row.append(name, track, share);
+      row.append(made("span", "label", label), track, share);
       this.list.append(row);
       this.#rows.set(label, { row, bar, share });
     }
@@ -49,11 +45,8 @@ export class Figures {
 
   constructor(list, names) {
     for (const name of names) {
-      const term = document.createElement("dt");
-      const value = document.createElement("dd");
-      term.textContent = name;
-      value.textContent = "–";
-      list.append(term, value);
+      const value = made("dd", "", "–");
+      list.append(made("dt", "", name), value);
       this.#values.set(name, value);
     }
   }

@@ -2,12 +2,18 @@
 
 import { LiveSession } from "./live.js";
 import { openMicrophone } from "./microphone.js";
-import { RecordedSound } from "./sounds.js";
+import { RecordedSound } from "./recorded-sound.js";
+import { FIGURES } from "./view.js";
+import { secondsText } from "./words.js";
+
+/** Latencies are medians of the latest answers. */
+const COUNTED = 50;
 
 export class Recording {
   #close = null;
   #session = null;
   #stopped = null;
+  #latencies = { partial: [], final: [] };
 
   /**
    * @param {import("./view.js").View} view
@@ -64,8 +70,20 @@ export class Recording {
   }
 
   #show(events, stream) {
-    for (const event of events) this.view.event(event);
+    for (const event of events) this.#take(event);
     this.view.factor(stream.computeS, stream.clockS);
+  }
+
+  #take(event) {
+    const { view } = this;
+    const latencies = this.#latencies[event.type];
+    latencies.push(event.latencyS);
+    if (latencies.length > COUNTED) latencies.shift();
+    view.figures.set(FIGURES[event.type], secondsText(median(latencies)));
+    view.transcript.now(event);
+    if (event.scores) view.scores.show(event.scores);
+    if (event.type === "final") view.answer(event);
+    else view.tentative(event);
   }
 
   #hear(sound, block) {
@@ -82,4 +100,9 @@ export class Recording {
       "It was unplugged, or another program took it. What was said before is below.",
     );
   }
+}
+
+function median(values) {
+  const sorted = [...values].sort((one, two) => one - two);
+  return sorted[sorted.length >> 1];
 }

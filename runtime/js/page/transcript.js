@@ -1,5 +1,6 @@
 /** What was said: the line that is being spoken, and the list of finished answers. */
 
+import { made } from "./elements.js";
 import { clockText, percent } from "./words.js";
 
 /** A page that is open all day keeps the latest answers. */
@@ -46,20 +47,17 @@ export class Transcript {
    * @param {boolean} follow whether to scroll to it, where the answer before it is in sight
    */
   add(segment, follow) {
-    const row = document.createElement("li");
-    const play = part("button", "time", clockText(segment.startS));
-    play.type = "button";
+    const row = made("li");
+    const play = made("button", "time", clockText(segment.startS));
     play.setAttribute("aria-label", `Play from ${clockText(segment.startS)}`);
     play.addEventListener("click", () => this.onPlay(segment));
     row.append(
       play,
-      part(
-        "span",
-        segment.rejected ? "said rejected" : "said",
-        segment.rejected ? withoutWords(segment) : (segment.text ?? ""),
-      ),
-      part("span", "label", segment.label ?? ""),
-      part("span", "sure", percent(segment.confidence)),
+      segment.rejected
+        ? made("span", "said rejected", withoutWords(segment))
+        : made("span", "said", segment.text ?? ""),
+      made("span", "label", segment.label ?? ""),
+      made("span", "sure", percent(segment.confidence)),
     );
     const { scrollTop, scrollHeight, clientHeight } = this.finals;
     const atEnd = scrollTop + clientHeight >= scrollHeight - NEAR_PX;
@@ -89,11 +87,4 @@ export class Transcript {
 function withoutWords({ rejected, label }) {
   if (rejected) return "not sure enough";
   return label ?? "nothing recognised";
-}
-
-function part(tag, name, text) {
-  const element = document.createElement(tag);
-  element.className = name;
-  element.textContent = text;
-  return element;
 }

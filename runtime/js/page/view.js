@@ -1,14 +1,13 @@
 /** What the page shows of one sound: its waveform and words, its answers, scores and figures. */
 
 import { Figures, Notice, Scores } from "./panels.js";
-import { Player } from "./player.js";
 import { Timeline } from "./timeline.js";
 import { Transcript } from "./transcript.js";
-import { clockText, factorText, median, secondsText } from "./words.js";
+import { clockText, factorText } from "./words.js";
 
 export const FIGURES = {
-  partials: "Latency, partial",
-  finals: "Latency, final",
+  partial: "Latency, partial",
+  final: "Latency, final",
   factor: "Real-time factor",
   ready: "Load time",
   backEnd: "Runs on",
@@ -19,13 +18,12 @@ const TITLES = {
   BundleError: "This bundle cannot be used",
   DeviceError: "The model does not run here",
 };
-/** Latencies are medians of the latest answers. */
-const COUNTED = 50;
 
 export class View {
   #segments = [];
   #items = [];
-  #latencies = { partials: [], finals: [] };
+  /** Of the first sound that is played on. */
+  #player = null;
 
   /**
    * @param {(id: string) => HTMLElement} $ the element of an id
@@ -44,25 +42,24 @@ export class View {
     this.scores = new Scores($("classes"), $("scores"));
     this.figures = new Figures($("figures"), Object.values(FIGURES));
     this.notice = new Notice($("notice"), $("notice-title"), $("notice-text"), $("notice-close"));
-    this.player = new Player(context, (atS) => this.#playsAt(atS));
+    this.context = context;
     $("play").addEventListener("click", () =>
-      this.player.playing ? this.player.stop() : this.play(this.sound.firstS, this.sound.durationS),
+      this.#player?.playing ? this.#player.stop() : this.play(this.sound.firstS, this.sound.durationS),
     );
   }
 
   /** Another sound: what was shown of the one before goes. */
   begin(sound, live) {
-    this.player.stop();
+    this.#player?.stop();
     this.notice.hide();
     this.sound = sound;
     this.live = live;
     this.#segments = [];
     this.#items = [];
-    this.#latencies = { partials: [], finals: [] };
     this.timeline.show(sound, live);
     this.transcript.clear();
     this.scores.show(null);
-    for (const name of ["partials", "finals", "factor"]) this.figures.set(FIGURES[name], "–");
+    for (const name of ["partial", "final", "factor"]) this.figures.set(FIGURES[name], "–");
     this.clock();
   }
 
@@ -80,17 +77,9 @@ export class View {
     this.$("play").disabled = this.live || !this.sound?.durationS;
   }
 
-  /** An event of a stream. */
-  event(event) {
-    const final = event.type === "final";
-    const latencies = this.#latencies[final ? "finals" : "partials"];
-    latencies.push(event.latencyS);
-    if (latencies.length > COUNTED) latencies.shift();
-    this.figures.set(final ? FIGURES.finals : FIGURES.partials, secondsText(median(latencies)));
-    this.transcript.now(event);
-    if (event.scores) this.scores.show(event.scores);
-    if (final) this.answer(event);
-    else this.timeline.items([...this.#items, ...itemsOf(event, true)]);
+  /** An answer so far, behind the finished ones. */
+  tentative(segment) {
+    this.timeline.items([...this.#items, ...itemsOf(segment, true)]);
   }
 
   /** A finished answer: a final event, or a segment of a recording. */
@@ -118,8 +107,13 @@ export class View {
   }
 
   async play(startS, endS) {
-    if (this.live || !this.sound) return;
-    const plays = await this.player.play(this.sound, startS, Math.min(endS, this.sound.durationS));
+    const { sound } = this;
+    if (this.live || !sound) return;
+    this.context().resume(); // browsers want it while a click is handled
+    const { Player } = await import("./player.js");
+    if (sound !== this.sound) return;
+    this.#player ??= new Player(this.context, (atS) => this.#playsAt(atS));
+    const plays = await this.#player.play(sound, startS, Math.min(endS, sound.durationS));
     if (!plays)
       this.notice.show("This is too long ago", "Of a microphone, the latest three minutes are kept to be played.");
   }

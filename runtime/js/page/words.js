@@ -11,10 +11,5 @@ export function clockText(seconds, digits = 1) {
   return `${Math.floor(rounded / 60)}:${(rounded % 60).toFixed(digits).padStart(digits ? digits + 3 : 2, "0")}`;
 }
 
-export function median(values) {
-  const sorted = [...values].sort((one, two) => one - two);
-  return sorted[sorted.length >> 1];
-}
-
 /** Seconds of computing for a second of sound. */
 export const factorText = (factor) => `${factor.toPrecision(2)}×`;

@@ -1,8 +1,8 @@
 /** ARPA files, the form in which n-gram language models are passed on: that of SRILM's `ngram-format(5)`. */
 
-import { failure } from "./errors.js";
 import { UNKNOWN, childOf } from "./ngrams.js";
-import { shown } from "./numbers.js";
+import { refusal } from "./refusals.js";
+import { shown } from "./written.js";
 
 /** log10 of the probability of an unknown word where the file has no `<unk>`, as in KenLM. */
 const NEVER = -100;
@@ -175,7 +175,7 @@ class Reader {
   }
 
   _error(what, advice, line = this._number) {
-    return failure("lm_line", { path: this._name, line, what, advice });
+    return refusal("lm_line", { path: this._name, line, what, advice });
   }
 }
 

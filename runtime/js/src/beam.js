@@ -5,13 +5,13 @@
  * "First-Pass Large Vocabulary Continuous Speech Recognition using Bi-Directional Recurrent DNNs", arXiv 1408.2873.
  */
 
-import { failure } from "./errors.js";
 import { automaton } from "./hotwords.js";
 import { aligned, hypothesis, logAddExp, logProbabilities } from "./hypothesis.js";
 import { LanguageModel } from "./language_model.js";
-import { shown } from "./numbers.js";
 import { withDefaults } from "./options.js";
 import { PrefixTree, ROOT, TokenContext, WordContext } from "./prefix_tree.js";
+import { refusal } from "./refusals.js";
+import { shown } from "./written.js";
 
 /** A frame whose blank is likelier than this extends no prefix: at most a millionth of a score is left out. */
 const SURE_BLANK = Math.log1p(-1e-6);
@@ -55,19 +55,19 @@ export class Beam {
    */
   constructor(options = {}) {
     /** The options, with what was not given. */
-    this.options = withDefaults(options, DEFAULTS);
+    this.options = withDefaults(options, DEFAULTS, refusal);
     const { width, nBest, hotwords, lm, lmWeight, wordBonus, lmUnits } = this.options;
     for (const [option, value] of Object.entries({ width, nBest })) {
-      if (!(value >= 1)) throw failure("at_least_one", { option, value: shown(value) });
+      if (!(value >= 1)) throw refusal("at_least_one", { option, value: shown(value) });
     }
-    if (nBest > width) throw failure("beam_n_best", { n_best: nBest, width });
+    if (nBest > width) throw refusal("beam_n_best", { n_best: nBest, width });
     for (const [name, weight] of Object.entries({ lmWeight, wordBonus, ...hotwords })) {
-      if (!Number.isFinite(weight)) throw failure("beam_weight", { name, weight: shown(weight) });
+      if (!Number.isFinite(weight)) throw refusal("beam_weight", { name, weight: shown(weight) });
     }
-    if (!Object.hasOwn(LM_CONTEXTS, lmUnits)) throw failure("beam_lm_units", { option: "lmUnits", units: lmUnits });
+    if (!Object.hasOwn(LM_CONTEXTS, lmUnits)) throw refusal("beam_lm_units", { option: "lmUnits", units: lmUnits });
     if (lm !== null && !(lm instanceof LanguageModel)) {
       const reason = "lm is a LanguageModel; read one with readLanguageModel";
-      throw failure("decoder_option_value", { decoder: "beam", options: `{'lm': ${shown(lm)}}`, reason });
+      throw refusal("decoder_option_value", { decoder: "beam", options: `{'lm': ${shown(lm)}}`, reason });
     }
     /** @type {WeakMap<CtcHead, import("./hotwords.js").Hotwords>} */
     this._automata = new WeakMap();
@@ -104,12 +104,12 @@ export class Beam {
 
 const LM_CONTEXTS = {
   words(head, model, weight) {
-    if (head.wordDelimiter === null && !head.tokenSeparator) throw failure("lm_no_delimiter");
+    if (head.wordDelimiter === null && !head.tokenSeparator) throw refusal("lm_no_delimiter");
     return new WordContext(head, model, weight, 0);
   },
   tokens(head, model, weight) {
     const context = new TokenContext(head, model, weight);
-    if (!context.texts.some((text) => model.words.has(text))) throw failure("lm_no_tokens");
+    if (!context.texts.some((text) => model.words.has(text))) throw refusal("lm_no_tokens");
     return context;
   },
 };

@@ -2,13 +2,10 @@
 
 import { failure } from "./errors.js";
 import { MANIFEST, parseManifest } from "./manifest.js";
-import { describedDecoder } from "./decoders.js";
-import { LanguageModel } from "./language_model.js";
 
 export const GOLDEN = "golden.json";
 /** Variants that run on GPUs, the best first; the others are quantised in ways that only CPUs have kernels for. */
 export const ON_GPUS = ["fp16", "fp32"];
-export const GPUS = ["webgpu"];
 
 /**
  * Where the files of a bundle come from.
@@ -42,71 +39,31 @@ export class Bundle {
       const isCheckpoint = await source.isCheckpoint();
       throw failure(isCheckpoint ? "bundle_is_checkpoint" : "bundle_no_manifest", { folder: source.name });
     }
-    return new Bundle(source, parseManifest(bytes, source.pathOf(MANIFEST)));
+    return new Bundle(source, await parseManifest(bytes, source.pathOf(MANIFEST)));
   }
 
   /**
    * A graph of the bundle by its name.
-   * @param {string | null} name where null the default one, or on a GPU the first of `ON_GPUS` that the bundle has
+   * @param {string | null} name where null the default one, or on a GPU the best that the bundle has for it
    * @param {string} device where it is to run
    * @param {string | null} [language] of a bundle in several languages; where null that of its default variant
-   * @returns {import("./manifest.js").Variant}
+   * @returns {Promise<import("./manifest.js").Variant>}
    */
-  variant(name, device, language = null) {
-    const { folder } = this;
-    const variants = this._inLanguage(language);
-    const ofPrecision = (precision) => [...variants.values()].find((each) => each.precision === precision);
-    const onGpu = GPUS.includes(device);
-    const [fitting] = onGpu ? ON_GPUS.filter(ofPrecision) : [];
-    const wanted = name ?? fitting ?? this._default(variants);
-    const anywhere = language === null ? this.manifest.variants.get(wanted) : undefined; // by its whole name
-    const chosen = variants.get(wanted) ?? ofPrecision(wanted) ?? anywhere;
-    if (!chosen) {
-      throw failure("variant_unknown", { folder, variant: wanted, variants: [...variants.keys()].sort().join(", ") });
+  async variant(name, device, language = null) {
+    if (name === null && language === null && device !== "webgpu") {
+      return this.manifest.variants.get(this.manifest.defaultVariant);
     }
-    if (onGpu && !ON_GPUS.includes(chosen.precision)) {
-      const hint = fitting ? `choose the variant ${fitting}` : "export with --operators gpu --precision fp16";
-      throw failure("variant_for_cpus", { folder, variant: wanted, device, hint });
-    }
-    return chosen;
-  }
-
-  /** The languages of the variants, that of the default one first; none where the model has no adapters. */
-  get languages() {
-    const { variants, defaultVariant } = this.manifest;
-    const found = [variants.get(defaultVariant), ...variants.values()].map(({ language }) => language);
-    return [...new Set(found)].filter((language) => language !== null);
-  }
-
-  /** The variants in a language, that of the default where null. @param {string | null} language */
-  _inLanguage(language) {
-    const { variants, defaultVariant } = this.manifest;
-    const wanted = language ?? variants.get(defaultVariant).language;
-    const found = [...variants].filter(([, each]) => each.language === wanted);
-    if (!found.length) {
-      const languages = this.languages.join(", ") || "none that is known";
-      throw failure("language_unknown", { folder: this.folder, language, languages });
-    }
-    return new Map(found);
-  }
-
-  /** The default variant, or in another language that of its precision. */
-  _default(variants) {
-    const { defaultVariant } = this.manifest;
-    if (variants.has(defaultVariant)) return defaultVariant;
-    const { precision } = this.manifest.variants.get(defaultVariant);
-    const [first] = variants.keys();
-    return [...variants].find(([, each]) => each.precision === precision)?.[0] ?? first;
+    const { chosenVariant } = await import("./variants.js");
+    return chosenVariant(this, { name, device, language });
   }
 
   /** The decoder that the bundle decodes with by default; null: the best token of each frame. */
   async decoder() {
     const stored = this.manifest.decoder;
     if (!stored) return null;
+    const { describedDecoder } = await import("./decoders.js"); // most bundles have none
     try {
-      return await describedDecoder(stored, async (file) => {
-        return LanguageModel.read(await this.checked(file), this.source.pathOf(file));
-      });
+      return await describedDecoder(stored, async (file) => [await this.checked(file), this.source.pathOf(file)]);
     } catch (error) {
       if (!["UsageError", "DataError"].includes(error.name)) throw error;
       throw failure("decoder_damaged", { folder: this.folder, reason: error.message });

@@ -60,15 +60,6 @@ export function bestColumns({ data, dims: [rows, width] }) {
 }
 
 /**
- * Token ids of a path: repeats merged, then blanks dropped (Graves et al., ICML 2006, 3.1).
- * @param {Int32Array} ids `[frames]`
- * @param {number} blankId
- */
-export function collapse(ids, blankId) {
-  return Array.from(ids).filter((id, place) => id !== blankId && (place === 0 || id !== ids[place - 1]));
-}
-
-/**
  * A token of a transcript: its column, its frames, `end` exclusive, and its log probability in the `surest` of them.
  * @typedef {{ id: number, start: number, end: number, logProbability: number, surest: number }} Token
  */
@@ -218,15 +209,6 @@ function tightened(text, pattern) {
     place += pattern.length - 1;
   }
   return text.filter((_, place) => !spaces.has(place));
-}
-
-/**
- * The text in the letter case of transcripts.
- * @param {string} text
- * @param {CtcHead} head
- */
-export function cased(text, head) {
-  return head.lowerCase ? text.toLowerCase() : text;
 }
 
 /** The share of words that are right, as far as their confidences tell; 1 without words. @param {Word[]} words */

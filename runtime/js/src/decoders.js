@@ -1,11 +1,11 @@
 /** Decoders as plain values: in a manifest, and on their way into a worker. */
 
 import { Beam } from "./beam.js";
-import { failure } from "./errors.js";
 import { Grammar } from "./grammar.js";
 import { Greedy } from "./hypothesis.js";
 import { LanguageModel } from "./language_model.js";
-import { shown } from "./numbers.js";
+import { refusal } from "./refusals.js";
+import { shown } from "./written.js";
 
 /** Each kind of decoder by its name in a manifest, and its options there with their names here. */
 const KINDS = {
@@ -29,12 +29,12 @@ const KINDS = {
 /**
  * The decoder that a manifest describes: one kind, with its options.
  * @param {object} description such as `{"beam": {"width": 8, "lm": "lm.arpa"}}`
- * @param {(file: string) => Promise<LanguageModel>} readModel
+ * @param {(file: string) => Promise<[bytes: Uint8Array, name: string]>} read the content of a file next to it
  */
-export async function describedDecoder(description, readModel) {
+export async function describedDecoder(description, read) {
   const names = Object.keys(description);
   if (names.length !== 1 || !Object.hasOwn(KINDS, names[0])) {
-    throw failure("decoder_kind", { got: names.map(shown).join(", ") || "none" });
+    throw refusal("decoder_kind", { got: names.map(shown).join(", ") || "none" });
   }
   const [decoder] = names;
   const kind = KINDS[decoder];
@@ -42,32 +42,32 @@ export async function describedDecoder(description, readModel) {
   const known = Object.keys(kind.options).sort();
   const isPlain = given !== null && typeof given === "object" && !Array.isArray(given);
   if (!isPlain || Object.keys(given).some((name) => !known.includes(name))) {
-    throw failure("decoder_options", { decoder, known: known.join(", "), got: shown(given) });
+    throw refusal("decoder_options", { decoder, known: known.join(", "), got: shown(given) });
   }
   const options = Object.fromEntries(Object.entries(given).map(([name, value]) => [kind.options[name], value]));
-  if (options.lm !== undefined && options.lm !== null) options.lm = await readModel(String(options.lm));
+  if (options.lm !== undefined && options.lm !== null) {
+    options.lm = await LanguageModel.read(...(await read(String(options.lm))));
+  }
   try {
     return kind.make(options);
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
-    throw failure("decoder_option_value", { decoder, options: shown(given), reason: error.message });
+    throw refusal("decoder_option_value", { decoder, options: shown(given), reason: error.message });
   }
 }
 
-/** What a worker is sent in place of a decoder. @param {import("./hypothesis.js").Decoder | null} decoder */
+/** What a worker is sent in place of a decoder. @param {import("./hypothesis.js").Decoder} decoder */
 export function plainDecoder(decoder) {
-  if (!decoder) return null;
   if (decoder instanceof Greedy) return { kind: "greedy" };
   if (decoder instanceof Beam) {
     return { kind: "beam", options: { ...decoder.options, lm: decoder.options.lm?.arrays ?? null } };
   }
   if (decoder instanceof Grammar) return { kind: "grammar", phrases: decoder.phrases, options: decoder.options };
-  throw failure("decoder_kind", { got: shown(decoder.constructor.name) });
+  throw refusal("decoder_kind", { got: shown(decoder.constructor.name) });
 }
 
 /** The decoder that a worker was sent. @param {ReturnType<typeof plainDecoder>} plain */
 export function decoderOf(plain) {
-  if (!plain) return null;
   if (plain.kind === "greedy") return new Greedy();
   if (plain.kind === "grammar") return new Grammar(plain.phrases, plain.options);
   const { lm } = plain.options;

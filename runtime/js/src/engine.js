@@ -1,13 +1,10 @@
 /** The engine: one ONNX graph, recognising clip after clip. */
 
 import { Bundle, ON_GPUS } from "./bundle.js";
-import { failure } from "./errors.js";
+import { failure, inWords, shown, told } from "./errors.js";
 import { GraphSession, openGraph } from "./graph_session.js";
-import { shown } from "./numbers.js";
 import { withDefaults } from "./options.js";
 import { Recognizer } from "./recognizer.js";
-import { selfTest } from "./self_test.js";
-import { StreamGraphs } from "./stream_graphs.js";
 
 /** Options of `load` that hold wherever it runs. */
 export const LOAD_DEFAULTS = {
@@ -30,10 +27,10 @@ export class Engine extends Recognizer {
    * @param {object} parts
    * @param {GraphSession} parts.session
    * @param {import("./manifest.js").Variant} parts.variant
-   * @param {StreamGraphs | null} parts.graphs those of cached streams
+   * @param {import("./stream_graphs.js").StreamGraphs | null} parts.graphs those of cached streams
    * @param {import("./hypothesis.js").Decoder | null} parts.decoder
    * @param {number} parts.rejectBelow
-   * @param {Partial<import("./segmentation.js").Segmentation> | null} parts.segmentation
+   * @param {import("./segmentation.js").Segmentation | null} parts.segmentation
    */
   constructor(bundle, { session, variant, graphs, ...reading }) {
     super({ ...bundle.manifest, heads: variant.heads }, reading);
@@ -69,7 +66,11 @@ export class Engine extends Recognizer {
    * @param {number | null} [options.chunkMs] from one answer to the next
    * @param {object} [options.endpointing] where utterances begin and end
    */
-  async stream(options = {}) {
+  stream(options = {}) {
+    return inWords(this._stream(options));
+  }
+
+  async _stream(options) {
     if (!this._session) throw failure("engine_closed");
     const { openStream } = await import("./streaming/open.js"); // most programs open no stream
     return openStream(this, this.graphs, options);
@@ -77,7 +78,8 @@ export class Engine extends Recognizer {
 
   /** Compare the outputs for the golden input with those that the graphs gave when the bundle was exported. */
   async selfTest() {
-    return selfTest(this);
+    const { selfTest } = await import("./self_test.js");
+    return inWords(selfTest(this));
   }
 
   /** Give the memory of the graphs back; the engine cannot be used after it. */
@@ -98,14 +100,18 @@ export class Engine extends Recognizer {
  * @param {object} defaults
  * @returns {Promise<Engine>}
  */
-export async function loadEngine(source, backEnds, options, defaults) {
+export function loadEngine(source, backEnds, options, defaults) {
+  return inWords(openEngine(source, backEnds, options, defaults));
+}
+
+async function openEngine(source, backEnds, options, defaults) {
   const chosen = withDefaults(options, defaults);
-  const { device, threads, verify, rejectBelow, segmentation } = chosen;
+  const { device, threads, verify, rejectBelow } = chosen;
   const devices = [...Object.keys(backEnds), "auto"];
   if (!devices.includes(device)) throw failure("device_unknown", { device, devices: devices.join(", ") });
   if (threads !== null && !(threads >= 1)) throw failure("threads", { threads: shown(threads) });
   const bundle = await Bundle.open(source);
-  const variant = bundle.variant(chosen.variant, device, chosen.language);
+  const variant = await bundle.variant(chosen.variant, device, chosen.language);
   const candidates = device === "auto" ? automatic(backEnds, variant.precision) : [device];
   const { session, backEnd } = await firstThatWorks(candidates, async (each) => {
     const opened = await backEnds[each](chosen);
@@ -117,9 +123,14 @@ export async function loadEngine(source, backEnds, options, defaults) {
     const { heads, batched, precision } = variant;
     const graph = new GraphSession(session, { path: source.pathOf(variant.file), heads, geometry, batched });
     const placement = { device: graph.device, threads, verify };
-    const graphs = stream && graph.device !== "webgpu" ? new StreamGraphs(bundle, backEnd, placement, precision) : null;
+    // What most bundles and programs do without is loaded where it is wanted.
+    const streams = stream && graph.device !== "webgpu" && (await import("./stream_graphs.js"));
+    const graphs = streams ? new streams.StreamGraphs(bundle, backEnd, placement, precision) : null;
     const decoder = chosen.decoder ?? (await bundle.decoder());
-    return new Engine(bundle, { session: graph, variant, graphs, decoder, rejectBelow, segmentation });
+    const segmentation = chosen.segmentation && (await import("./segmentation.js")).segmentation(chosen.segmentation);
+    const readFrames = heads.frameClassification && (await import("./frame_labels.js")).readFrames;
+    const reading = { decoder, readFrames, rejectBelow, segmentation };
+    return new Engine(bundle, { session: graph, variant, graphs, ...reading });
   } catch (error) {
     await session.release();
     throw error;
@@ -140,7 +151,8 @@ async function firstThatWorks(devices, open) {
   for (const [place, device] of devices.entries()) {
     try {
       return await open(device);
-    } catch (error) {
+    } catch (found) {
+      const error = await told(found);
       if (error.name !== "DeviceError" || place === devices.length - 1) throw error;
     }
   }

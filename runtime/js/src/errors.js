@@ -1,10 +1,11 @@
 /**
  * All errors of this package: each has the words, and the exit code of a command, that the Python package has for it.
+ *
+ * The words of most are loaded when the first of them is told to a program, since most programs see none: inside the
+ * package a `Failure` stands for such an error. What programs call without a promise throws a `refusal` instead.
  */
 
-import { MESSAGES } from "./messages.js";
-
-/** Base class of all errors that wav2edge throws. `id` is the name of the message in `messages.js`. */
+/** Base class of all errors that wav2edge throws. `id` is the name of a message in `messages.json`. */
 export class Wav2EdgeError extends Error {
   /** Exit code of a command that the error ends: 1 an input failed, 2 wrong usage, 3 the bundle or the device. */
   exitCode = 1;
@@ -43,14 +44,72 @@ export class DeviceError extends Wav2EdgeError {
 
 const CLASSES = { UsageError, AudioError, DataError, BundleError, DeviceError };
 
+/** @typedef {typeof import("./written.js")} Writing how values are written, loaded with the words */
+
+/** A value as Python shows it: texts in quotes. @param {unknown} value */
+export const shown = (value) => (/** @type {Writing} */ writing) => writing.shown(value);
+
 /**
- * The error with a message of the table.
- * @param {keyof typeof MESSAGES} id
+ * A number with so many significant digits.
+ * @param {number} value
+ * @param {number} [digits]
+ */
+export const general = (value, digits) => (/** @type {Writing} */ writing) => writing.general(value, digits);
+
+/** An error whose words are not loaded. */
+class Failure extends Error {
+  /**
+   * @param {string} id
+   * @param {{ [placeholder: string]: unknown }} values
+   */
+  constructor(id, values) {
+    super(id);
+    this.id = id;
+    this.values = values;
+  }
+}
+
+/**
+ * The error with a message of the table, for code whose caller `inWords` is.
+ * @param {keyof typeof import("./failure_messages.js").MESSAGES} id
  * @param {{ [placeholder: string]: unknown }} [values]
- * @returns {Wav2EdgeError}
  */
 export function failure(id, values = {}) {
-  return failureOf(MESSAGES[id][0], words(id, values), id);
+  return new Failure(id, values);
+}
+
+/**
+ * An error as a program is told it, with its words.
+ * @param {any} error
+ */
+export async function told(error) {
+  if (!(error instanceof Failure)) return error;
+  const { withWords } = await import("./failures.js");
+  return withWords(error);
+}
+
+/**
+ * What a call gives; where it fails, the error is told with its words.
+ * @template Answer
+ * @param {Promise<Answer>} call
+ * @returns {Promise<Answer>}
+ */
+export async function inWords(call) {
+  try {
+    return await call;
+  } catch (error) {
+    throw await told(error);
+  }
+}
+
+/**
+ * Warnings in words, each once.
+ * @param {import("./samples.js").Warning[]} warnings
+ */
+export async function warningsInWords(warnings) {
+  if (!warnings.length) return [];
+  const { allInWords } = await import("./failures.js");
+  return allInWords(warnings);
 }
 
 /**
@@ -61,13 +120,4 @@ export function failure(id, values = {}) {
  */
 export function failureOf(name, message, id = null) {
   return new CLASSES[name](message, id);
-}
-
-/**
- * The words of a message of the table, such as a warning.
- * @param {keyof typeof MESSAGES} id
- * @param {{ [placeholder: string]: unknown }} [values]
- */
-export function words(id, values = {}) {
-  return MESSAGES[id][1].replace(/\{(\w+)\}/g, (_, name) => String(values[name]));
 }

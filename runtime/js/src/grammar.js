@@ -5,11 +5,12 @@
  * passing over a tree: Young, Russell and Thornton, CUED/F-INFENG/TR.38, 1989).
  */
 
-import { bestColumns, collapse } from "./ctc.js";
-import { failure, failureOf } from "./errors.js";
+import { bestColumns } from "./ctc.js";
+import { UsageError } from "./errors.js";
 import { aligned, hypothesis, logAddExp, logProbabilities, spell } from "./hypothesis.js";
-import { shown } from "./numbers.js";
 import { withDefaults } from "./options.js";
+import { refusal } from "./refusals.js";
+import { shown } from "./written.js";
 
 /** Stands for the logarithm of 0 where it is multiplied by 0. */
 const LEAST = -1e3;
@@ -34,16 +35,16 @@ export class Grammar {
    * @param {number} [options.leastFit] from 0 to 1; a clip that fits less is rejected, with its fit as the confidence
    */
   constructor(phrases, options = {}) {
-    if (typeof phrases === "string") throw failure("grammar_text", { phrases });
+    if (typeof phrases === "string") throw refusal("grammar_text", { phrases });
     this.phrases = Array.from(phrases, (phrase) => phrase.split(/\s+/).filter(Boolean).join(" "));
-    this.options = withDefaults(options, DEFAULTS);
+    this.options = withDefaults(options, DEFAULTS, refusal);
     const { nBest, leastFit } = this.options;
-    if (!this.phrases.length) throw failure("grammar_empty");
+    if (!this.phrases.length) throw refusal("grammar_empty");
     const repeated = this.phrases.filter((phrase, place) => this.phrases.indexOf(phrase) !== place).sort();
-    if (repeated.length) throw failure("grammar_repeated", { phrase: repeated[0] });
-    if (!(nBest >= 1)) throw failure("at_least_one", { option: "nBest", value: shown(nBest) });
+    if (repeated.length) throw refusal("grammar_repeated", { phrase: repeated[0] });
+    if (!(nBest >= 1)) throw refusal("at_least_one", { option: "nBest", value: shown(nBest) });
     if (!(leastFit >= 0 && leastFit <= 1)) {
-      throw failure("grammar_least_fit", { option: "leastFit", value: shown(leastFit) });
+      throw refusal("grammar_least_fit", { option: "leastFit", value: shown(leastFit) });
     }
     /** @type {WeakMap<CtcHead, PhraseTree>} */
     this._trees = new WeakMap();
@@ -91,7 +92,7 @@ function spellAll(phrases, head) {
       return [];
     }
   });
-  if (missing.length) throw failureOf("UsageError", missing.join("\n"), "spell_unknown");
+  if (missing.length) throw new UsageError(missing.join("\n"), "spell_unknown");
   return spelt;
 }
 
@@ -110,6 +111,15 @@ function fit(totals, { data, dims: [frames, width] }) {
   const entropy = -data.reduce((sum, score) => sum + Math.exp(score) * Math.max(score, LEAST), 0) / frames;
   const certainty = 1 - entropy / Math.log(width);
   return Math.exp(Math.min(0, logSum(totals) / frames)) * certainty;
+}
+
+/**
+ * Token ids of a path: repeats merged, then blanks dropped (Graves et al., ICML 2006, 3.1).
+ * @param {Int32Array} ids `[frames]`
+ * @param {number} blankId
+ */
+function collapse(ids, blankId) {
+  return Array.from(ids).filter((id, place) => id !== blankId && (place === 0 || id !== ids[place - 1]));
 }
 
 /** The scores of the phrases and of the best free transcript, where that is none of them. */

@@ -50,7 +50,6 @@ export async function openGraph(bundle, file, backEnd, { verify, ...placement })
     throw digest.reason;
   }
   if (session.status === "fulfilled") return session.value;
-  if (session.reason.exitCode) throw session.reason;
   const reason = oneLine(session.reason);
   if (placement.device === "webgpu") throw failure("device_unusable", { device: placement.device, reason });
   throw failure("graph_unloadable", { path: bundle.source.pathOf(file), version: backEnd.version, reason });

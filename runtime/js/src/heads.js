@@ -1,6 +1,6 @@
 /** The heads of a model: the meaning of each output of the graph. */
 
-import { shown } from "./numbers.js";
+import { shown } from "./errors.js";
 
 /**
  * Fields of a CTC head that say how its tokens become text, with what most tokenizers have; only others are written.

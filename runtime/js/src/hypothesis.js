@@ -1,8 +1,9 @@
 /** What every decoder takes and gives, and what they share: spelling, log probabilities, the frames of tokens. */
 
 import { viterbi } from "./alignment.js";
-import { bestColumns, bestPath, cased, logSoftmax, tokenOf } from "./ctc.js";
-import { failure, failureOf } from "./errors.js";
+import { bestColumns, bestPath, logSoftmax, tokenOf } from "./ctc.js";
+import { UsageError } from "./errors.js";
+import { refusal } from "./refusals.js";
 
 /** @typedef {import("./ctc.js").Matrix} Matrix */
 /** @typedef {import("./ctc.js").Token} Token */
@@ -72,6 +73,15 @@ export function logProbabilities({ data, dims }, head) {
 }
 
 /**
+ * The text in the letter case of transcripts.
+ * @param {string} text
+ * @param {CtcHead} head
+ */
+export function cased(text, head) {
+  return head.lowerCase ? text.toLowerCase() : text;
+}
+
+/**
  * Token ids of a text: the longest token first, words separated by the delimiter.
  * @param {string} text
  * @param {CtcHead} head
@@ -87,10 +97,10 @@ export function spell(text, head) {
   const missing = [...new Set(words.flatMap((word) => word.unknown))].sort();
   if (missing.length) {
     const known = [...columns.keys()].sort().join(" ");
-    const lines = missing.map((character) => failure("spell_unknown", { text, character, known }).message);
-    throw failureOf("UsageError", lines.join("\n"), "spell_unknown");
+    const lines = missing.map((character) => refusal("spell_unknown", { text, character, known }).message);
+    throw new UsageError(lines.join("\n"), "spell_unknown");
   }
-  if (!words.length) throw failure("spell_empty");
+  if (!words.length) throw refusal("spell_empty");
   const between = head.delimiterId === null ? [] : [head.delimiterId];
   return words.flatMap((word, place) => (place ? [...between, ...word.ids] : word.ids));
 }

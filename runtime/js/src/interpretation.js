@@ -1,7 +1,7 @@
 /** From the outputs of a model's heads to a result: transcript, class, labels of frames, embedding. */
 
-import { bestColumns, bestPath, divided, joinWords, meanConfidence, softmax, tempered } from "./ctc.js";
-import { FrameLabel, Result } from "./result.js";
+import { bestPath, divided, joinWords, meanConfidence, softmax, tempered } from "./ctc.js";
+import { Result } from "./result.js";
 
 /** @typedef {import("./ctc.js").Matrix} Matrix */
 /** @typedef {import("./heads.js").CtcHead} CtcHead */
@@ -16,18 +16,15 @@ import { FrameLabel, Result } from "./result.js";
  *   each frame where null
  * @param {{ [head: string]: number } | null} model.temperatures what each head's logits are divided by before they
  *   become confidences and scores; nothing is where null. Transcript and label do not depend on it
+ * @param {typeof import("./frame_labels.js").readFrames | null} [model.readFrames] that of a model which labels frames
  * @param {number} durationS length of the clip
  * @param {string[]} warnings remarks about its audio
  */
-export function interpret(outputs, { heads, geometry, decoder, temperatures }, durationS, warnings) {
+export function interpret(outputs, { heads, geometry, decoder, temperatures, readFrames }, durationS, warnings) {
   const found = { durationS, warnings };
   if (heads.frameClassification) {
-    found.frameLabels = frameLabels(
-      outputs[heads.frameClassification.output],
-      heads.frameClassification,
-      geometry.frameS,
-    );
-    found.confidence = meanOfStretches(found.frameLabels);
+    const { output } = heads.frameClassification;
+    Object.assign(found, readFrames(outputs[output], heads.frameClassification, geometry.frameS));
   }
   if (heads.embedding) found.embedding = Array.from(outputs[heads.embedding.output].data);
   if (heads.classification) {
@@ -60,56 +57,5 @@ function transcript(logits, head, geometry, decoder, temperature) {
     text: words.map((word) => word.text).join(" "),
     confidence: best.confidence ?? meanConfidence(words),
     rejected: best.rejected,
-  };
-}
-
-/** @param {FrameLabel[]} stretches */
-function meanOfStretches(stretches) {
-  const length = ({ startS, endS }) => endS - startS;
-  const totalS = stretches.reduce((sum, each) => sum + length(each), 0);
-  return stretches.length ? stretches.reduce((sum, each) => sum + length(each) * each.confidence, 0) / totalS : 1;
-}
-
-/**
- * The stretches of frames that have a label, in order of their starts; those of several labels may overlap.
- * @param {Matrix} logits `[frames, labels]`
- * @param {import("./heads.js").FrameClassificationHead} head what the columns mean, and whether a frame has one label
- *   or any number of them
- * @param {number} frameS seconds from one frame to the next
- */
-function frameLabels(logits, head, frameS) {
-  const { probabilities, isPresent } = head.exclusive ? likeliest(logits) : independent(logits);
-  const frames = logits.dims[0];
-  const found = head.labels.flatMap((label, column) => {
-    const stretches = [];
-    for (let start = 0, end; start < frames; start = end + 1) {
-      for (end = start; end < frames && isPresent(end, column);) end += 1;
-      if (end === start) continue;
-      let sum = 0;
-      for (let frame = start; frame < end; frame += 1) sum += probabilities(frame, column);
-      const times = { startS: start * frameS, endS: end * frameS };
-      stretches.push(new FrameLabel({ label, ...times, confidence: sum / (end - start) }));
-    }
-    return stretches;
-  });
-  return found.sort((one, other) => one.startS - other.startS);
-}
-
-/** Each frame has one label. @param {Matrix} logits */
-function likeliest(logits) {
-  const width = logits.dims[1];
-  const columns = bestColumns(logits);
-  const rows = Array.from(columns, (_, frame) => softmax(logits.data.subarray(frame * width, (frame + 1) * width)));
-  return {
-    probabilities: (frame, column) => rows[frame][column],
-    isPresent: (frame, column) => columns[frame] === column,
-  };
-}
-
-/** Each label is there or not by itself. @param {Matrix} logits */
-function independent({ data, dims: [, width] }) {
-  return {
-    probabilities: (frame, column) => (1 + Math.tanh(data[frame * width + column] / 2)) / 2,
-    isPresent: (frame, column) => data[frame * width + column] > 0,
   };
 }

@@ -6,8 +6,8 @@
  */
 
 import { parseArpa } from "./arpa.js";
-import { failure } from "./errors.js";
 import { BEGIN, ROOT, UNKNOWN, childOf } from "./ngrams.js";
+import { refusal } from "./refusals.js";
 
 /**
  * A trie of n-grams; its nodes are numbered order by order and, within an order, by parent and last word.
@@ -87,6 +87,6 @@ async function unzipped(bytes, name) {
     const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
     return new Uint8Array(await new Response(stream).arrayBuffer());
   } catch (error) {
-    throw failure("lm_unreadable", { path: name, reason: error.message });
+    throw refusal("lm_unreadable", { path: name, reason: error.message });
   }
 }

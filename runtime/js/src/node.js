@@ -5,8 +5,9 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 
 import { LOAD_DEFAULTS, loadEngine } from "./engine.js";
-import { failure } from "./errors.js";
+import { failure, inWords } from "./errors.js";
 import { LanguageModel } from "./language_model.js";
+import { refusal } from "./refusals.js";
 import { openSilero } from "./silero.js";
 import { addressSource } from "./sources.js";
 
@@ -41,7 +42,7 @@ export async function readLanguageModel(file) {
     return await LanguageModel.read(await readFile(file), file);
   } catch (error) {
     if (error.exitCode) throw error;
-    throw failure("lm_unreadable", { path: file, reason: reasonOf(error) });
+    throw refusal("lm_unreadable", { path: file, reason: reasonOf(error) });
   }
 }
 
@@ -51,7 +52,7 @@ export async function readLanguageModel(file) {
  */
 export async function loadSilero(file) {
   const bytes = await readFile(file).catch(() => null);
-  return openSilero(bytes, file, await BACK_ENDS.cpu({}), "cpu");
+  return openSilero(bytes, file, await inWords(BACK_ENDS.cpu({})), "cpu");
 }
 
 /**

@@ -1,6 +1,6 @@
 /** The prefixes of a beam search as nodes of a tree, each with its score from hotwords and language models. */
 
-import { cased } from "./ctc.js";
+import { cased } from "./hypothesis.js";
 import { END } from "./ngrams.js";
 
 export const ROOT = 0;

@@ -1,14 +1,11 @@
 /** What every recogniser does: clips in, their outputs interpreted, results out. */
 
 import { Recording, withoutSilence } from "./clip.js";
-import { failure, words } from "./errors.js";
+import { failure, general, inWords, shown, warningsInWords } from "./errors.js";
 import { SAMPLE_RATE_HZ } from "./geometry.js";
 import { interpret } from "./interpretation.js";
-import { fixed, general, shown } from "./numbers.js";
+import { fixed } from "./numbers.js";
 import { withDefaults } from "./options.js";
-import { recogniseSpans } from "./recordings.js";
-import { Result } from "./result.js";
-import { SHORTEST_S, Segmenter, segmentation } from "./segmentation.js";
 
 /** What is answered whole where nothing is known of the training: what most models for speech were trained on. */
 const UNKNOWN_COMFORT_S = 30;
@@ -20,51 +17,39 @@ const FAR_LONGER = 2;
 /** @typedef {import("./samples.js").Samples} Samples */
 /** @typedef {import("./segmentation.js").Segmentation} Segmentation */
 
-/** Recognises clips one at a time, without padding. `outputs` runs the model: what derives from this has it. */
+/**
+ * Recognises clips one at a time, without padding. What derives from this has `outputs`, which runs the model: from
+ * samples at 16 kHz to each head's output, without its batch axis.
+ */
 export class Recognizer {
   /**
    * @param {Manifest} manifest what the outputs mean, and what training and certificate say
    * @param {object} options
    * @param {import("./hypothesis.js").Decoder | null} options.decoder the best token of each frame where null
+   * @param {typeof import("./frame_labels.js").readFrames | null} [options.readFrames] that of a model which labels
+   *   frames
    * @param {number} [options.rejectBelow]
-   * @param {Partial<Segmentation> | null} [options.segmentation] how longer recordings are cut; where null, into
-   *   segments of up to `comfortableS`, otherwise by default
+   * @param {Segmentation | null} [options.segmentation] how longer recordings are cut; where null, into segments of up
+   *   to `comfortableS`, otherwise by default
    */
-  constructor(manifest, { decoder, rejectBelow = 0, segmentation: cut = null }) {
+  constructor(manifest, { decoder, readFrames = null, rejectBelow = 0, segmentation = null }) {
     this.heads = manifest.heads;
     this.geometry = manifest.geometry;
     /** Whether the certificate bears out the times of words; if not, results have no words. null: it is not known. */
     this.wordTimes = manifest.wordTimes;
     this.decoder = decoder;
+    this.readFrames = readFrames;
+    /** Answers, and segments of recordings, with less confidence are rejected; from 0, for none of them, to 1. */
     this.rejectBelow = rejectBelow;
+    this.segmentation = segmentation;
     this._manifest = manifest;
-    this._segmentation = cut && segmentation(cut);
-  }
-
-  /** Answers, and segments of recordings, with less confidence are rejected; from 0, for none of them, to 1. */
-  get rejectBelow() {
-    return this._rejectBelow;
-  }
-
-  set rejectBelow(confidence) {
-    if (!(confidence >= 0 && confidence <= 1)) throw failure("reject_below", { confidence: shown(confidence) });
-    this._rejectBelow = confidence;
+    this._checkRejectBelow();
   }
 
   /** Longest audio that is answered whole, and longest segment, in seconds. */
   get comfortableS() {
-    if (this._segmentation) return this._segmentation.longestS;
+    if (this.segmentation) return this.segmentation.longestS;
     return this._manifest.longestClipS ?? this._manifest.certifiedUpToS ?? UNKNOWN_COMFORT_S;
-  }
-
-  /**
-   * Each head's output for one clip, without its batch axis.
-   * @abstract
-   * @param {Float32Array} _samples at 16 kHz
-   * @returns {Promise<Outputs>}
-   */
-  async outputs(_samples) {
-    throw new TypeError("a recogniser runs a model");
   }
 
   /**
@@ -79,12 +64,19 @@ export class Recognizer {
    * @returns {Promise<Result>} rejected with an AudioError where the clip cannot be used, and with a DeviceError where
    *   the device failed, or its output is not finite
    */
-  async run(samples, rateHz, options = {}) {
+  run(samples, rateHz, options = {}) {
+    return inWords(this._run(samples, rateHz, options));
+  }
+
+  async _run(samples, rateHz, options) {
     const { segments, onSegment } = withDefaults(options, { segments: null, onSegment: null });
     const recording = new Recording(samples, rateHz);
     const isLong = segments ?? recording.durationS > this.comfortableS;
-    if (isLong) return this._inSegments(recording, onSegment);
-    const whole = recording.clip();
+    if (isLong) {
+      const { recogniseRecording } = await import("./recordings.js");
+      return recogniseRecording(this, recording, onSegment);
+    }
+    const whole = await recording.clip();
     const clip = this._manifest.trimsSilence ? withoutSilence(whole) : whole;
     this._requireLength(clip.samples);
     return this._result(clip, await this.outputs(clip.samples));
@@ -100,9 +92,9 @@ export class Recognizer {
     for (const { data } of Object.values(outputs)) {
       if (!data.every(Number.isFinite)) throw failure("output_not_finite", { engine: String(this) });
     }
-    const { heads, geometry, decoder } = this;
+    const { heads, geometry, decoder, readFrames } = this;
     const temperatures = this._manifest.confidenceTemperature;
-    return interpret(outputs, { heads, geometry, decoder, temperatures }, durationS, warnings);
+    return interpret(outputs, { heads, geometry, decoder, temperatures, readFrames }, durationS, warnings);
   }
 
   /**
@@ -111,72 +103,38 @@ export class Recognizer {
    * @returns {Result}
    */
   judge(result) {
+    this._checkRejectBelow();
     const judged = result.rejected || result.confidence < this.rejectBelow ? result.asRejected() : result;
     return this.wordTimes === false ? judged.with({ words: null }) : judged;
+  }
+
+  _checkRejectBelow() {
+    const { rejectBelow } = this;
+    if (!(rejectBelow >= 0 && rejectBelow <= 1)) throw failure("reject_below", { confidence: shown(rejectBelow) });
   }
 
   /**
    * @param {import("./clip.js").Clip} clip
    * @param {Outputs} outputs
    */
-  _result(clip, outputs) {
-    const warnings = [...clip.warnings, ...this._lengthWarnings(clip)];
+  async _result(clip, outputs) {
+    const warnings = await warningsInWords([...clip.warnings, ...this._lengthWarnings(clip)]);
     const result = this.judge(this.read(outputs, clip.durationS, warnings));
     if (!clip.beginsS || !result.words) return result;
     return result.with({ words: result.words.map((word) => word.later(clip.beginsS)) });
   }
 
-  /**
-   * @param {Recording} recording
-   * @param {((segment: import("./result.js").Segment) => void) | null} onSegment
-   */
-  async _inSegments(recording, onSegment) {
-    const found = [];
-    const segments = recogniseSpans(this._longEnough(recording), {
-      outputs: (samples) => this.outputs(samples),
-      interpret: (outputs, durationS) => this.judge(this.read(outputs, durationS)),
-      head: this.heads.ctc,
-      hop: this.geometry.hop,
-    });
-    for await (const segment of segments) {
-      onSegment?.(segment);
-      found.push(segment);
-    }
-    const warnings = found.length ? recording.warnings : [...recording.warnings, words("warning_no_speech")];
-    return Result.ofSegments(found, recording.durationS, warnings);
-  }
-
   /** Samples that the model needs; 0 for most, which answer to a single frame, made of silence if need be. */
-  get _shortest() {
+  get shortest() {
     const fewest = this.heads.embedding?.fewestFrames ?? 1;
     return fewest > 1 ? this.geometry.shortest(fewest) : 0;
   }
 
   /** Refuse a clip that is too short for the model. @param {Float32Array} samples */
   _requireLength(samples) {
-    if (samples.length >= this._shortest) return;
-    const [duration, shortest] = [samples.length, this._shortest].map((count) => fixed(count / SAMPLE_RATE_HZ, 2));
+    if (samples.length >= this.shortest) return;
+    const [duration, shortest] = [samples.length, this.shortest].map((count) => fixed(count / SAMPLE_RATE_HZ, 2));
     throw failure("audio_too_short_for_model", { name: "array", duration, shortest });
-  }
-
-  /**
-   * The spans that are long enough for the model; a warning says that there were others.
-   * @param {Recording} recording
-   */
-  *_longEnough(recording) {
-    const warning = words("warning_left_out", { shortest: fixed(this._shortest / SAMPLE_RATE_HZ, 2) });
-    for (const span of this._spans(recording)) {
-      if (span.samples.length >= this._shortest) yield span;
-      else if (!recording.warnings.includes(warning)) recording.warnings.push(warning);
-    }
-  }
-
-  /** The stretches of a recording with speech in them. @param {Recording} recording */
-  *_spans(recording) {
-    const options = this._segmentation ?? segmentation({ longestS: Math.max(this.comfortableS, SHORTEST_S) });
-    const segmenter = new Segmenter(options, this.geometry.hop);
-    for (const block of recording.blocks()) yield* segmenter.feed(block);
-    yield* segmenter.finish();
   }
 
   /** @param {import("./clip.js").Clip} clip */
@@ -184,7 +142,7 @@ export class Recognizer {
     const warnings = [];
     const { longestClipS, certifiedUpToS } = this._manifest;
     if (samples.length < this.geometry.receptiveField) {
-      warnings.push(words("warning_short", { milliseconds: fixed(durationS * 1e3, 0) }));
+      warnings.push(["warning_short", { milliseconds: fixed(durationS * 1e3, 0) }]);
     }
     const limits = [
       ["warning_longer_than_training", longestClipS, FAR_LONGER],
@@ -192,7 +150,7 @@ export class Recognizer {
     ];
     for (const [warning, limitS, times] of limits) {
       if (limitS !== null && durationS > times * limitS) {
-        warnings.push(words(warning, { duration: fixed(durationS, 1), limit: general(limitS) }));
+        warnings.push([warning, { duration: fixed(durationS, 1), limit: general(limitS) }]);
         break;
       }
     }

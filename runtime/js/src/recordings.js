@@ -1,12 +1,91 @@
 /** Recordings of any length: spans of speech, recognised one after the other, and joined where speech had to be cut. */
 
+import { NAME, isConstant } from "./clip.js";
 import { bestColumns, logSoftmax } from "./ctc.js";
+import { failure, warningsInWords } from "./errors.js";
 import { SAMPLE_RATE_HZ } from "./geometry.js";
+import { fixed } from "./numbers.js";
+import { resultOfSegments } from "./recording_result.js";
+import { Resampler } from "./resampler.js";
+import { toFloats, toMono } from "./samples.js";
+import { SHORTEST_S, Segmenter, segmentation } from "./segmentation.js";
+
+/** Samples per channel of a block of a long recording. */
+const BLOCK_FRAMES = 1 << 18;
 
 /** @typedef {import("./ctc.js").Matrix} Matrix */
 /** @typedef {import("./ctc.js").Outputs} Outputs */
 /** @typedef {import("./heads.js").CtcHead} CtcHead */
+/** @typedef {import("./clip.js").Recording} Recording */
+/** @typedef {import("./recognizer.js").Recognizer} Recognizer */
+/** @typedef {import("./samples.js").Warning} Warning */
 /** @typedef {{ start: number, end: number, outputs: Outputs }} Piece the outputs of these samples of a recording */
+
+/**
+ * Recognise a recording segment by segment.
+ * @param {Recognizer} recognizer
+ * @param {Recording} recording
+ * @param {((segment: import("./result.js").Segment) => void) | null} onSegment is given each as soon as it is known
+ */
+export async function recogniseRecording(recognizer, recording, onSegment) {
+  const found = [];
+  /** @type {Warning[]} */
+  const warnings = [];
+  const segments = recogniseSpans(longEnough(recognizer, recording, warnings), {
+    outputs: (samples) => recognizer.outputs(samples),
+    interpret: (outputs, durationS) => recognizer.judge(recognizer.read(outputs, durationS)),
+    head: recognizer.heads.ctc,
+    hop: recognizer.geometry.hop,
+  });
+  for await (const segment of segments) {
+    onSegment?.(segment);
+    found.push(segment);
+  }
+  if (!found.length) warnings.push(["warning_no_speech"]);
+  return resultOfSegments(found, recording.durationS, await warningsInWords(warnings));
+}
+
+/**
+ * The spans that are long enough for the model; a warning says that there were others.
+ * @param {Recognizer} recognizer
+ * @param {Recording} recording
+ * @param {Warning[]} warnings to which further ones are added
+ */
+function* longEnough(recognizer, recording, warnings) {
+  const { shortest, comfortableS, geometry } = recognizer;
+  const options = recognizer.segmentation ?? segmentation({ longestS: Math.max(comfortableS, SHORTEST_S) });
+  for (const span of spans(new Segmenter(options, geometry.hop), blocks(recording, warnings))) {
+    if (span.samples.length >= shortest) yield span;
+    else warnings.push(["warning_left_out", { shortest: fixed(shortest / SAMPLE_RATE_HZ, 2) }]);
+  }
+}
+
+/** @param {Segmenter} segmenter @param {Iterable<Float32Array>} sound */
+function* spans(segmenter, sound) {
+  for (const block of sound) yield* segmenter.feed(block);
+  yield* segmenter.finish();
+}
+
+/**
+ * A recording of any length block by block: checked, mixed down and resampled.
+ * @param {Recording} recording
+ * @param {Warning[]} warnings
+ * @returns {Generator<Float32Array>}
+ */
+function* blocks({ channels, rateHz, length }, warnings) {
+  const resampler = rateHz === SAMPLE_RATE_HZ ? null : new Resampler(rateHz);
+  let silent = true;
+  for (let start = 0; start < length; start += BLOCK_FRAMES) {
+    const block = channels.map((channel) => toFloats(channel.subarray(start, start + BLOCK_FRAMES)));
+    const { mono, warnings: found } = toMono(NAME, block);
+    silent &&= isConstant(mono);
+    warnings.push(...found);
+    yield resampler ? resampler.process(mono) : Float32Array.from(mono);
+  }
+  if (resampler) yield resampler.flush();
+  if (!length) throw failure("audio_empty", { name: NAME });
+  if (silent) throw failure("audio_silent_recording", { name: NAME });
+}
 
 /**
  * The segment of each span, as soon as the span after it has begun.
@@ -18,7 +97,7 @@ import { SAMPLE_RATE_HZ } from "./geometry.js";
  *   between two words, or else of a blank, in the middle of what they share
  * @param {number} model.hop samples of a frame
  */
-export async function* recogniseSpans(spans, { outputs, interpret, head, hop }) {
+async function* recogniseSpans(spans, { outputs, interpret, head, hop }) {
   const segment = ({ start, end, outputs }) =>
     interpret(outputs, (end - start) / SAMPLE_RATE_HZ).asSegment(start / SAMPLE_RATE_HZ, end / SAMPLE_RATE_HZ);
   /** @type {Piece | null} */

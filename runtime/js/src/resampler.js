@@ -7,6 +7,7 @@
  */
 
 import { SAMPLE_RATE_HZ } from "./geometry.js";
+import { joined } from "./streaming/sound_buffer.js";
 
 const PASSBAND = 0.913;
 /** Zero crossings on each side, in samples of the lower rate: Kaiser's formula for 120 dB and this transition band. */
@@ -101,13 +102,9 @@ export class Resampler {
  * @param {ArrayLike<number>} samples
  * @param {number} rateHz
  */
-export function resampled(samples, rateHz) {
+export function resampledWhole(samples, rateHz) {
   const resampler = new Resampler(rateHz);
-  const [body, end] = [resampler.process(samples), resampler.flush()];
-  const whole = new Float32Array(body.length + end.length);
-  whole.set(body);
-  whole.set(end, body.length);
-  return whole;
+  return joined([resampler.process(samples), resampler.flush()]);
 }
 
 function product(input, from, filter, at, taps) {

@@ -2,38 +2,10 @@
 
 import { rounded } from "./numbers.js";
 
-export { rounded };
-
-/** A word of the transcript, its times, and how surely it is right: the product of its tokens' probabilities. */
-export class Word {
-  /** @param {{ text: string, startS: number, endS: number, confidence: number }} fields */
-  constructor({ text, startS, endS, confidence }) {
-    this.text = text;
-    this.startS = startS;
-    this.endS = endS;
-    this.confidence = confidence;
-  }
-
-  /** The same word so many seconds later. @param {number} seconds */
-  later(seconds) {
-    return new Word({ ...this, startS: this.startS + seconds, endS: this.endS + seconds });
-  }
-
-  toJSON() {
-    return {
-      text: this.text,
-      start_s: rounded(this.startS, 4),
-      end_s: rounded(this.endS, 4),
-      confidence: rounded(this.confidence, 6),
-    };
-  }
-}
-
-/** A label and a stretch of neighbouring frames that have it, with the mean probability of the label in them. */
-export class FrameLabel {
-  /** @param {{ label: string, startS: number, endS: number, confidence: number }} fields */
-  constructor({ label, startS, endS, confidence }) {
-    this.label = label;
+/** A stretch of sound with a confidence. */
+class Stretch {
+  /** @param {{ startS: number, endS: number, confidence: number }} fields */
+  constructor({ startS, endS, confidence }) {
     this.startS = startS;
     this.endS = endS;
     this.confidence = confidence;
@@ -41,16 +13,38 @@ export class FrameLabel {
 
   /** The same so many seconds later. @param {number} seconds */
   later(seconds) {
-    return new FrameLabel({ ...this, startS: this.startS + seconds, endS: this.endS + seconds });
+    return new this.constructor({ ...this, startS: this.startS + seconds, endS: this.endS + seconds });
   }
 
   toJSON() {
-    return {
-      label: this.label,
-      start_s: rounded(this.startS, 4),
-      end_s: rounded(this.endS, 4),
-      confidence: rounded(this.confidence, 6),
-    };
+    const times = { start_s: rounded(this.startS, 4), end_s: rounded(this.endS, 4) };
+    return { ...times, confidence: rounded(this.confidence, 6) };
+  }
+}
+
+/** A word of the transcript, its times, and how surely it is right: the product of its tokens' probabilities. */
+export class Word extends Stretch {
+  /** @param {{ text: string, startS: number, endS: number, confidence: number }} fields */
+  constructor(fields) {
+    super(fields);
+    this.text = fields.text;
+  }
+
+  toJSON() {
+    return { text: this.text, ...super.toJSON() };
+  }
+}
+
+/** A label and a stretch of neighbouring frames that have it, with the mean probability of the label in them. */
+export class FrameLabel extends Stretch {
+  /** @param {{ label: string, startS: number, endS: number, confidence: number }} fields */
+  constructor(fields) {
+    super(fields);
+    this.label = fields.label;
+  }
+
+  toJSON() {
+    return { label: this.label, ...super.toJSON() };
   }
 }
 
@@ -159,39 +153,6 @@ export class Result extends Found {
   }
 
   /**
-   * The result of a recording, from the results of its segments.
-   *
-   * Its text, words and labels of frames are those of its segments one after the other; its scores and its embedding
-   * are their mean, weighted by duration, and its confidence is their mean, weighted by the number of words. Rejected
-   * segments count for nothing, unless all are rejected: then the recording is.
-   * @param {Segment[]} segments
-   * @param {number} durationS
-   * @param {string[]} warnings
-   */
-  static ofSegments(segments, durationS, warnings) {
-    const kept = segments.filter((segment) => !segment.rejected);
-    const counted = kept.length ? kept : segments;
-    const texts = segments.map((segment) => segment.text).filter((text) => text !== null);
-    const timed = segments.map((segment) => segment.words).filter((words) => words !== null);
-    const labelled = segments.map((segment) => segment.frameLabels).filter((labels) => labels !== null);
-    const weights = counted.map((segment) => wordCount(segment.text) || segment.durationS);
-    const total = weights.reduce((sum, weight) => sum + weight, 0);
-    return new Result({
-      durationS,
-      text: texts.length || !segments.length ? texts.filter(Boolean).join(" ") : null,
-      words: timed.length ? timed.flat() : null,
-      scores: meanScores(counted),
-      labels: segments[0]?.labels,
-      frameLabels: labelled.length ? labelled.flat() : null,
-      embedding: meanEmbedding(counted),
-      confidence: total ? counted.reduce((sum, each, i) => sum + weights[i] * each.confidence, 0) / total : 1,
-      rejected: segments.length > 0 && !kept.length,
-      segments,
-      warnings,
-    });
-  }
-
-  /**
    * The result of a piece of a recording as its segment: words are timed from the recording's start.
    * @param {number} startS
    * @param {number} endS
@@ -208,37 +169,4 @@ export class Result extends Found {
     document.warnings = this.warnings;
     return document;
   }
-}
-
-/** @param {string | null} text */
-function wordCount(text) {
-  return (text ?? "").split(/\s+/).filter(Boolean).length;
-}
-
-/** @param {Segment[]} segments */
-function meanScores(segments) {
-  const scored = segments.filter((segment) => segment.scores !== null);
-  const labels = scored[0]?.labels ?? [];
-  const mean = weighedMean(scored, (segment) => labels.map((label) => segment.scores[label]));
-  return mean && Object.fromEntries(labels.map((label, place) => [label, mean[place]]));
-}
-
-/** @param {Segment[]} segments */
-function meanEmbedding(segments) {
-  return weighedMean(
-    segments.filter((segment) => segment.embedding !== null),
-    (segment) => segment.embedding,
-  );
-}
-
-/**
- * The mean of numbers of segments, weighted by duration; null where nothing weighs anything.
- * @param {Segment[]} segments
- * @param {(segment: Segment) => number[]} numbersOf
- */
-function weighedMean(segments, numbersOf) {
-  const total = segments.reduce((sum, segment) => sum + segment.durationS, 0);
-  if (!total) return null;
-  const rows = segments.map(numbersOf);
-  return rows[0].map((_, column) => rows.reduce((sum, row, i) => sum + row[column] * segments[i].durationS, 0) / total);
 }

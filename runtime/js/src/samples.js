@@ -1,7 +1,6 @@
 /** Samples as programs give them: checked, scaled, and mixed down to one channel. */
 
-import { failure, words } from "./errors.js";
-import { general, shown } from "./numbers.js";
+import { failure, general, shown } from "./errors.js";
 
 const MIN_RATE_HZ = 4_000;
 const MAX_RATE_HZ = 768_000;
@@ -26,6 +25,7 @@ const SCALES = new Map([
 ]);
 
 /** @typedef {Float32Array | Float64Array} Floats */
+/** @typedef {[id: string, values?: object]} Warning a message of the table, and what is written into it */
 /** @typedef {Floats | Int8Array | Int16Array | Int32Array | Uint8Array | Uint16Array | Uint32Array} Samples */
 
 /**
@@ -84,7 +84,7 @@ export function toFloats(samples) {
  * Checked channels as one, and warnings.
  * @param {string} name
  * @param {Floats[]} channels at least one, and a sample in each
- * @returns {{ mono: Floats, warnings: string[] }} where there is one channel, `mono` is that channel itself
+ * @returns {{ mono: Floats, warnings: Warning[] }} where there is one channel, `mono` is that channel itself
  */
 export function toMono(name, channels) {
   if (channels.length > MAX_CHANNELS) throw failure("audio_channels", { name, channels: channels.length });
@@ -135,7 +135,7 @@ function mixDown(channels) {
   // Channels that have nothing in common add up in power: the variance of their mean is sum(powers) / channels^2.
   if (variance(mono) >= (CANCELLED_SHARE * total) / channels.length ** 2) return { mono, warnings: [] };
   const loudest = powers.indexOf(Math.max(...powers));
-  return { mono: channels[loudest], warnings: [words("warning_channels_cancel", { channel: loudest })] };
+  return { mono: channels[loudest], warnings: [["warning_channels_cancel", { channel: loudest }]] };
 }
 
 /** @param {Floats} samples */
@@ -149,12 +149,12 @@ function variance(samples) {
  * @param {number} peak
  */
 function levelWarnings(channels, peak) {
-  if (peak > 4) return [words("warning_peak", { peak: general(peak, 3) })];
+  if (peak > 4) return [["warning_peak", { peak: general(peak, 3) }]];
   const fullScale = 0.999 * Math.max(peak, 1);
   if (peak < fullScale) return [];
   let count = 0;
   for (const channel of channels) {
     for (let place = 0; place < channel.length; place += 1) count += Math.abs(channel[place]) >= fullScale;
   }
-  return count > CLIPPED_SHARE * channels.length * channels[0].length ? [words("warning_clipped")] : [];
+  return count > CLIPPED_SHARE * channels.length * channels[0].length ? [["warning_clipped"]] : [];
 }

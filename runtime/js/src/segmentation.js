@@ -1,8 +1,8 @@
 /** From a recording of any length to spans of speech, none longer than a model takes well. */
 
-import { failure } from "./errors.js";
+import { failure, shown } from "./errors.js";
 import { SAMPLE_RATE_HZ } from "./geometry.js";
-import { roundHalfEven, shown } from "./numbers.js";
+import { roundHalfEven } from "./numbers.js";
 import { withDefaults } from "./options.js";
 import { joined } from "./streaming/sound_buffer.js";
 import { EnergyDetector } from "./voice_activity.js";

@@ -20,14 +20,14 @@ import { interpret } from "./interpretation.js";
  * @returns {Promise<SelfTest>}
  */
 export async function selfTest(engine) {
-  const { bundle, heads, geometry, precision: variant, device } = engine;
+  const { bundle, heads, geometry, readFrames, precision: variant, device } = engine;
   const golden = await bundle.readJson(GOLDEN);
   const samples = Float32Array.from(golden.pcm_int16, (sample) => sample / 32_768);
   const outputs = await engine.outputs(samples);
   const whole = compare(outputs, golden.variants[variant], bundle.folder, variant);
   const streams = engine.graphs ? await compareStreams(engine, samples, golden) : [];
   // The golden file is that of the best path, whatever decoder the engine has.
-  const model = { heads, geometry, decoder: null, temperatures: null };
+  const model = { heads, geometry, decoder: null, temperatures: null, readFrames };
   const { text, label } = interpret(outputs, model, samples.length / SAMPLE_RATE_HZ, []);
   const passed = whole.passed && streams.every((each) => each.passed);
   return { ...whole, passed, variant, device, text, label, streams };

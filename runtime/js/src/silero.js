@@ -1,7 +1,7 @@
 /** Silero's graph, opened for the end points of a stream. */
 
-import { failure } from "./errors.js";
 import { oneLine } from "./graph_session.js";
+import { refusal } from "./refusals.js";
 import { SileroDetector } from "./streaming/silero.js";
 
 const INPUTS = "input, sr, state";
@@ -14,14 +14,14 @@ const INPUTS = "input, sr, state";
  * @param {string} device
  */
 export async function openSilero(bytes, path, backEnd, device) {
-  if (bytes === null) throw failure("silero_unreadable", { path, reason: "no such file" });
+  if (bytes === null) throw refusal("silero_unreadable", { path, reason: "no such file" });
   let session;
   try {
     session = await backEnd.open(bytes, { device, threads: 1 });
   } catch (error) {
-    throw failure("silero_unreadable", { path, reason: oneLine(error) });
+    throw refusal("silero_unreadable", { path, reason: oneLine(error) });
   }
   const inputs = session.inputs.map(({ name }) => name).sort();
-  if (inputs.join(", ") !== INPUTS) throw failure("silero_other", { path });
+  if (inputs.join(", ") !== INPUTS) throw refusal("silero_other", { path });
   return new SileroDetector(session);
 }

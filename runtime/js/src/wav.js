@@ -1,7 +1,7 @@
 /** WAV files: "Multimedia Programming Interface and Data Specifications 1.0" (IBM and Microsoft, 1991). */
 
-import { failure } from "./errors.js";
 import { fixed } from "./numbers.js";
+import { refusal } from "./refusals.js";
 
 const PCM = 1;
 const FLOAT = 3;
@@ -34,7 +34,7 @@ export function parseWav(content, name = "WAV") {
   const stored = Math.min(sound.size, view.byteLength - sound.at);
   const frames = Math.floor(stored / (width * format.channels));
   if (sound.size < UNKNOWN_SIZE && stored < sound.size) {
-    throw failure("wav_truncated", { name, seconds: fixed(frames / format.rateHz, 2) });
+    throw refusal("wav_truncated", { name, seconds: fixed(frames / format.rateHz, 2) });
   }
   const [type, read] = READERS[`${format.code} ${format.bits}`];
   const channels = Array.from({ length: format.channels }, (_, channel) => {
@@ -46,7 +46,7 @@ export function parseWav(content, name = "WAV") {
 
 /** The format and the place of the sound. @param {DataView} view @param {string} name */
 function chunks(view, name) {
-  const unreadable = (reason) => failure("wav_unreadable", { name, reason });
+  const unreadable = (reason) => refusal("wav_unreadable", { name, reason });
   if (view.byteLength < 12 || letters(view, 0) !== "RIFF" || letters(view, 8) !== "WAVE") {
     throw unreadable("Format not recognised");
   }

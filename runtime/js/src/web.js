@@ -1,31 +1,14 @@
 /** The package in pages and workers: bundles at addresses, WebGPU or WebAssembly. */
 
-import { LOAD_DEFAULTS, loadEngine } from "./engine.js";
-import { failure } from "./errors.js";
-import { LanguageModel } from "./language_model.js";
-import { openSilero } from "./silero.js";
-import { addressSource } from "./sources.js";
 import { webBackEnd } from "./backend_web.js";
+import { inWords } from "./errors.js";
+import { LanguageModel } from "./language_model.js";
+import { refusal } from "./refusals.js";
+import { openSilero } from "./silero.js";
 
 export * from "./exports.js";
 export { loadInWorker } from "./worker_client.js";
-
-const BACK_ENDS = {
-  webgpu: (options) => webBackEnd("webgpu", options),
-  wasm: (options) => webBackEnd("wasm", options),
-};
-const DEFAULTS = { ...LOAD_DEFAULTS, runtime: null, wasmPaths: null, cache: true };
-
-/**
- * Open a bundle and make an engine of it.
- * @param {string | URL} bundle address of the folder, relative to the page
- * @param {object} [options]
- * @returns {Promise<import("./engine.js").Engine>}
- */
-export async function load(bundle, options = {}) {
-  const address = new URL(bundle, globalThis.document?.baseURI ?? globalThis.location?.href);
-  return loadEngine(addressSource(address, options), BACK_ENDS, options, DEFAULTS);
-}
+export { load } from "./web_load.js";
 
 /**
  * Read an n-gram language model in ARPA form; the address of one that is compressed with gzip ends in `.gz`.
@@ -34,7 +17,7 @@ export async function load(bundle, options = {}) {
 export async function readLanguageModel(address) {
   const response = await fetch(address);
   const path = String(address);
-  if (!response.ok) throw failure("lm_unreadable", { path, reason: `${response.status} ${response.statusText}` });
+  if (!response.ok) throw refusal("lm_unreadable", { path, reason: `${response.status} ${response.statusText}` });
   return LanguageModel.read(new Uint8Array(await response.arrayBuffer()), path);
 }
 
@@ -46,5 +29,6 @@ export async function readLanguageModel(address) {
 export async function loadSilero(address, options = {}) {
   const response = await fetch(address);
   const bytes = response.ok ? new Uint8Array(await response.arrayBuffer()) : null;
-  return openSilero(bytes, String(address), await BACK_ENDS.wasm({ ...options, threads: 1 }), "wasm");
+  const backEnd = await inWords(webBackEnd("wasm", { ...options, threads: 1 }));
+  return openSilero(bytes, String(address), backEnd, "wasm");
 }

@@ -1,10 +1,7 @@
 /** The engine in a worker: the same calls, and the page stays responsive meanwhile. */
 
-import { plainDecoder } from "./decoders.js";
-import { failure, failureOf } from "./errors.js";
-import { withDefaults } from "./options.js";
+import { failure, failureOf, told } from "./errors.js";
 import { FrameLabel, Result, Segment, Word } from "./result.js";
-import { Final, Partial } from "./streaming/events.js";
 
 /** What an engine in a worker has for `Engine`. */
 export class WorkerEngine {
@@ -30,8 +27,8 @@ export class WorkerEngine {
 
   /** @see Engine.run */
   async run(samples, rateHz, options = {}) {
-    const { segments, onSegment } = withDefaults(options, { segments: null, onSegment: null });
-    return revivedResult(await this._call("run", [samples, rateHz, { segments }], { onSegment }));
+    const { onSegment, ...others } = options;
+    return revivedResult(await this._call("run", [samples, rateHz, others], { onSegment }));
   }
 
   /** @see Engine.selfTest */
@@ -43,7 +40,8 @@ export class WorkerEngine {
   async stream(options = {}) {
     this._streams += 1;
     const number = this._streams;
-    await this._call("stream", [number, options]);
+    const opened = this._call("stream", [number, options]);
+    const [{ WorkerStream }] = await Promise.all([import("./worker_stream.js"), opened]);
     return new WorkerStream((method, args) => this._call("inStream", [number, method, ...args]));
   }
 
@@ -67,7 +65,7 @@ export class WorkerEngine {
    * @param {object} [listeners]
    */
   async _call(call, args = [], listeners = {}) {
-    if (this._isClosed) throw failure("engine_closed");
+    if (this._isClosed) throw await told(failure("engine_closed"));
     this._calls += 1;
     const id = this._calls;
     return new Promise((resolve, reject) => {
@@ -95,40 +93,6 @@ export class WorkerEngine {
   }
 }
 
-/** What a stream in a worker has for `Stream`; its state is that after the latest answer. */
-class WorkerStream {
-  clockS = 0;
-  speaking = false;
-  levelDbfs = -120;
-  computeS = 0;
-
-  /** @param {(method: string, args: any[]) => Promise<{ events: any[], state: object }>} call */
-  constructor(call) {
-    this._call = call;
-  }
-
-  /** @see Stream.feed */
-  feed(pcm, rateHz) {
-    return this._events("feed", pcm, rateHz);
-  }
-
-  /** @see Stream.gap */
-  gap(lostS) {
-    return this._events("gap", lostS);
-  }
-
-  /** @see Stream.finish */
-  finish() {
-    return this._events("finish");
-  }
-
-  async _events(method, ...args) {
-    const { events, state } = await this._call(method, args);
-    Object.assign(this, state);
-    return events.map(revivedEvent);
-  }
-}
-
 /**
  * Open a bundle in a worker.
  * @param {string | URL} bundle address of the folder, relative to the page
@@ -144,7 +108,7 @@ export async function loadInWorker(bundle, { worker, decoder = null, ...options 
   const { runtime = null, wasmPaths = null } = options;
   await engine._load(absolute(bundle), {
     ...options,
-    decoder: plainDecoder(decoder),
+    decoder: decoder && (await import("./decoders.js")).plainDecoder(decoder),
     runtime: absolute(runtime),
     wasmPaths: typeof wasmPaths === "string" ? absolute(wasmPaths) : wasmPaths,
   });
@@ -152,7 +116,7 @@ export async function loadInWorker(bundle, { worker, decoder = null, ...options 
 }
 
 /** The values in the fields of a result or a segment, made anew: what comes out of a worker has lost its classes. */
-function revived({ words, frameLabels, ...fields }) {
+export function revived({ words, frameLabels, ...fields }) {
   return {
     ...fields,
     words: words && words.map((word) => new Word(word)),
@@ -166,9 +130,4 @@ function revivedSegment(fields) {
 
 function revivedResult(fields) {
   return new Result({ ...revived(fields), segments: fields.segments && fields.segments.map(revivedSegment) });
-}
-
-function revivedEvent(fields) {
-  const Kind = fields.type === "final" ? Final : Partial;
-  return new Kind(revived(fields));
 }

@@ -1,7 +1,5 @@
 /** The engine at the far end of a port: answers the calls of `worker_client.js` one after the other. */
 
-import { decoderOf } from "./decoders.js";
-
 /**
  * @typedef {{ id: number, call: string, args: any[] }} Call
  * @typedef {Pick<MessagePort, "postMessage" | "addEventListener">} Port
@@ -10,7 +8,7 @@ import { decoderOf } from "./decoders.js";
 /**
  * Answer the calls that come through a port.
  * @param {Port} port
- * @param {typeof import("./web.js").load} load
+ * @param {typeof import("./web_load.js").load} load
  */
 export function serve(port, load) {
   /** @type {import("./engine.js").Engine} */
@@ -20,7 +18,8 @@ export function serve(port, load) {
 
   const calls = {
     async load(bundle, { decoder, ...options }) {
-      engine = await load(bundle, { ...options, decoder: decoderOf(decoder) });
+      const made = decoder && (await import("./decoders.js")).decoderOf(decoder);
+      engine = await load(bundle, { ...options, decoder: made });
       const { device, precision, comfortableS } = engine;
       return { device, precision, comfortableS, name: String(engine) };
     },

@@ -1,8 +1,7 @@
 /** Where in a stream utterances begin and end, by voice activity. */
 
-import { failure } from "../errors.js";
+import { failure, shown } from "../errors.js";
 import { SAMPLE_RATE_HZ } from "../geometry.js";
-import { shown } from "../numbers.js";
 import { withDefaults } from "../options.js";
 import { CausalEnergyDetector } from "./causal_voice_activity.js";
 

@@ -1,6 +1,7 @@
 /** What a stream says: partial answers while somebody speaks, and a final one when they stop. */
 
-import { Segment, rounded } from "../result.js";
+import { rounded } from "../numbers.js";
+import { Segment } from "../result.js";
 
 /** @typedef {Partial | Final} Event */
 

@@ -3,11 +3,9 @@
 import { failure } from "../errors.js";
 import { SAMPLE_RATE_HZ } from "../geometry.js";
 import { withDefaults } from "../options.js";
-import { CachedUtterance, StreamMemory, TwoPassUtterance } from "./cached.js";
 import { endpointing } from "./endpoints.js";
 import { samplesIn } from "./sound_buffer.js";
 import { Stream } from "./stream.js";
-import { WindowedUtterance } from "./utterances.js";
 
 /** Kinds of streams; `auto` is cached where the bundle has graphs for it. */
 const KINDS = ["auto", "cached", "two-pass", "windowed"];
@@ -66,7 +64,9 @@ export async function openStream(recognizer, graphs, given = {}) {
   if (!session || WHOLE.includes(kind)) {
     options.longestS = Math.min(options.longestS, Math.max(1, FAR_LONGER * recognizer.comfortableS));
   }
-  const begin = session ? chunked(recognizer, session, graphs.streams, kind) : windowed(recognizer, chunkMs, nowS);
+  const begin = session
+    ? await chunked(recognizer, session, graphs.streams, kind)
+    : await windowed(recognizer, chunkMs, nowS);
   return new Stream(recognizer, begin, { rateHz, endpointing: options, nowS });
 }
 
@@ -78,18 +78,21 @@ function alignedPaddingS({ chunkFrames }, streams, { frameS }) {
 }
 
 /** What makes utterances that are recognised chunk by chunk. */
-function chunked(recognizer, session, streams, kind) {
+async function chunked(recognizer, session, streams, kind) {
+  const { CachedUtterance, StreamMemory } = await import("./cached.js");
   const { geometry, heads } = recognizer;
   const memory = new StreamMemory(session, { streams, geometry, heads });
   const first = (start) => new CachedUtterance(memory, start);
   if (kind !== "two-pass") return first;
+  const { TwoPassUtterance } = await import("./two_pass.js");
   return (start) => new TwoPassUtterance(first(start), (samples) => recognizer.outputs(samples));
 }
 
 /** What makes utterances that are recognised again and again. */
-function windowed(recognizer, chunkMs, nowS) {
+async function windowed(recognizer, chunkMs, nowS) {
   const stepMs = chunkMs ?? STEP_MS;
   if (!(stepMs >= 1)) throw failure("stream_step", { step: stepMs });
+  const { WindowedUtterance } = await import("./windowed.js");
   const step = samplesIn(stepMs / 1e3);
   return (start) => new WindowedUtterance((samples) => recognizer.outputs(samples), { start, step, nowS });
 }

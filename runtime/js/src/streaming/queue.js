@@ -1,7 +1,8 @@
 /** A bounded queue of sound between a recorder and a stream; what is lost is counted and said. */
 
-import { failure } from "../errors.js";
-import { roundHalfEven, shown } from "../numbers.js";
+import { roundHalfEven } from "../numbers.js";
+import { refusal } from "../refusals.js";
+import { shown } from "../written.js";
 
 /** So much sound was lost here: hand it to `stream.gap`. */
 export class Gap {
@@ -27,7 +28,7 @@ export class LiveQueue {
    * @param {number} rateHz samples per second and channel
    */
   constructor(limitS, rateHz) {
-    if (!(limitS > 0)) throw failure("queue_limit", { limit: shown(limitS) });
+    if (!(limitS > 0)) throw refusal("queue_limit", { limit: shown(limitS) });
     this._limit = roundHalfEven(limitS * rateHz);
     this._rateHz = rateHz;
     /** @type {(Block | Gap)[]} */

@@ -1,6 +1,6 @@
 /** A stream: sound in, block by block; partial and final answers out. */
 
-import { failure } from "../errors.js";
+import { failure, inWords } from "../errors.js";
 import { Endpointer, liveDetector } from "./endpoints.js";
 import { Final, Partial } from "./events.js";
 import { LiveSound } from "./live_sound.js";
@@ -12,7 +12,7 @@ const IDLE_S = 2;
 const KEPT_IDLE_S = 1;
 
 /** @typedef {import("./events.js").Event} Event */
-/** @typedef {import("./utterances.js").Utterance} Utterance */
+/** @typedef {import("./windowed.js").Utterance} Utterance */
 /** @typedef {import("../result.js").Result} Result */
 /** @typedef {import("../result.js").Word} Word */
 
@@ -77,10 +77,11 @@ export class Stream {
    *   channels, or samples that are not finite: it is left out, and the stream may go on; with a DeviceError where the
    *   device failed, or its output is not finite; with a UsageError where the stream is finished
    */
-  async feed(pcm, rateHz) {
-    this._checkOpen();
-    const samples = this._source.take(pcm, rateHz);
-    return this._inTurn(() => this._take(samples));
+  feed(pcm, rateHz) {
+    return this._call(() => {
+      const samples = this._source.take(pcm, rateHz);
+      return this._inTurn(() => this._take(samples));
+    });
   }
 
   /**
@@ -88,16 +89,10 @@ export class Stream {
    * @param {number} lostS
    * @returns {Promise<Event[]>}
    */
-  async gap(lostS) {
-    this._checkOpen();
-    const left = this._source.finish();
-    return this._inTurn(async () => {
-      const events = await this._endAll(left, "gap");
-      this._freeFrom = this._clock + samplesIn(Math.max(0, lostS));
-      this._sound.drop(this._sound.length);
-      this._soundStart = this._freeFrom;
-      this._endpointer.restart(this._freeFrom);
-      return events;
+  gap(lostS) {
+    return this._call(() => {
+      const left = this._source.finish();
+      return this._inTurn(() => this._skip(left, lostS));
     });
   }
 
@@ -105,19 +100,25 @@ export class Stream {
    * End the stream, and say what is left to say; it takes no more sound.
    * @returns {Promise<Event[]>}
    */
-  async finish() {
-    this._checkOpen();
-    this._isFinished = true;
-    const left = this._source.finish();
-    return this._inTurn(() => this._endAll(left, "finish"));
+  finish() {
+    return this._call(() => {
+      this._isFinished = true;
+      const left = this._source.finish();
+      return this._inTurn(() => this._endAll(left, "finish"));
+    });
   }
 
   get _clock() {
     return this._soundStart + this._sound.length;
   }
 
-  _checkOpen() {
-    if (this._isFinished) throw failure("stream_finished");
+  /** What a program calls: it takes the sound at once, and tells what goes wrong in words. */
+  _call(begin) {
+    const called = async () => {
+      if (this._isFinished) throw failure("stream_finished");
+      return begin();
+    };
+    return inWords(called());
   }
 
   /**
@@ -142,6 +143,16 @@ export class Stream {
   async _endAll(left, reason) {
     const events = await this._take(left);
     return [...events, ...(await this._end(reason, this._clock))];
+  }
+
+  /** Lost sound, after what the source held back. @param {Float32Array} left @param {number} lostS */
+  async _skip(left, lostS) {
+    const events = await this._endAll(left, "gap");
+    this._freeFrom = this._clock + samplesIn(Math.max(0, lostS));
+    this._sound.drop(this._sound.length);
+    this._soundStart = this._freeFrom;
+    this._endpointer.restart(this._freeFrom);
+    return events;
   }
 
   /** Follow 16 kHz samples through the changes of voice activity in them. @param {Float32Array} samples */

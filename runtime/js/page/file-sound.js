@@ -1,11 +1,9 @@
-/** Sound that can be drawn and played: of a file, or of the microphone as it comes. */
+/** Sound of a file, which can be drawn and played. */
 
 import { Pyramid } from "./pyramid.js";
 import { inSlices } from "./slices.js";
 
 const PIECE = 1 << 16;
-/** The latest minutes of a microphone are kept to be played. */
-const KEPT_S = 180;
 const OTHER_RATE_HZ = 48_000;
 
 /** A decoded file. */
@@ -41,52 +39,6 @@ export class FileSound {
   /** What an audio context plays for a stretch: a buffer, and where the stretch begins in it. */
   stretch(context, startS) {
     return { buffer: this.buffer, offsetS: startS };
-  }
-}
-
-/** Sound of the microphone. */
-export class RecordedSound {
-  #blocks = [];
-  #kept = 0;
-  #total = 0;
-
-  constructor(rateHz) {
-    this.rateHz = rateHz;
-    this.pyramid = new Pyramid();
-  }
-
-  get durationS() {
-    return this.#total / this.rateHz;
-  }
-
-  /** Where that begins which can still be played. */
-  get firstS() {
-    return (this.#total - this.#kept) / this.rateHz;
-  }
-
-  append(block) {
-    this.#blocks.push(block);
-    this.#total += block.length;
-    this.#kept += block.length;
-    this.pyramid.append(block);
-    while (this.#kept > KEPT_S * this.rateHz) this.#kept -= this.#blocks.shift().length;
-  }
-
-  stretch(context, startS, endS) {
-    const before = this.#total - this.#kept;
-    const first = Math.round(startS * this.rateHz) - before;
-    const length = Math.min(this.#kept, Math.round(endS * this.rateHz) - before) - first;
-    if (first < 0 || length < 1) return null;
-    const buffer = context.createBuffer(1, length, this.rateHz);
-    let at = -first;
-    for (const block of this.#blocks) {
-      const skipped = Math.max(0, -at);
-      if (skipped < block.length && at < length) {
-        buffer.copyToChannel(block.subarray(skipped, Math.min(block.length, length - at)), 0, at + skipped);
-      }
-      at += block.length;
-    }
-    return { buffer, offsetS: 0 };
   }
 }
 

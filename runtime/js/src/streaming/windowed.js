@@ -1,4 +1,4 @@
-/** Utterances: sound that is recognised while it grows; and the kind for every bundle, recognised again and again. */
+/** Windowed streams, for every bundle: an utterance is recognised again and again while it grows. */
 
 import { SoundBuffer, samplesIn } from "./sound_buffer.js";
 

@@ -1,0 +1,64 @@
+/** Which of a bundle's graphs to take: by its name, its precision, its language, and the device it is to run on. */
+
+import { ON_GPUS } from "./bundle.js";
+import { failure } from "./errors.js";
+
+const GPUS = ["webgpu"];
+
+/** @typedef {import("./manifest.js").Manifest} Manifest */
+/** @typedef {import("./manifest.js").Variant} Variant */
+
+/**
+ * @param {import("./bundle.js").Bundle} bundle
+ * @param {{ name: string | null, device: string, language: string | null }} wanted see `Bundle.variant`
+ * @returns {Variant}
+ */
+export function chosenVariant({ manifest, folder }, { name, device, language }) {
+  const variants = inLanguage(manifest, folder, language);
+  const ofPrecision = (precision) => [...variants.values()].find((each) => each.precision === precision);
+  const onGpu = GPUS.includes(device);
+  const [fitting] = onGpu ? ON_GPUS.filter(ofPrecision) : [];
+  const wanted = name ?? fitting ?? defaultAmong(variants, manifest);
+  const anywhere = language === null ? manifest.variants.get(wanted) : undefined; // by its whole name
+  const chosen = variants.get(wanted) ?? ofPrecision(wanted) ?? anywhere;
+  if (!chosen) {
+    throw failure("variant_unknown", { folder, variant: wanted, variants: [...variants.keys()].sort().join(", ") });
+  }
+  if (onGpu && !ON_GPUS.includes(chosen.precision)) {
+    const hint = fitting ? `choose the variant ${fitting}` : "export with --operators gpu --precision fp16";
+    throw failure("variant_for_cpus", { folder, variant: wanted, device, hint });
+  }
+  return chosen;
+}
+
+/** The languages of the variants, that of the default one first; none where the model has no adapters. */
+function languages({ variants, defaultVariant }) {
+  const found = [variants.get(defaultVariant), ...variants.values()].map(({ language }) => language);
+  return [...new Set(found)].filter((language) => language !== null);
+}
+
+/**
+ * The variants in a language, that of the default where null.
+ * @param {Manifest} manifest
+ * @param {string} folder
+ * @param {string | null} language
+ * @returns {Map<string, Variant>}
+ */
+function inLanguage(manifest, folder, language) {
+  const { variants, defaultVariant } = manifest;
+  const wanted = language ?? variants.get(defaultVariant).language;
+  const found = [...variants].filter(([, each]) => each.language === wanted);
+  if (!found.length) {
+    const known = languages(manifest).join(", ") || "none that is known";
+    throw failure("language_unknown", { folder, language, languages: known });
+  }
+  return new Map(found);
+}
+
+/** The default variant, or in another language that of its precision. */
+function defaultAmong(variants, { variants: all, defaultVariant }) {
+  if (variants.has(defaultVariant)) return defaultVariant;
+  const { precision } = all.get(defaultVariant);
+  const [first] = variants.keys();
+  return [...variants].find(([, each]) => each.precision === precision)?.[0] ?? first;
+}
