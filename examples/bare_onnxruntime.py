@@ -16,6 +16,8 @@ import numpy as np
 import onnxruntime
 import soundfile
 
+TIGHT = (" .", " ?", " !", " ,", " ' ", " n't", " 'm", " 's", " 've", " 're")
+
 
 def recognize(bundle: Path, samples: np.ndarray) -> tuple[str | None, str | None]:
     """Transcript and label of ``samples: [samples] float32`` at 16 kHz; None for a head the model does not have."""
@@ -40,9 +42,12 @@ def transcript(logits: np.ndarray, head: dict) -> str:
     """Greedy CTC over ``logits: [frames, vocabulary]``: best token per frame, repeats joined, blanks dropped."""
     dropped = {head["blank_id"], *head["silent_ids"]}
     tokens = [head["vocabulary"][token] for token, _ in groupby(logits.argmax(axis=-1)) if int(token) not in dropped]
-    text = "".join(" " if token == head["word_delimiter"] else token for token in tokens)
-    text = " ".join(text.split())
-    return text.lower() if head["lower_case"] else text
+    written = [head.get("delimiter_text", " ") if token == head["word_delimiter"] else token for token in tokens]
+    text = head.get("token_separator", "").join(written).strip()
+    text = text.lower() if head["lower_case"] else text
+    for tight in TIGHT if head.get("clean_up_spaces") else ():
+        text = text.replace(tight, tight.replace(" ", ""))
+    return " ".join(text.split())
 
 
 if __name__ == "__main__":

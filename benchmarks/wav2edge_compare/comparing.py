@@ -10,7 +10,7 @@ from typing import Any
 
 from wav2edge.bundle.folder import Bundle
 from wav2edge.bundle.manifest import installed_versions
-from wav2edge.errors import BenchmarkError
+from wav2edge.errors import BenchmarkError, UsageError
 from wav2edge.evaluation.benchmark.environment import environment
 from wav2edge.evaluation.dataset import read_dataset
 from wav2edge.inference.sessions.cpu import int8_saturation_warning
@@ -46,7 +46,12 @@ def compare(options: ComparisonOptions, *, log: Callable[[str], None]) -> Compar
         BenchmarkError: PyTorch fails, so there is nothing to compare the others with.
     """
     facts, bundle = read_facts(options.checkpoint), Bundle.open(options.bundle)
-    geometry = bundle.manifest.geometry
+    geometry, heads = bundle.manifest.geometry, bundle.manifest.heads
+    if heads.ctc is None and heads.classification is None:
+        raise UsageError(
+            f"{options.bundle}: has {' and '.join(heads.names)}, which other systems are not asked for here; compare a"
+            " model that transcribes or classifies"
+        )
     ours = [our_system(variant) for variant in _variants(options, bundle)]
     utterances = [] if options.data is None else read_dataset(options.data)
     left_out = [absent for peer in options.peers if (absent := _left_out(peer, facts))]

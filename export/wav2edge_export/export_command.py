@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wav2edge.cli.verbs import Command
 from wav2edge.errors import UsageError
 from wav2edge.inference.sessions.cpu import NATIVE, TARGETS
-from wav2edge_export.export_options import OPERATORS, PREFERENCES, ExportOptions
+from wav2edge_export.export_options import FORMATS, LAYOUTS, ONNX_ASR, OPERATORS, PREFERENCES, ExportOptions
 from wav2edge_export.quantization.recipes import RECIPES
+
+if TYPE_CHECKING:
+    from wav2edge_export.bundle.hub_upload import HubTarget
+    from wav2edge_export.exporting import Export
 
 
 def _add_arguments(parser: ArgumentParser) -> None:
@@ -44,6 +49,12 @@ def _add_arguments(parser: ArgumentParser) -> None:
         help="; ".join(f"{name}: {summary}" for name, summary in OPERATORS.items()),
     )
     parser.add_argument(
+        "--format",
+        default=next(iter(FORMATS)),
+        metavar="KIND",
+        help="; ".join(f"{name}: {summary}" for name, summary in FORMATS.items()),
+    )
+    parser.add_argument(
         "--batched",
         action="store_true",
         help="graphs that take padded batches and a mask, for GPUs: each clip gets the logits it would get alone, "
@@ -66,7 +77,34 @@ def _add_arguments(parser: ArgumentParser) -> None:
         help='JSON file with the decoder that the bundle is to decode with by default, such as {"beam": {"width": 16,'
         ' "lm": "words.arpa"}} or {"grammar": {"phrases": ["yes", "no"]}} (default: the best token of each frame)',
     )
+    parser.add_argument(
+        "--language",
+        metavar="CODE[,CODE...]",
+        help="of a checkpoint with an adapter per language: which ones, the default first; with several, --data holds a"
+        " data set per language, in a folder of its name (default: that of its weights)",
+    )
+    parser.add_argument(
+        "--layout",
+        choices=LAYOUTS,
+        default=next(iter(LAYOUTS)),
+        help="; ".join(f"{name}: {summary}" for name, summary in LAYOUTS.items()) + " (default: %(default)s)",
+    )
+    _add_hub_arguments(parser)
     _add_stream_arguments(parser)
+
+
+def _add_hub_arguments(parser: ArgumentParser) -> None:
+    hub = parser.add_argument_group("the Hugging Face Hub, after `hf auth login`")
+    hub.add_argument(
+        "--push-to-hub",
+        metavar="NAME",
+        help="also upload the bundle with its card, in one commit, to this repository: owner/name; a repository that"
+        " holds anything but a bundle is refused",
+    )
+    hub.add_argument("--revision", metavar="BRANCH", help="the branch to upload to (default: the main branch)")
+    hub.add_argument(
+        "--public", action="store_true", help="let everyone see a repository that is made for it (default: private)"
+    )
 
 
 def _add_stream_arguments(parser: ArgumentParser) -> None:
@@ -112,39 +150,106 @@ def _streams(options: Namespace) -> dict[str, Any]:
         raise UsageError(f"--stream {options.stream!r}: give milliseconds with commas, such as 160,320") from None
 
 
-def _run(options: Namespace) -> int:
-    from wav2edge_export.exporting import export_bundle  # here, so that --help does not wait for PyTorch
+def _hub_target(options: Namespace) -> HubTarget | None:
+    """Where the bundle is to be uploaded; what an upload would fail at is refused before the export."""
+    if options.push_to_hub is None:
+        if options.revision is not None or options.public:
+            raise UsageError("--revision and --public are for uploads; give --push-to-hub NAME")
+        return None
+    if options.layout == ONNX_ASR:
+        raise UsageError(f"--push-to-hub uploads bundles; leave it or --layout {ONNX_ASR} out")
+    from wav2edge_export.bundle.hub_upload import HubTarget, check_target  # here: most exports stay here
 
-    export = export_bundle(
-        ExportOptions(
-            checkpoint=options.checkpoint,
-            output=options.output,
-            precisions=_precisions(options),
-            operators=options.operators,
-            target=options.target,
-            prefer=options.prefer,
-            batched=options.batched,
-            data=options.data,
-            split=options.split,
-            max_clips=options.max_clips,
-            longest_clip_s=options.longest_clip,
-            decoder=options.decoder,
-            **_streams(options),
-        ),
-        log=lambda line: print(f"wav2edge: {line}", file=sys.stderr, flush=True),
+    target = HubTarget(name=options.push_to_hub, revision=options.revision, public=options.public)
+    check_target(target)
+    return target
+
+
+def _push(export: Export, target: HubTarget) -> None:
+    from wav2edge_export.bundle.hub_upload import push
+
+    _log(f"uploading to {target.name}")
+    commit = push(export.bundle, target)
+    _log(f"uploaded: wav2edge run {target.name} --revision {commit} clip.wav")
+
+
+def _log(line: str) -> None:
+    print(f"wav2edge: {line}", file=sys.stderr, flush=True)
+
+
+def _languages(options: Namespace) -> tuple[str, ...]:
+    return () if options.language is None else tuple(options.language.split(","))
+
+
+def _exporter(options: Namespace) -> Callable[..., Export]:
+    """What makes the bundle; imported here, so that --help does not wait for PyTorch."""
+    if options.layout == ONNX_ASR:
+        from wav2edge_export.interchange.onnx_asr_layout import export_for_onnx_asr
+
+        return export_for_onnx_asr
+    if len(_languages(options)) > 1:
+        from wav2edge_export.bundle.joined_languages import export_languages
+
+        return export_languages
+    from wav2edge_export.exporting import export_bundle
+
+    return export_bundle
+
+
+def _run(options: Namespace) -> int:
+    target = _hub_target(options)
+    export = _exporter(options)(_wanted(options), log=_log)
+    if options.layout == ONNX_ASR:
+        _print_layout(export, options.output)
+    else:
+        _print_bundle(export)
+    for certificate in export.refused:
+        _log(f"{certificate.precision} refused, not written: {'; '.join(certificate.violations)}")
+    if target is not None:
+        _push(export, target)
+    return 1 if export.refused else 0
+
+
+def _wanted(options: Namespace) -> ExportOptions:
+    wanted = ExportOptions(
+        checkpoint=options.checkpoint,
+        output=options.output,
+        precisions=_precisions(options),
+        operators=options.operators,
+        target=options.target,
+        prefer=options.prefer,
+        graph_format=options.format,
+        batched=options.batched,
+        data=options.data,
+        split=options.split,
+        max_clips=options.max_clips,
+        longest_clip_s=options.longest_clip,
+        decoder=options.decoder,
+        languages=_languages(options),
+        **_streams(options),
     )
+    of_bundles = {"--format ort": wanted.ort_precisions, "--stream": wanted.stream_ms, "--decoder": wanted.decoder}
+    of_bundles["several languages"] = wanted.languages[1:]
+    if options.layout == ONNX_ASR and (given := [name for name, value in of_bundles.items() if value]):
+        raise UsageError(f"--layout {ONNX_ASR} goes without {', '.join(given)}, which are for bundles")
+    return wanted
+
+
+def _print_layout(export: Export, folder: Path) -> None:
+    from wav2edge_export.interchange.onnx_asr_layout import layout_file
+
+    for variant in export.bundle.manifest.variants.values():
+        path = folder / layout_file(variant)
+        print(f"{variant.precision}\t{path.stat().st_size / 1e6:.2f} MB\t{path}")
+
+
+def _print_bundle(export: Export) -> None:
     manifest = export.bundle.manifest
     for certificate in export.certificates:
         file = manifest.variants[certificate.precision].file
         print(f"{certificate.precision}\t{manifest.files[file].size_bytes / 1e6:.2f} MB\t{export.bundle.folder / file}")
     for precision, path in (manifest.stream.files if manifest.stream else {}).items():
         print(f"{precision} stream\t{manifest.files[path].size_bytes / 1e6:.2f} MB\t{export.bundle.folder / path}")
-    for certificate in export.refused:
-        print(
-            f"wav2edge: {certificate.precision} refused, not written: {'; '.join(certificate.violations)}",
-            file=sys.stderr,
-        )
-    return 1 if export.refused else 0
 
 
 COMMAND = Command(
@@ -157,5 +262,9 @@ COMMAND = Command(
   wav2edge export checkpoint/ --output bundle --precision int8,fp32 --data data/
   wav2edge export checkpoint/ --output bundle --precision auto,int8 --data data/ --target avx2
   wav2edge export checkpoint/ --output bundle --precision fp16 --batched
+  wav2edge export checkpoint/ --output bundle --format ort
+  wav2edge export checkpoint/ --output bundle --push-to-hub owner/name
+  wav2edge export checkpoint/ --output folder --layout onnx-asr
+  wav2edge export checkpoint/ --output bundle --language swh,eng
   wav2edge export facebook/wav2vec2-base-960h --output bundle --operators standard""",
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +17,25 @@ OPERATORS = {
 }
 """What a graph may be made of; the rewrite rules are in ``wav2edge_export.rewrite``."""
 
+FORMATS = {
+    "onnx": "ONNX, which every build of ONNX Runtime reads",
+    "ort": "also each CPU variant in ONNX Runtime's own format, as NAME-ort, with the operators that it needs: for"
+    " minimal builds on phones",
+}
+"""What graphs are written in."""
+
+ONNX_ASR = "onnx-asr"
+LAYOUTS = {
+    "bundle": "what wav2edge, Optimum and transformers.js load",
+    ONNX_ASR: "what the package onnx-asr loads as wav2vec2-ctc, one clip at a time, or with --batched clips padded"
+    " together; certified like a bundle",
+}
+"""What is written; how each comes out of a bundle is in ``wav2edge_export.interchange``."""
+
 LEAST_LEFT_S, MOST_LEFT_S = 0.1, 30.0
 """Of left context, whose keys and values every layer keeps."""
+LANGUAGE = re.compile(r"\w[\w.-]*")
+"""What a language may be called: its name becomes part of those of files."""
 
 PREFERENCES = {
     "fast": "the fastest; of those within 5 % of each other, the smallest",
@@ -37,12 +55,14 @@ class ExportOptions:
         operators: one of ``OPERATORS``.
         target: the kind of processor that int8 MatMuls are made for; ``native`` is the one this runs on.
         prefer: one of ``PREFERENCES``.
+        graph_format: one of ``FORMATS``.
         batched: the graphs take an attention mask next to the samples, and so padded batches.
         data: the data set whose clips the variants are certified on; None for synthetic signals alone.
         split: the split of it; ``test``, else ``validation``, else all rows where None.
         max_clips: certify on the first of its clips.
         longest_clip_s: longest clip that the checkpoint was trained on, in seconds; from its config where None.
         decoder: JSON file that describes the decoder of the bundle; the best token of each frame where None.
+        languages: of a checkpoint with an adapter per language, the default first; that of its weights where empty.
         stream_ms: chunks of cached streams in milliseconds, the default first; none where empty.
         left_context_s: sound before a chunk that it attends to.
         look_ahead_ms: sound after a chunk that it is computed with.
@@ -57,12 +77,14 @@ class ExportOptions:
     operators: str = next(iter(OPERATORS))
     target: str = NATIVE
     prefer: str = next(iter(PREFERENCES))
+    graph_format: str = next(iter(FORMATS))
     batched: bool = False
     data: Path | None = None
     split: str | None = None
     max_clips: int | None = None
     longest_clip_s: float | None = None
     decoder: Path | None = None
+    languages: tuple[str, ...] = ()
     stream_ms: tuple[int, ...] = ()
     left_context_s: float = 1.28
     look_ahead_ms: int = 0
@@ -72,6 +94,7 @@ class ExportOptions:
             ("operators", self.operators, tuple(OPERATORS)),
             ("target", self.target, (*TARGETS, NATIVE)),
             ("prefer", self.prefer, tuple(PREFERENCES)),
+            ("format", self.graph_format, tuple(FORMATS)),
         ):
             if value not in choices:
                 raise UsageError(f"{name} must be one of {', '.join(choices)}; got {value!r}")
@@ -83,6 +106,24 @@ class ExportOptions:
             raise UsageError(f"longest_clip_s is {self.longest_clip_s}; give seconds, more than 0")
 
         self._check_streams()
+        self._check_languages()
+        if self.graph_format == "ort" and not self.ort_precisions:
+            raise UsageError(
+                "ONNX Runtime's own format is for CPUs, and there is no variant for CPUs; leave out --format, or add"
+                " int8 to --precision, without --operators gpu"
+            )
+
+    @property
+    def ort_precisions(self) -> tuple[str, ...]:
+        """Those that are written in ONNX Runtime's own format too: those for CPUs, where that is asked for."""
+        if self.graph_format != "ort" or self.operators == "gpu":
+            return ()
+        return tuple(name for name in self.precisions if RECIPES[name].method != "fp16")
+
+    @property
+    def quantizes_only(self) -> bool:
+        """Whether no graph with all weights in floating point is left, so that these may be larger than a file."""
+        return not self.stream_ms and all(RECIPES[name].method == "quantize" for name in self.precisions)
 
     @property
     def takes_mask(self) -> bool:
@@ -98,6 +139,14 @@ class ExportOptions:
             raise UsageError(f"a left context of {self.left_context_s} s; give {LEAST_LEFT_S:g} to {MOST_LEFT_S:g} s")
         if self.stream_ms and self.operators == "gpu":
             raise UsageError("cached streams run on the CPU; leave out --stream, or export without --operators gpu")
+
+    def _check_languages(self) -> None:
+        named = all(LANGUAGE.fullmatch(each) for each in self.languages)
+        if not named or len(set(self.languages)) != len(self.languages):
+            raise UsageError(f"languages {', '.join(map(repr, self.languages))}; give each once, such as swh,eng")
+        alone = {"a decoder": self.decoder, "streams": self.stream_ms}
+        if len(self.languages) > 1 and (given := [name for name, value in alone.items() if value]):
+            raise UsageError(f"{' and '.join(given)} are for bundles in one language; export each language by itself")
 
     def _check_precisions(self) -> None:
         unknown = [name for name in self.precisions if name not in RECIPES]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from wav2edge.evaluation.parity.certificate import (
 )
 from wav2edge.evaluation.parity.differences import CachedModel
 from wav2edge.inference.sessions.cpu import NATIVE, TARGETS, native_target
+from wav2edge_export.bundle import ort_format
 from wav2edge_export.bundle.certification import Certifier, EvaluationClips, choose_evaluation_clips
 from wav2edge_export.bundle.writing import DecoderFiles, read_decoder, staged_folder, write_bundle
 from wav2edge_export.export_options import ExportOptions
@@ -69,7 +70,7 @@ def export_bundle(options: ExportOptions, *, log: Callable[[str], None] = lambda
         search=any(RECIPES[name].method == "search" for name in options.precisions),
     )
     log(f"loading {options.checkpoint}")
-    checkpoint = load_checkpoint(options.checkpoint)
+    checkpoint = load_checkpoint(options.checkpoint, language=next(iter(options.languages), None))
     if options.stream_ms:
         from wav2edge_export.bundle.stream_certification import check_stream_options  # here: most exports have none
 
@@ -78,14 +79,17 @@ def export_bundle(options: ExportOptions, *, log: Callable[[str], None] = lambda
     with staged_folder(options.output) as folder:
         log("exporting through Optimum")
         source = folder / RECIPES["fp32"].file
-        result = export_graph(checkpoint, source, operators=options.operators, batched=options.takes_mask)
+        how = {"batched": options.takes_mask, "transient": options.quantizes_only}
+        result = export_graph(checkpoint, source, operators=options.operators, **how)
         for module in result.unchanged:
             log(f"{module.path} is exported unchanged: {module.reason}")
         export = _Export(options=options, checkpoint=checkpoint, clips=clips, folder=folder, log=log)
         made = [export.make(precision) for precision in options.precisions]
+        made += [export.in_ort_format(each) for each in made if export.goes_into_ort_format(each)]
         streams = export.streams() if options.stream_ms else None
         if "fp32" not in options.precisions:
-            source.unlink()
+            for file in source.parent.glob(f"{source.name}*"):
+                file.unlink()
         passed = [each for each in made if each.certificate.passed]
         refused = [each.certificate for each in made if not each.certificate.passed]
         refused_streams = [] if streams is None else list(streams.refused)
@@ -94,7 +98,7 @@ def export_bundle(options: ExportOptions, *, log: Callable[[str], None] = lambda
         if not passed:
             raise ParityError(f"{options.output}: nothing written, {_refusals(refused)}")
         for certificate in refused:
-            export.builder.path(certificate.precision).unlink()
+            (folder / ort_format.graph_file(certificate.precision)).unlink()
         export.write(passed, decoder, streams)
     return Export(
         bundle=Bundle.open(options.output),
@@ -168,6 +172,24 @@ class _Export:
             self._log(f"{precision}: {recipe.note}")
         return _Made(variant=self.builder.variant(precision, has_int8=recipe.has_int8(parts)), certificate=certificate)
 
+    def goes_into_ort_format(self, made: _Made) -> bool:
+        """Whether a variant is wanted in ONNX Runtime's own format too."""
+        return made.certificate.passed and made.certificate.precision in self._options.ort_precisions
+
+    def in_ort_format(self, made: _Made) -> _Made:
+        """A variant in ONNX Runtime's own format, certified by itself."""
+        of, name = made.certificate, f"{made.certificate.precision}{ort_format.SUFFIX}"
+        file = ort_format.graph_file(name)
+        self._log(f"making {name}")
+        ort_format.save_as_ort(self._folder / made.variant.file, self._folder / file)
+        engine = self.builder.open(self._folder / file)
+        certificate = self._certifier.certify(engine, name, of.budget, parts=ort_format.parts_of(of), note=of.note)
+        self._log(f"{name}: {certificate.summary}")
+        # Fused whatever it was made from: ONNX Runtime's optimiser has put its own operators in.
+        return _Made(
+            variant=replace(made.variant, file=file, precision=name, operators="fused"), certificate=certificate
+        )
+
     def streams(self) -> CertifiedStreams:
         """Make and certify the graphs of streams."""
         from wav2edge_export.bundle.stream_certification import StreamExport  # here: most exports have none
@@ -189,6 +211,7 @@ class _Export:
             outcome = "is" if silence.loses_nothing else "is not"
             counts = f"{silence.errors_with} errors with it, {silence.errors_without} without, on {silence.clips} clips"
             self._log(f"silence at the ends of clips {outcome} left out: {counts}")
+        ort_format.write_required_operators(self._folder)
         write_bundle(
             self._folder,
             _manifest(
@@ -236,7 +259,7 @@ def _manifest(
     stream: CachedStreams | None,
 ) -> Manifest:
     """The manifest without its digests, which are computed when every file is written; the first variant is default."""
-    variants = [each.variant for each in passed]
+    variants = [replace(each.variant, language=checkpoint.language) for each in passed]
     return Manifest(
         name=checkpoint.name,
         model_type=checkpoint.model.config.model_type,

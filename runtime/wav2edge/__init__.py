@@ -24,7 +24,7 @@ from wav2edge.errors import (
 )
 from wav2edge.inference.engine import Engine
 from wav2edge.inference.load import load
-from wav2edge.output.result import AlignedToken, AlignedWord, Alignment, Result, Segment, Word
+from wav2edge.output.result import AlignedToken, AlignedWord, Alignment, FrameLabel, Result, Segment, Word
 
 if TYPE_CHECKING:
     from wav2edge.audio.segmentation import Segmentation
@@ -56,6 +56,7 @@ __all__ = [
     "Endpointing",
     "Engine",
     "Final",
+    "FrameLabel",
     "Gap",
     "Grammar",
     "Greedy",

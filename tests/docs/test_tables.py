@@ -10,7 +10,7 @@ import pytest
 
 from tests.docs.pages import ROOT
 from wav2edge.bundle.cached_streams import CachedStreams
-from wav2edge.bundle.heads import ClassificationHead, CtcHead
+from wav2edge.bundle.heads import ClassificationHead, CtcHead, EmbeddingHead, FrameClassificationHead
 from wav2edge.bundle.manifest import FileRecord, Manifest, Variant
 from wav2edge.inference.sessions.cpu import NATIVE, TARGETS
 from wav2edge.inference.sessions.device import DEVICES
@@ -44,6 +44,8 @@ def test_the_page_on_the_bundle_has_every_field_of_the_schema():
     [
         ("### heads.ctc", CtcHead),
         ("### heads.classification", ClassificationHead),
+        ("### heads.frame_classification", FrameClassificationHead),
+        ("### heads.embedding", EmbeddingHead),
         ("### stream", CachedStreams),
         ("### variants.NAME", Variant),
         ("### files.PATH", FileRecord),
@@ -100,9 +102,15 @@ def test_every_preset_has_a_row():
     assert table_after("docs/train.md", "## Presets") == list(PRESETS)
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/export.md"])
-def test_every_supported_class_is_named(page):
+def test_every_supported_class_is_named():
     from wav2edge_train.checkpoint.architectures import ARCHITECTURES
 
-    text = (ROOT / page).read_text(encoding="utf-8")
+    text = (ROOT / "docs/export.md").read_text(encoding="utf-8")
     assert [name for name in ARCHITECTURES if f"`{name}`" not in text] == []
+
+
+def test_the_readme_names_every_family():
+    from wav2edge_train.checkpoint.families.family_table import FAMILIES
+
+    text = (ROOT / "README.md").read_text(encoding="utf-8").lower()
+    assert [name for name in FAMILIES if name.replace("-", "") not in text.replace("-", "")] == []

@@ -85,7 +85,7 @@ def test_a_decoder_is_stored_with_its_language_model_and_is_the_bundles_default(
         ("ctc", "{", "decoder.json: "),
         ("ctc", '{"beam": {"width": 0}}', "width is 0"),
         ("ctc", '{"grammar": {"phrases": ["@"]}}', "the vocabulary has no '@'"),
-        ("classification", '{"beam": {}}', "only classifies"),
+        ("classification", '{"beam": {}}', "does not transcribe"),
     ],
 )
 def test_a_decoder_that_the_model_cannot_be_decoded_with_is_refused(checkpoints, tmp_path, kind, content, reason):

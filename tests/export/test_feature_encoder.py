@@ -5,7 +5,12 @@ from transformers import HubertConfig, Wav2Vec2Config
 from transformers.models.hubert.modeling_hubert import HubertFeatureEncoder
 from transformers.models.wav2vec2.modeling_wav2vec2 import Wav2Vec2FeatureEncoder, Wav2Vec2NoLayerNormConvLayer
 
-from wav2edge_export.rewrite.feature_encoder import ChannelNorm, StackedConvolution, StackedFeatureEncoder, obstacle
+from wav2edge_export.rewrite.convolutions.feature_encoder import (
+    ChannelNorm,
+    StackedConvolution,
+    StackedFeatureEncoder,
+    obstacle,
+)
 
 SAMPLES = (400, 401, 719, 720, 16_000, 16_319, 31_999)
 FAMILIES = {"wav2vec2": (Wav2Vec2Config, Wav2Vec2FeatureEncoder), "hubert": (HubertConfig, HubertFeatureEncoder)}

@@ -14,9 +14,10 @@ from transformers import (
 from tests.export.tiny_checkpoints import LAYER_NORM, SHAPE, sharpen
 from wav2edge.errors import CheckpointError
 from wav2edge_export.rewrite import rewrite
-from wav2edge_export.rewrite.feature_encoder import ChannelNorm
+from wav2edge_export.rewrite.convolutions.feature_encoder import ChannelNorm
 from wav2edge_export.rewrite.padded_batches import PaddedBatchModel
-from wav2edge_train.model.joint_model import Wav2Vec2ForJointCTC, frame_counts, inside
+from wav2edge_train.checkpoint.families.framing import frame_counts, inside
+from wav2edge_train.model.joint_model import Wav2Vec2ForJointCTC
 
 LENGTHS = (16_000, 400, 9_123, 719, 720, 12_345)
 

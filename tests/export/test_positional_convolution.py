@@ -5,7 +5,7 @@ from transformers import HubertConfig, Wav2Vec2Config
 from transformers.models.hubert.modeling_hubert import HubertPositionalConvEmbedding
 from transformers.models.wav2vec2.modeling_wav2vec2 import Wav2Vec2PositionalConvEmbedding
 
-from wav2edge_export.rewrite.positional_convolution import BlockedPositionalConvolution, obstacle
+from wav2edge_export.rewrite.convolutions.positional_convolution import BlockedPositionalConvolution, obstacle
 
 FAMILIES = {
     "wav2vec2": (Wav2Vec2Config, Wav2Vec2PositionalConvEmbedding),

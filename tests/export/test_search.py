@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -45,7 +46,7 @@ def dataset(tmp_path):
 @pytest.fixture
 def hasty(monkeypatch):
     """A search that takes seconds: short signals, few clips."""
-    monkeypatch.setattr(certification, "synthetic_signals", lambda geometry: synthetic_signals(geometry, longest_s=0.1))
+    monkeypatch.setattr(certification, "synthetic_signals", partial(synthetic_signals, longest_s=0.1))
     monkeypatch.setattr(search, "MOST_CLIPS", 2)
     monkeypatch.setattr(search, "TIMED_S", 0.0)
 

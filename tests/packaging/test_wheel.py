@@ -225,6 +225,13 @@ def test_a_verb_whose_packages_are_missing_says_which_extra_to_install(alone, tm
     assert line.endswith(f"which is not installed; run: pip install 'wav2edge[{extra}]'")
 
 
+def test_a_bundle_on_the_hub_cannot_be_fetched_there_and_the_extra_is_named(alone):
+    refused = alone("run", "owner/name", "clip.wav")
+    assert (refused.returncode, refused.stdout) == (3, "")
+    (line,) = refused.stderr.splitlines()
+    assert line.endswith("run: pip install 'wav2edge[hub]'")
+
+
 def test_a_comparison_cannot_be_made_there_and_the_extra_is_named(alone, bundle):
     refused = alone("compare", bundle, "--against", "torch", "--checkpoint", "checkpoint")
     assert (refused.returncode, refused.stdout) == (3, "")

@@ -10,10 +10,11 @@ import pytest
 
 from wav2edge.bundle.geometry import ConvGeometry
 from wav2edge.bundle.heads import ClassificationHead, CtcHead, Heads
-from wav2edge.decoding.ctc import interpret, softmax
+from wav2edge.decoding.ctc import softmax
 from wav2edge.evaluation.dataset import Utterance
 from wav2edge.evaluation.parity.calibration import Answers, Calibrator, expected_calibration_error
 from wav2edge.evaluation.rates import edit_distance, matched
+from wav2edge.inference.interpretation import interpret
 
 GEOMETRY = ConvGeometry.of([10, 3, 3, 3, 3, 2, 2], [5, 2, 2, 2, 2, 2, 2])
 HEADS = Heads(

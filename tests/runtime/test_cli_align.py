@@ -103,7 +103,7 @@ def test_a_model_that_only_classifies_cannot_align(bundle, second):
         heads=Heads(classification=tiny_bundle.HEADS.classification),
         geometry=tiny_bundle.GEOMETRY,
     )
-    with pytest.raises(wav2edge.UsageError, match="only classifies"):
+    with pytest.raises(wav2edge.UsageError, match="does not transcribe"):
         engine.align(second, "a", rate_hz=16_000)
 
 

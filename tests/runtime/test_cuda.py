@@ -39,7 +39,7 @@ def captured(batched):
     return CapturedCalls(
         session._session,
         widths=batched.heads.widths,
-        framed=batched.heads.ctc.output,
+        framed=batched.heads.framed,
         geometry=batched.geometry,
         mask_type=session._mask_type,
         device="cpu",

@@ -9,9 +9,10 @@ import pytest
 from wav2edge.bundle.geometry import ConvGeometry
 from wav2edge.bundle.heads import ClassificationHead, CtcHead, Heads
 from wav2edge.decoding.beam import Beam
-from wav2edge.decoding.ctc import best_path, interpret, join_words, softmax, tempered
+from wav2edge.decoding.ctc import best_path, join_words, softmax, tempered
 from wav2edge.decoding.grammar import Grammar
 from wav2edge.decoding.hypothesis import Greedy
+from wav2edge.inference.interpretation import interpret
 
 VOCABULARY = ("<pad>", "|", "A", "B", "C", "'")
 HEAD = CtcHead(output="logits", vocabulary=VOCABULARY, blank_id=0)
@@ -176,7 +177,7 @@ def test_logits_and_labels_of_different_lengths_are_refused():
 @pytest.mark.parametrize(
     ("make", "reason"),
     [
-        (lambda: Heads(), "a CTC head"),
+        (lambda: Heads(), "a model needs a head"),
         (lambda: CtcHead(output="logits", vocabulary=("a",), blank_id=1), "outside the vocabulary"),
         (lambda: CtcHead(output="logits", vocabulary=("a", "a"), blank_id=0), "twice"),
         (lambda: ClassificationHead(output="class_logits", labels=()), "non-empty and unique"),

@@ -147,7 +147,7 @@ def take(*path: str):
         (take("variants", "fp32", "precision"), "'fp32' in 'variants' has a missing or an unknown key"),
         (take("files", "golden.json", "sha256"), "'golden.json' in 'files' has a missing or an unknown key"),
         (put("files", "golden.json", "mode", value=0), "'golden.json' in 'files' has a missing or an unknown key"),
-        (put("heads", value={}), "a model needs a CTC head"),
+        (put("heads", value={}), "a model needs a head"),
         (put("heads", "ctc", value=[]), "'ctc' is not a dict"),
         (take("heads", "ctc", "blank_id"), "'blank_id' is missing"),
         (put("heads", "ctc", "blank_id", value=99), "outside the vocabulary"),

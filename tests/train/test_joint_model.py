@@ -16,7 +16,8 @@ from wav2edge_train.checkpoint.library_logging import quiet_transformers
 from wav2edge_train.checkpoint.loading import load_checkpoint
 from wav2edge_train.data.clips import Targets
 from wav2edge_train.model.base_model import build_model, checkpoint_base_model, joint_config
-from wav2edge_train.model.joint_model import TimeMajorFeatureEncoder, Wav2Vec2ForJointCTC
+from wav2edge_train.checkpoint.families.time_major import TimeMajorFeatureEncoder
+from wav2edge_train.model.joint_model import Wav2Vec2ForJointCTC
 from wav2edge_train.training_options import TrainingOptions
 
 ConfigMaker = Callable[..., Wav2Vec2Config]
@@ -152,7 +153,7 @@ def test_training_starts_from_the_encoder_of_any_wav2vec2_checkpoint(
 
 def test_the_base_of_another_kind_is_refused_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "bert"}', encoding="utf-8")
-    with pytest.raises(CheckpointError, match="a bert model; training starts from wav2vec2"):
+    with pytest.raises(CheckpointError, match="a bert model; supported are wav2vec2, hubert, wavlm"):
         checkpoint_base_model(str(tmp_path))
     with pytest.raises(CheckpointError, match="no checkpoint there"):
         checkpoint_base_model(str(tmp_path / "nowhere"))

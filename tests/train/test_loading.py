@@ -16,9 +16,11 @@ from transformers import (
     PreTrainedModel,
     Wav2Vec2Config,
     Wav2Vec2CTCTokenizer,
+    Wav2Vec2ForAudioFrameClassification,
     Wav2Vec2ForCTC,
     Wav2Vec2ForPreTraining,
     Wav2Vec2ForSequenceClassification,
+    Wav2Vec2ForXVector,
     Wav2Vec2Model,
 )
 
@@ -58,6 +60,8 @@ KINDS: dict[str, tuple[type[PreTrainedModel], dict[str, str]]] = {
     "hubert ctc": (HubertForCTC, {"ctc": "logits"}),
     "wav2vec2 classes": (Wav2Vec2ForSequenceClassification, {"classification": "logits"}),
     "hubert classes": (HubertForSequenceClassification, {"classification": "logits"}),
+    "wav2vec2 frames": (Wav2Vec2ForAudioFrameClassification, {"frame_classification": "logits"}),
+    "wav2vec2 voice": (Wav2Vec2ForXVector, {"embedding": "embeddings"}),
 }
 
 
@@ -75,9 +79,9 @@ def test_every_supported_kind_loads_with_its_heads(kind: str, config: ConfigMake
     assert checkpoint.geometry.frames(16_000) == 49
     assert checkpoint.normalize
     assert checkpoint.uses_attention_mask
-    found = Original(checkpoint).outputs(noise(4_000))
+    found = Original(checkpoint).outputs(noise(8_000))
     assert {name: values.ndim for name, values in found.items()} == {
-        name: 2 if head == "ctc" else 1 for head, name in outputs.items()
+        name: 2 if head in ("ctc", "frame_classification") else 1 for head, name in outputs.items()
     }
 
 
@@ -146,11 +150,11 @@ FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {
     "no config": (forget_file("config.json"), "no config.json in it"),
     "broken config": (lambda folder: (folder / "config.json").write_text("{"), "config.json cannot be read"),
     "unsupported head": (
-        lambda folder: edit_config(folder, architectures=["Wav2Vec2ForXVector"]),
-        "no supported head, found Wav2Vec2ForXVector; supported are Wav2Vec2ForJointCTC, Wav2Vec2ForCTC",
+        lambda folder: edit_config(folder, architectures=["Wav2Vec2ForMaskedLM"]),
+        "no supported head, found Wav2Vec2ForMaskedLM; supported are Wav2Vec2ForJointCTC, Wav2Vec2ForCTC",
     ),
     "no architecture": (lambda folder: edit_config(folder, architectures=None), "found a bare wav2vec2 model"),
-    "adapter": (lambda folder: edit_config(folder, add_adapter=True), "has adapter layers"),
+    "adapter": (lambda folder: edit_config(folder, add_adapter=True), "6 weights are not in the checkpoint"),
     "no vocabulary": (forget_file("vocab.json"), "its tokenizer cannot be read .vocab.json is missing"),
     "another vocabulary": (swap_vocabulary, "the vocabulary has 10 tokens and the CTC head is 6 wide"),
     "no preprocessor": (forget_file("preprocessor_config.json"), "preprocessor_config.json cannot be read"),

@@ -141,7 +141,9 @@ CHOICES = (
 
 def _add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("data", metavar="DATA", type=Path, help="audiofolder with metadata.csv, or a .jsonl manifest")
-    parser.add_argument("--base", metavar="CHECKPOINT", help="wav2vec2 checkpoint to fine-tune: a folder or a Hub name")
+    parser.add_argument(
+        "--base", metavar="CHECKPOINT", help="checkpoint to fine-tune, of any family: a folder or a Hub name"
+    )
     presets = "; ".join(f"{name}: {preset.summary}" for name, preset in PRESETS.items())
     parser.add_argument(
         "--preset", choices=tuple(PRESETS), help=f"a model with random weights, or a recipe for its --base; {presets}"
@@ -219,7 +221,7 @@ def print_outcome(outcome: TrainingOutcome, *, as_json: bool) -> None:
 
 COMMAND = Command(
     name="train",
-    summary="fine-tune a wav2vec2 checkpoint, or train a small one from scratch, to transcribe and to classify",
+    summary="fine-tune a checkpoint of any family, or train a small one from scratch, to transcribe and to classify",
     add_arguments=_add_arguments,
     run=_run,
     examples="""\

@@ -38,7 +38,7 @@ from wav2edge_train.data.vocabulary import Vocabulary, make_feature_extractor
 from wav2edge_train.loop.arguments import resolve_precision, training_arguments, updates_only
 from wav2edge_train.loop.training_run import Run
 from wav2edge_train.model.base_model import BaseModel, build_model, preset_base_model
-from wav2edge_train.model.joint_model import Wav2Vec2ForJointCTC
+from wav2edge_train.model.joint_model import JointModel
 from wav2edge_train.training_options import TrainingOptions
 
 CLIP_S, BATCH_SIZE, CLIPS = 1.5, 8, 320
@@ -118,9 +118,7 @@ def synthetic_corpus(base: BaseModel) -> Corpus:
     return Corpus(targets=TARGETS, training=dataset, validation=dataset, transcriptions=())
 
 
-def our_loop(
-    model: Wav2Vec2ForJointCTC, base: BaseModel, corpus: Corpus, options: TrainingOptions, clock: Clock
-) -> None:
+def our_loop(model: JointModel, base: BaseModel, corpus: Corpus, options: TrainingOptions, clock: Clock) -> None:
     """The Trainer of `wav2edge train`, which here neither evaluates nor saves."""
     with quiet_transformers(), TemporaryDirectory() as folder:
         arguments = training_arguments(
@@ -131,9 +129,7 @@ def our_loop(
         trainer.train()
 
 
-def bare_loop(
-    model: Wav2Vec2ForJointCTC, base: BaseModel, corpus: Corpus, options: TrainingOptions, clock: Clock
-) -> None:
+def bare_loop(model: JointModel, base: BaseModel, corpus: Corpus, options: TrainingOptions, clock: Clock) -> None:
     """PyTorch alone: the loop that anybody would write first."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     dtypes = {"bf16": torch.bfloat16, "fp16": torch.float16}

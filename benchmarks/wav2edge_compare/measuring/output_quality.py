@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 from wav2edge.bundle.geometry import ConvGeometry
 from wav2edge.bundle.heads import Heads
-from wav2edge.decoding.ctc import interpret
 from wav2edge.errors import DataError
 from wav2edge.evaluation.rates import PairedRate, edit_distance, paired_rate
+from wav2edge.inference.interpretation import interpret
 from wav2edge.output.result import Result
 from wav2edge_compare.measuring.clip_sets import EvaluationClip
 

@@ -169,7 +169,7 @@ def _asr_graph(checkpoint: Checkpoint) -> nn.Module:
     import torch
     from torch import nn
 
-    from wav2edge_export.rewrite.waveform_normalization import ZeroMeanUnitVariance
+    from wav2edge_export.rewrite.inputs.waveform_normalization import ZeroMeanUnitVariance
 
     class AsrGraph(nn.Module):
         def __init__(self) -> None:

@@ -11,7 +11,7 @@ from huggingface_hub import ModelCardData
 
 from wav2edge.bundle.manifest import Manifest
 from wav2edge.evaluation.parity.certificate import Certificate
-from wav2edge_export.quantization.recipes import RECIPES
+from wav2edge_export.bundle.ort_format import SUFFIX, recipe_of
 from wav2edge_train.reporting.card_metadata import TASKS
 
 INTERVALS = (
@@ -27,6 +27,13 @@ JOINT = (
     "`audio-classification` pipelines of transformers.js and Optimum read the output `logits`, which here is the CTC"
     " head: for classes use wav2edge, or read the output `class_logits`."
 )
+GIVES = {
+    "ctc": "a transcription",
+    "classification": "a class",
+    "frame_classification": "labels with their times",
+    "embedding": "an embedding of the voice",
+}
+"""What each head gives."""
 REPEAT = "`wav2edge verify . --repeat --data DATA` measures all of it again on your device, without PyTorch."
 
 
@@ -78,9 +85,9 @@ def _metadata(manifest: Manifest, license_name: str | None) -> str:
 
 
 def _what(manifest: Manifest) -> str:
-    heads = " and ".join({"ctc": "a transcription", "classification": "a class"}[name] for name in manifest.heads.names)
-    labels = manifest.heads.classification.labels if manifest.heads.classification else ()
-    classes = f" Classes: {', '.join(labels)}." if labels else ""
+    heads, labels = " and ".join(GIVES[name] for name in manifest.heads.names), manifest.heads.labels
+    kind = "Classes" if manifest.heads.frame_classification is None else "Labels"
+    classes = f" {kind}: {', '.join(labels)}." if labels else ""
     return (
         f"A {manifest.model_type} model of {manifest.parameters / 1e6:.2f} M parameters that gives"
         f" {heads} for 16 kHz speech, exported to ONNX and certified by wav2edge.{classes}"
@@ -92,8 +99,10 @@ def _variants(manifest: Manifest, certificates: Sequence[Certificate], sizes_byt
     for certificate in certificates:
         variant = manifest.variants[certificate.precision]
         size_mb = sizes_bytes[variant.precision] / 1e6
+        use = recipe_of(variant.precision).summary
+        use += "; for minimal builds of ONNX Runtime" if variant.precision.endswith(SUFFIX) else ""
         lines.append(
-            f"| {variant.precision} | `{variant.file}` | {size_mb:.2f} | {RECIPES[variant.precision].summary}"
+            f"| {variant.precision} | `{variant.file}` | {size_mb:.2f} | {use}"
             f"{f'; target {variant.target}' if variant.target else ''} | {certificate.summary}"
             f"{f'; {certificate.note}' if certificate.note else ''} |"
         )

@@ -53,13 +53,17 @@ class EvaluationClips:
     search: Sequence[Utterance] = ()
     description: str = "synthetic signals, since no --data was given: nothing is known of WER or accuracy"
 
-    def search_clips(self, most: int) -> list[npt.NDArray[np.float32]]:
-        """Clips to compare the layers on, ``[samples] float32`` each: so many at most, evenly drawn."""
+    def search_clips(self, most: int, *, shortest: int = 0) -> list[npt.NDArray[np.float32]]:
+        """Clips to compare the layers on, ``[samples] float32`` each: so many at most, evenly drawn.
+
+        ``shortest`` are the samples that the model needs.
+        """
         if not self.search:
             durations_s = enumerate(SYNTHETIC_DURATIONS_S[:most])
             return [voiced(round(length_s * SAMPLE_RATE_HZ), seed=seed) for seed, length_s in durations_s]
         every = max(1, len(self.search) // most)
-        clips = list(islice(_readable(self.search[::every]), most))
+        long_enough = (clip for clip in _readable(self.search[::every]) if len(clip) >= shortest)
+        clips = list(islice(long_enough, most))
         if not clips:
             raise DataError(f"{self.search[0].where}: none of the clips to compare the layers on can be read")
         return clips
@@ -166,7 +170,7 @@ class Certifier:
     @cached_property
     def signals(self) -> Sequence[SyntheticSignal]:
         """The synthetic signals that every variant is certified on."""
-        return list(synthetic_signals(self.geometry))
+        return list(synthetic_signals(self.geometry, fewest_frames=self.heads.fewest_frames))
 
     def certify(
         self,
@@ -217,6 +221,8 @@ class Certifier:
 
     def silence(self, engine: Engine) -> SilenceCheck | None:
         """What leaving out silence at the ends of clips costs a variant; None without clips that say what is right."""
+        if self.heads.ctc is None and self.heads.classification is None:
+            return None
         rows = [row for row in self.clips.utterances if row.transcription or row.label][:MOST_SILENT]
         errors = {True: 0, False: 0}
         answered = 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,14 @@ from wav2edge.evaluation.parity.differences import CachedModel
 from wav2edge.evaluation.parity.original_record import OriginalRecord
 from wav2edge.inference.sessions.stream_session import StreamSession
 from wav2edge.inference.streaming.chunked_clips import ChunkedClips
+from wav2edge_export.bundle import ort_format
 from wav2edge_export.bundle.certification import Certifier
 from wav2edge_export.export_options import ExportOptions
-from wav2edge_export.quantization.recipes import RECIPES, build_graph
+from wav2edge_export.quantization.recipes import RECIPES, Level, build_graph
 from wav2edge_export.rewrite.stream.stream_export import check_streaming, export_stream_graph
 from wav2edge_export.rewrite.stream.stream_model import chunk_frames
-from wav2edge_train.checkpoint.loading import Checkpoint, Original
+from wav2edge_train.checkpoint.loading import Checkpoint
+from wav2edge_train.checkpoint.original import Original
 from wav2edge_train.model.chunked_encoder import Chunking
 
 RECORDED_FRAMES = 250
@@ -51,10 +53,7 @@ class CertifiedStreams:
         """Precision, chunk in milliseconds, and what hears clips in such chunks, one by one."""
         for precision, file in self.streams.files.items():
             for chunk_ms, frames in zip(self.records, self.streams.chunk_frames, strict=True):
-                session = StreamSession(
-                    folder / file, self.streams, chunk_frames=frames, heads=self.heads, geometry=self.geometry
-                )
-                yield precision, chunk_ms, ChunkedClips(session)
+                yield precision, chunk_ms, _chunked(folder / file, self.streams, frames, self.heads, self.geometry)
 
     def to_dict(self, whole: Certificate) -> dict[str, Any]:
         """The entry ``streams`` of ``certificate.json``, with the original's rates on the same clips heard whole.
@@ -82,6 +81,10 @@ def check_stream_options(options: ExportOptions, checkpoint: Checkpoint) -> None
     check_streaming(checkpoint)
     for chunk_ms in (*options.stream_ms, options.look_ahead_ms):
         chunk_frames(chunk_ms, checkpoint.geometry)
+
+
+def _chunked(path: Path, streams: CachedStreams, frames: int, heads: Heads, geometry: ConvGeometry) -> ChunkedClips:
+    return ChunkedClips(StreamSession(path, streams, chunk_frames=frames, heads=heads, geometry=geometry))
 
 
 def _short(record: OriginalRecord) -> OriginalRecord:
@@ -113,7 +116,6 @@ class StreamExport:
     folder: Path
     target: str
     log: Callable[[str], None]
-    _certifiers: dict[int, Certifier] = field(default_factory=dict)
 
     def run(self) -> CertifiedStreams:
         """Export, make each precision, and certify each chunk; what is over its budget is not kept."""
@@ -132,26 +134,34 @@ class StreamExport:
         source = self._path("fp32")
         operators = options.operators
         streams = export_stream_graph(self.checkpoint, source, chunkings=tuple(chunkings.values()), operators=operators)
-        for chunk_ms, chunking in chunkings.items():
-            original = CachedModel(Original(self.checkpoint, chunking).outputs)
-            self._certifiers[chunk_ms] = replace(self.certifier, original=original)
-        certificates, refused = {}, []
+        certifiers = {
+            chunk_ms: replace(
+                self.certifier,
+                original=CachedModel(Original(self.checkpoint, chunking).outputs),
+                batched=False,
+            )
+            for chunk_ms, chunking in chunkings.items()
+        }
+        made: dict[str, dict[int, Certificate]] = {}
         for precision in self._precisions():
-            found = self._make(precision, streams, chunkings)
-            over = [each for each in found.values() if not each.passed]
-            refused += over
-            if over:
-                self._path(precision).unlink()
-            else:
-                certificates[precision] = found
+            made[precision] = self._make(precision, streams, certifiers)
+            if options.graph_format == "ort" and _passed(made[precision]):
+                name = f"{precision}{ort_format.SUFFIX}"
+                self.log(f"making {name} for streams")
+                ort_format.save_as_ort(self._path(precision), self._path(name))
+                parts = ort_format.parts_of(next(iter(made[precision].values())))
+                made[name] = self._certify(name, streams, certifiers, parts)
+        certificates = {name: found for name, found in made.items() if _passed(found)}
+        for name in made.keys() - certificates.keys():
+            self._path(name).unlink()
         if "fp32" not in certificates:
             source.unlink(missing_ok=True)
         files = {precision: self._path(precision).relative_to(self.folder).as_posix() for precision in certificates}
         return CertifiedStreams(
             streams=replace(streams, files=files),
             certificates=certificates,
-            refused=tuple(refused),
-            records={chunk_ms: _short(certifier.original_record()) for chunk_ms, certifier in self._certifiers.items()},
+            refused=tuple(each for found in made.values() for each in found.values() if not each.passed),
+            records={chunk_ms: _short(certifier.original_record()) for chunk_ms, certifier in certifiers.items()},
             heads=self.checkpoint.heads,
             geometry=geometry,
         )
@@ -165,10 +175,10 @@ class StreamExport:
         return sorted(found or ["int8"], key=lambda name: name == "fp32")
 
     def _path(self, precision: str) -> Path:
-        return self.folder / RECIPES[precision].file.replace("model", "model_stream")
+        return self.folder / ort_format.graph_file(precision).replace("model", "model_stream")
 
     def _make(
-        self, precision: str, streams: CachedStreams, chunkings: Mapping[int, Chunking]
+        self, precision: str, streams: CachedStreams, certifiers: Mapping[int, Certifier]
     ) -> dict[int, Certificate]:
         """Convert the fp32 graph, leaving ever more of it at a higher level until the budget is kept at every chunk."""
         recipe, path = RECIPES[precision], self._path(precision)
@@ -176,17 +186,22 @@ class StreamExport:
         for parts in recipe.attempts:
             self.log(f"making {precision} for streams" + "".join(f", {part} in {lv}" for part, lv in parts.items()))
             build_graph(recipe, self._path("fp32"), path, parts=parts, target=self.target)
-            for chunk_ms, chunking in chunkings.items():
-                clips = ChunkedClips(self.open(path, streams, chunking))
-                found[chunk_ms] = self._certifiers[chunk_ms].certify(
-                    clips, f"{precision} stream of {chunk_ms} ms", recipe.budget, parts=parts
-                )
-                self.log(f"{found[chunk_ms].precision}: {found[chunk_ms].summary}")
-            if all(each.passed for each in found.values()):
+            found = self._certify(precision, streams, certifiers, parts)
+            if _passed(found):
                 break
         return found
 
-    def open(self, path: Path, streams: CachedStreams, chunking: Chunking) -> StreamSession:
-        """A session of a graph that was written here."""
-        heads, geometry = self.checkpoint.heads, self.checkpoint.geometry
-        return StreamSession(path, streams, chunk_frames=chunking.frames, heads=heads, geometry=geometry)
+    def _certify(
+        self, name: str, streams: CachedStreams, certifiers: Mapping[int, Certifier], parts: Mapping[str, Level]
+    ) -> dict[int, Certificate]:
+        """Certify a graph at every chunk."""
+        budget, found = ort_format.recipe_of(name).budget, {}
+        for (chunk_ms, certifier), frames in zip(certifiers.items(), streams.chunk_frames, strict=True):
+            clips = _chunked(self._path(name), streams, frames, self.checkpoint.heads, self.checkpoint.geometry)
+            found[chunk_ms] = certifier.certify(clips, f"{name} stream of {chunk_ms} ms", budget, parts=parts)
+            self.log(f"{found[chunk_ms].precision}: {found[chunk_ms].summary}")
+        return found
+
+
+def _passed(found: Mapping[int, Certificate]) -> bool:
+    return all(each.passed for each in found.values())

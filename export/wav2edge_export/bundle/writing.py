@@ -8,7 +8,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -18,16 +18,17 @@ import numpy as np
 
 from wav2edge import __version__
 from wav2edge.bundle.folder import CERTIFICATE, GOLDEN, sha256_of
-from wav2edge.bundle.heads import CtcHead, Heads
+from wav2edge.bundle.heads import Heads
 from wav2edge.bundle.manifest import MANIFEST, FileRecord, Manifest, installed_versions
 from wav2edge.errors import UsageError
 from wav2edge.evaluation.parity.certificate import Certificate
 from wav2edge.evaluation.parity.original_record import OriginalRecord
 from wav2edge.inference.engine import Engine
-from wav2edge.output.documents import strict_json, write_json
+from wav2edge.output.documents import write_json
 from wav2edge_export.bundle.bundle_card import bundle_card
 from wav2edge_export.bundle.certification import SilenceCheck
 from wav2edge_export.bundle.golden_file import golden_document
+from wav2edge_export.bundle.tokenizer_file import write_tokenizer
 from wav2edge_train.checkpoint.durable import sync, sync_folder
 from wav2edge_train.checkpoint.loading import Checkpoint
 
@@ -38,6 +39,7 @@ COPIED_FILES = (
     "config.json",
     "preprocessor_config.json",
     "vocab.json",
+    "added_tokens.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
 )
@@ -76,9 +78,13 @@ def write_bundle(
     for name in COPIED_FILES:
         if checkpoint.folder is not None and (checkpoint.folder / name).is_file():
             shutil.copyfile(checkpoint.folder / name, folder / name)
+    if checkpoint.language is not None:
+        _choose_language(folder, checkpoint)
     if manifest.heads.ctc is not None:
-        (folder / "tokenizer.json").write_text(tokenizer_json(manifest.heads.ctc), encoding="utf-8")
-    write_json(folder / GOLDEN, golden_document(engines, [] if streams is None else streams.chunked(folder)))
+        write_tokenizer(folder, manifest.heads.ctc)
+    chunked = [] if streams is None else streams.chunked(folder)
+    shortest = manifest.geometry.shortest(manifest.heads.fewest_frames)
+    write_json(folder / GOLDEN, golden_document(engines, chunked, shortest=shortest))
     about_silence = {} if silence is None else {"silence": asdict(silence)}
     variants = {each.precision: each.to_dict() for each in certificates}
     about_streams = {} if streams is None else {"streams": streams.to_dict(certificates[0])}
@@ -101,6 +107,18 @@ def write_bundle(
     files = {path.relative_to(folder).as_posix(): _record(path) for path in folder.rglob("*") if path.is_file()}
     complete = replace(manifest, files=files, made_with={"wav2edge": __version__, **installed_versions(MADE_WITH)})
     (folder / MANIFEST).write_text(complete.to_json(), encoding="utf-8")
+
+
+def _choose_language(folder: Path, checkpoint: Checkpoint) -> None:
+    """Let the copied files say which language the graphs are in: those of a checkpoint say which its weights are in."""
+    chosen = {
+        "tokenizer_config.json": {"target_lang": checkpoint.language},
+        "config.json": {"vocab_size": checkpoint.model.config.vocab_size},
+    }
+    for name, values in chosen.items():
+        if (folder / name).is_file():
+            document = json.loads((folder / name).read_text(encoding="utf-8"))
+            write_json(folder / name, {**document, **values})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +147,7 @@ def read_decoder(path: Path, heads: Heads) -> DecoderFiles:
     from wav2edge.bundle.stored_decoder import described_decoder, language_model_path  # here: most exports have none
 
     if heads.ctc is None:
-        raise UsageError(f"{path}: the model only classifies, and needs no decoder; leave --decoder out")
+        raise UsageError(f"{path}: the model does not transcribe, and needs no decoder; leave --decoder out")
     try:
         description = dict(json.loads(path.read_text(encoding="utf-8")))
         decoder = described_decoder(description, path.parent)
@@ -143,18 +161,27 @@ def _record(path: Path) -> FileRecord:
     return FileRecord(sha256=sha256_of(path), size_bytes=path.stat().st_size)
 
 
+def _is_bundle(folder: Path) -> bool:
+    return (folder / MANIFEST).exists()
+
+
 @contextmanager
-def staged_folder(target: Path) -> Iterator[Path]:
+def staged_folder(target: Path, *, replaceable: Callable[[Path], bool] = _is_bundle) -> Iterator[Path]:
     """A temporary sibling of ``target`` to write in; it takes the target's place when the block ends well.
 
     An error removes it and leaves the target as it was. A killed process leaves its sibling behind, and the next
     writer takes it away.
 
+    Args:
+        target: the folder to write.
+        replaceable: whether a folder that is not empty may be replaced; bundles may.
+
     Raises:
-        UsageError: the target is something other than a bundle.
+        UsageError: the target is something that may not be replaced.
     """
-    if target.exists() and not _replaceable(target):
-        raise UsageError(f"{target}: exists and is not a bundle; give another --output")
+    if target.exists() and not (target.is_dir() and (replaceable(target) or not any(target.iterdir()))):
+        kind = "exists and is not a bundle" if replaceable is _is_bundle else "exists and is not of this layout"
+        raise UsageError(f"{target}: {kind}; give another --output")
     target.parent.mkdir(parents=True, exist_ok=True)
     _remove_abandoned(target)
     stage = Path(tempfile.mkdtemp(prefix=f"{_prefix(target)}{os.getpid()}-", dir=target.parent))
@@ -166,10 +193,6 @@ def staged_folder(target: Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(stage, ignore_errors=True)
     sync(target.parent)
-
-
-def _replaceable(target: Path) -> bool:
-    return target.is_dir() and ((target / MANIFEST).exists() or not any(target.iterdir()))
 
 
 def _prefix(target: Path) -> str:
@@ -213,52 +236,3 @@ def _exchange(one: Path, other: Path) -> bool:
     except AttributeError:
         return False
     return bool(rename(AT_FDCWD, os.fsencode(one), AT_FDCWD, os.fsencode(other), RENAME_EXCHANGE) == 0)
-
-
-def tokenizer_json(head: CtcHead) -> str:
-    """A CTC tokenizer in the format of the ``tokenizers`` library, which writes a path's transcript as wav2edge does.
-
-    No token is marked special: ``skip_special_tokens`` drops special tokens before the decoder merges repeats, and
-    without the blank between them two equal letters would become one.
-    """
-    added = sorted({head.blank_id, *head.silent_ids})
-    flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": False}
-    blank, delimiter = head.vocabulary[head.blank_id], head.word_delimiter
-    document = {
-        "version": "1.0",
-        "truncation": None,
-        "padding": None,
-        "added_tokens": [{"id": i, "content": head.vocabulary[i], **flags} for i in added],
-        "normalizer": {"type": "Replace", "pattern": {"String": " "}, "content": delimiter} if delimiter else None,
-        "pre_tokenizer": {"type": "Split", "pattern": {"Regex": ""}, "behavior": "Isolated", "invert": False},
-        "post_processor": None,
-        "decoder": {"type": "Sequence", "decoders": _decoders(head)},
-        "model": {
-            "type": "WordLevel",
-            "vocab": {token: i for i, token in enumerate(head.vocabulary)},
-            "unk_token": next((head.vocabulary[i] for i in sorted(head.silent_ids)), blank),
-        },
-    }
-    return strict_json(document) + "\n"
-
-
-def _decoders(head: CtcHead) -> list[dict[str, Any]]:
-    """From the best token of each frame to a transcript: the rules of `wav2edge.decoding.ctc`, step by step."""
-    blank, delimiter = head.vocabulary[head.blank_id], head.word_delimiter
-    silent = [head.vocabulary[i] for i in sorted(head.silent_ids - {head.blank_id})]
-    steps: list[dict[str, Any]] = [
-        {"type": "CTC", "pad_token": blank, "word_delimiter_token": delimiter or "", "cleanup": False},
-        *(_replace({"String": token}, "") for token in silent),
-        {"type": "Fuse"},
-    ]
-    if delimiter:
-        steps += [_replace({"String": delimiter}, " "), _replace({"Regex": " +"}, " ")]
-        steps += [{"type": "Strip", "content": " ", "start": 1, "stop": 1}]
-    if head.lower_case:
-        letters = sorted({letter for token in head.vocabulary for letter in token if letter != letter.lower()})
-        steps += [_replace({"String": letter}, letter.lower()) for letter in letters]
-    return steps
-
-
-def _replace(pattern: dict[str, str], content: str) -> dict[str, Any]:
-    return {"type": "Replace", "pattern": pattern, "content": content}

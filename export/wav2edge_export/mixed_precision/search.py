@@ -104,7 +104,8 @@ class Search:
         """The divergence that each layer costs at each level, on as many clips as the model's weight allows."""
         runs = 1 + len(layers) * len(QUANTIZED_OPERATORS)
         most = int(SEARCH_MACS / (runs * self.macs_per_s * TYPICAL_CLIP_S))
-        clips = self.certifier.clips.search_clips(min(max(most, FEWEST_CLIPS), MOST_CLIPS))
+        shortest = self.certifier.geometry.shortest(self.certifier.heads.fewest_frames)
+        clips = self.certifier.clips.search_clips(min(max(most, FEWEST_CLIPS), MOST_CLIPS), shortest=shortest)
         self.log(f"auto: comparing {len(layers)} layers on {len(clips)} {self.certifier.clips.description}")
         matmuls = [matmul for layer in layers for matmul in layer.matmuls]
         heads = self.certifier.heads

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from wav2edge.bundle.heads import Heads
-from wav2edge.evaluation.parity.differences import Outputs
+from wav2edge.bundle.heads import EmbeddingHead, FrameClassificationHead, Heads
+from wav2edge.evaluation.parity.differences import Outputs, cosine_distance
 from wav2edge_export.mixed_precision.selectable_precision import SelectablePrecisionGraph
 from wav2edge_export.quantization.recipes import Level
 from wav2edge_export.quantization.weight_matmuls import QUANTIZED_OPERATORS, WeightMatMul
@@ -63,12 +63,18 @@ def layers_of(matmuls: Sequence[WeightMatMul]) -> list[Layer]:
 def divergence(original: Outputs, variant: Outputs, heads: Heads) -> float:
     """Kullback and Leibler's divergence of the posteriors, original from variant, in nats, summed over the heads.
 
-    The frames of a CTC head ``[frames, vocabulary]`` are averaged ("On Information and Sufficiency", Annals of
-    Mathematical Statistics 22(1), 1951).
+    Frames are averaged, as are labels that do not exclude each other ("On Information and Sufficiency", Annals of
+    Mathematical Statistics 22(1), 1951). Embeddings have no posteriors; their cosine distance takes its place.
     """
     total = 0.0
-    for name in heads.outputs:
-        exact, found = _log_softmax(original[name]), _log_softmax(variant[name])
+    for head in heads.by_name.values():
+        first, second = original[head.output], variant[head.output]
+        if isinstance(head, EmbeddingHead):
+            total += cosine_distance(first, second)
+            continue
+        if isinstance(head, FrameClassificationHead) and not head.exclusive:  # each label is there or not
+            first, second = (np.stack([each, np.zeros_like(each)], axis=-1) for each in (first, second))
+        exact, found = _log_softmax(first), _log_softmax(second)
         total += float((np.exp(exact) * (exact - found)).sum(axis=-1).mean())
     return total
 

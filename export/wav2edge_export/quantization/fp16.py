@@ -30,9 +30,10 @@ FLOAT_OPERATORS = (
     "Range",
 )
 """Statistics and probabilities: sums of many terms, which lose their small ones in half precision or overflow it."""
-FLOAT_PARTS = ("/normalization/", "/norm/", "/norms.0/")
+FLOAT_PARTS = ("/normalization/", "/features/", "/norm/", "/norms.0/", "/embed_positions/")
 """The waveform's normalisation, whose eps of 1e-7 is next to nothing in half precision and whose count of samples is
-beyond its largest number, and the group norm of wav2vec2-base's encoder, whose statistics span the whole clip."""
+beyond its largest number, and log-mel features, which have both; the group norm of wav2vec2-base's encoder, whose
+statistics span the whole clip; and the Conformer's positions, whose angles are of up to thousands of frames."""
 
 
 def convert_to_fp16(source: Path, target: Path) -> None:

@@ -84,7 +84,9 @@ RECIPES = {
         summary="a quarter of the bytes, the fastest on a CPU",
         method="quantize",
         base="int8",
-        budget=Budget(relative_error=0.25, wer_increase=0.003, accuracy_drop=0.003, allowed_changes=1),
+        budget=Budget(
+            relative_error=0.25, wer_increase=0.003, accuracy_drop=0.003, embedding_distance=0.02, allowed_changes=1
+        ),
         golden_tolerance=0.1,
         attempts=({}, {ENCODER: "float"}),
     ),
@@ -95,7 +97,9 @@ RECIPES = {
         base="int4",
         # The logits' limit only stops nonsense, clips decide: 0.08 for the trained model, but 0.53 for random weights
         # of XLSR-53's shape, at a clip of one frame.
-        budget=Budget(relative_error=0.75, wer_increase=0.003, accuracy_drop=0.003, allowed_changes=1),
+        budget=Budget(
+            relative_error=0.75, wer_increase=0.003, accuracy_drop=0.003, embedding_distance=0.1, allowed_changes=1
+        ),
         golden_tolerance=0.1,
         attempts=(ENDS, dict.fromkeys(ENDS, "float")),
     ),
@@ -103,7 +107,9 @@ RECIPES = {
         suffix="_fp16",
         summary="half the bytes, for GPUs",
         method="fp16",
-        budget=Budget(relative_error=0.02, wer_increase=0.003, accuracy_drop=0.003, allowed_changes=1),
+        budget=Budget(
+            relative_error=0.02, wer_increase=0.003, accuracy_drop=0.003, embedding_distance=0.005, allowed_changes=1
+        ),
         golden_tolerance=0.02,
         note="faster on GPUs only: on a CPU, ONNX Runtime computes its MatMuls in fp32",
     ),
@@ -113,7 +119,7 @@ RECIPES = {
         method="search",
         base="int8",
         # Nothing is forgiven: a search can always leave one more layer in floating point.
-        budget=Budget(relative_error=0.25, wer_increase=0.003, accuracy_drop=0.003),
+        budget=Budget(relative_error=0.25, wer_increase=0.003, accuracy_drop=0.003, embedding_distance=0.02),
         golden_tolerance=0.1,
     ),
 }

@@ -1,8 +1,9 @@
 """Graph rewrite: exact module replacements before the export, so that convolutions become weight MatMuls.
 
-ONNX Runtime's ``quantize_dynamic`` quantises MatMul, and nothing else well. This package rewrites a wav2vec2 or HuBERT
-model in PyTorch until its convolutions and attentions are Linears: a table of rules, each a pattern, a replacement and
-a test that both give the same outputs. What a rule cannot replace exactly is left unchanged, with the reason.
+ONNX Runtime's ``quantize_dynamic`` quantises MatMul, and nothing else well. This package rewrites a model of the
+wav2vec2 family in PyTorch until its convolutions and attentions are Linears: a table of rules, each a pattern, a
+replacement and a test that both give the same outputs. What a rule cannot replace exactly is left unchanged, with the
+reason.
 
     result = rewrite(model, operators="fused")
     print(result.summary)  # "attention: 24 replaced"; result.model is what to export
@@ -15,15 +16,19 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 
 from torch import nn
-from transformers import HubertModel, Wav2Vec2Model
+from transformers import PretrainedConfig
 
-from wav2edge.errors import CheckpointError, UsageError
-from wav2edge_export.rewrite import attention, feature_encoder, positional_convolution
+from wav2edge.errors import UsageError
+from wav2edge_export.rewrite import attention
+from wav2edge_export.rewrite.convolutions import feature_encoder, positional_convolution
+from wav2edge_export.rewrite.inputs.waveform_normalization import ZeroMeanUnitVariance
 from wav2edge_export.rewrite.rules import Rule
-from wav2edge_export.rewrite.waveform_normalization import ZeroMeanUnitVariance
+from wav2edge_train.checkpoint.families.family_table import backbone_of, family_of
 
 __all__ = [
     "OPERATORS",
@@ -36,11 +41,21 @@ __all__ = [
 ]
 
 RULES: dict[str, tuple[Rule, ...]] = {
-    "standard": (feature_encoder.RULE, positional_convolution.RULE, attention.STANDARD),
-    "fused": (feature_encoder.RULE, positional_convolution.RULE, attention.FUSED),
+    operators: (feature_encoder.RULE, positional_convolution.RULE, positional_convolution.STACK, of_attention)
+    for operators, of_attention in (("standard", attention.STANDARD), ("fused", attention.FUSED))
 }
+"""Rules for the parts that most families share, by the operators they write."""
 OPERATORS = (*RULES, "gpu")
-BACKBONES = (Wav2Vec2Model, HubertModel)
+
+OF_FAMILIES: Mapping[str, tuple[str, ...]] = {
+    "wavlm": ("positions.gated_attention",),
+    "sew": ("convolutions.squeezed_encoder",),
+    "sew-d": ("convolutions.squeezed_encoder", "positions.disentangled_attention"),
+    "wav2vec2-conformer": ("positions.conformer_attention", "convolutions.conformer_convolution"),
+    "wav2vec2-bert": ("positions.conformer_attention", "convolutions.conformer_convolution"),
+}
+"""Modules with the ``RULES`` of a family's own parts; the adapter's join them where a checkpoint has one."""
+ADAPTER = "convolutions.adapter"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +112,7 @@ def rewrite(model: nn.Module, *, operators: str = "fused") -> RewriteResult:
     """Replace every module that a rule knows, in a copy.
 
     Args:
-        model: a wav2vec2 or HuBERT model under any head, or the bare backbone; it is never changed.
+        model: a model of one of the families, under any head, or its bare backbone; it is never changed.
         operators: ``"standard"`` writes attention in plain ONNX operators, ``"fused"`` as one
             ``com.microsoft.MultiHeadAttention``, for execution providers that have it; ``"gpu"`` fuses more, for
             padded batches on GPUs.
@@ -107,31 +122,42 @@ def rewrite(model: nn.Module, *, operators: str = "fused") -> RewriteResult:
 
     Raises:
         UsageError: the operators are none of these.
-        CheckpointError: the model has no wav2vec2 or HuBERT backbone.
+        CheckpointError: the model has no backbone of these families.
     """
     if operators not in OPERATORS:
         raise UsageError(f"Unknown operators {operators!r}: choose one of {', '.join(OPERATORS)}.")
-    if not any(isinstance(module, BACKBONES) for module in model.modules()):
-        raise CheckpointError(
-            f"{type(model).__name__} holds no wav2vec2 or HuBERT backbone, and the graph rewrite knows no other: "
-            "load a wav2vec2 or HuBERT checkpoint with its transformers class, such as Wav2Vec2ForCTC."
-        )
+    rules = [*_rules(backbone_of(model).config, operators), *_rules_of_head(model)]
     rewritten = copy.deepcopy(model).eval().requires_grad_(False)
     replaced: list[Replaced] = []
     unchanged: list[Unchanged] = []
-    for rule in _rules(operators):
+    for rule in rules:
         _apply(rule, rewritten, replaced, unchanged)
+    known: tuple[Unchanged | Replaced, ...] = (*unchanged, *replaced)
     return RewriteResult(
-        model=rewritten, replaced=tuple(replaced), unchanged=(*unchanged, *_left_over(rewritten, unchanged))
+        model=rewritten, replaced=tuple(replaced), unchanged=(*unchanged, *_left_over(rewritten, known))
     )
 
 
-def _rules(operators: str) -> tuple[Rule, ...]:
+def _rules(config: PretrainedConfig, operators: str) -> Iterator[Rule]:
+    """The rules for a backbone; those that few families need are imported for them alone."""
     if operators == "gpu":
         from wav2edge_export.rewrite.gpu import gpu_encoder, gpu_feature_encoder  # here: most exports are for CPUs
 
-        return (gpu_feature_encoder.RULE, gpu_encoder.RULE)
-    return RULES[operators]
+        yield from (gpu_feature_encoder.RULE, gpu_encoder.RULE)
+        return
+    yield from RULES[operators]
+    adapter = (ADAPTER,) if getattr(config, "add_adapter", False) else ()
+    for module in (*OF_FAMILIES.get(family_of(config).name, ()), *adapter):
+        yield from import_module(f"{__name__}.{module}").RULES[operators]
+
+
+def _rules_of_head(model: nn.Module) -> tuple[Rule, ...]:
+    """The rules for a head that has layers of its own."""
+    if not hasattr(model, "tdnn"):
+        return ()
+    from wav2edge_export.rewrite.convolutions import time_delay  # here: few models give embeddings
+
+    return (time_delay.RULE,)
 
 
 def _apply(rule: Rule, model: nn.Module, replaced: list[Replaced], unchanged: list[Unchanged]) -> None:
@@ -146,9 +172,9 @@ def _apply(rule: Rule, model: nn.Module, replaced: list[Replaced], unchanged: li
             unchanged.append(Unchanged(rule=rule.name, path=path, reason=reason))
 
 
-def _left_over(model: nn.Module, unchanged: list[Unchanged]) -> list[Unchanged]:
-    """The convolutions that no rule knows, such as an adapter's, outside the parts already reported."""
-    reported = tuple(f"{site.path}." for site in unchanged)
+def _left_over(model: nn.Module, known: tuple[Unchanged | Replaced, ...]) -> list[Unchanged]:
+    """The convolutions that no rule knows, outside the parts already reported, which may keep some on purpose."""
+    reported = tuple(f"{site.path}." for site in known)
     convolutions = (
         path
         for path, module in model.named_modules()

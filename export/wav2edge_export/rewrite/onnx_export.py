@@ -15,7 +15,8 @@ from torch import nn
 from wav2edge.bundle.heads import Heads
 from wav2edge.errors import CheckpointError
 from wav2edge.inference.many_clips import INPUT, MASK
-from wav2edge_export.rewrite import RewriteResult, ZeroMeanUnitVariance, rewrite
+from wav2edge_export.rewrite import RewriteResult, rewrite
+from wav2edge_export.rewrite.inputs.model_inputs import inputs_of
 from wav2edge_train.checkpoint.library_logging import quiet_exporters
 from wav2edge_train.checkpoint.loading import Checkpoint
 
@@ -30,8 +31,8 @@ class ServingModel(nn.Module):
     def __init__(self, checkpoint: Checkpoint, *, operators: str, batched: bool = False) -> None:
         super().__init__()
         self.config = checkpoint.model.config
-        self.names = checkpoint.heads.outputs
-        self.normalization = ZeroMeanUnitVariance() if checkpoint.normalize else None
+        self.names, self.framed = checkpoint.heads.outputs, checkpoint.heads.framed
+        self.inputs = inputs_of(checkpoint)
         self.result = rewrite(checkpoint.model, operators=operators)
         self.model: nn.Module = self.result.model
         if batched:
@@ -44,9 +45,9 @@ class ServingModel(nn.Module):
     ) -> dict[str, torch.Tensor]:
         """Outputs by the names that the heads read; the mask ``[batch, samples]`` is that of the batched flavour."""
         masks = () if attention_mask is None else (attention_mask,)
-        waveforms = input_values if self.normalization is None else self.normalization(input_values, *masks)
-        outputs = self.model(waveforms, *masks)
-        return {name: outputs[name] for name in self.names}
+        outputs = self.model(*self.inputs(input_values, *masks))
+        cut = {name: self.inputs.cut(outputs[name], input_values) for name in self.framed}
+        return {name: cut.get(name, outputs[name]) for name in self.names}
 
 
 class _PaddedBatch(DummyAudioInputGenerator):
@@ -91,16 +92,13 @@ def _onnx_config(checkpoint: Checkpoint, *, batched: bool, for_gpu: bool) -> Wav
 
 
 def dynamic_axes(heads: Heads) -> dict[str, dict[int, str]]:
-    """Axes that vary: ``[batch, frames, vocabulary]`` of a CTC head, ``[batch, classes]`` of a classifier."""
-    axes: dict[str, dict[int, str]] = {}
-    if heads.ctc is not None:
-        axes[heads.ctc.output] = {0: "batch", 1: "frames"}
-    if heads.classification is not None:
-        axes[heads.classification.output] = {0: "batch"}
-    return axes
+    """Axes that vary: ``[batch, frames, columns]`` of what is said frame by frame, ``[batch, columns]`` of the rest."""
+    return {name: {0: "batch", 1: "frames"} if name in heads.framed else {0: "batch"} for name in heads.outputs}
 
 
-def export_graph(checkpoint: Checkpoint, path: Path, *, operators: str, batched: bool = False) -> RewriteResult:
+def export_graph(
+    checkpoint: Checkpoint, path: Path, *, operators: str, batched: bool = False, transient: bool = False
+) -> RewriteResult:
     """Write the fp32 graph of a checkpoint as one self-contained file.
 
     Args:
@@ -108,6 +106,8 @@ def export_graph(checkpoint: Checkpoint, path: Path, *, operators: str, batched:
         path: the file to write.
         operators: see ``rewrite``.
         batched: the graph takes a mask next to the samples, and padded clips give the outputs they give alone.
+        transient: it is only what smaller graphs are made of, so weights of 2 GB and more may be in files next to it,
+            whose names begin with its own.
 
     Returns:
         What the rewrite replaced on the way, and what it kept.
@@ -117,10 +117,10 @@ def export_graph(checkpoint: Checkpoint, path: Path, *, operators: str, batched:
             rule for GPUs knows.
     """
     size_bytes = sum(parameter.numel() * 4 for parameter in checkpoint.model.parameters())
-    if size_bytes >= LARGEST_GRAPH_BYTES:
+    if size_bytes >= LARGEST_GRAPH_BYTES and not transient:
         raise CheckpointError(
             f"{checkpoint.name}: {size_bytes / 1e9:.1f} GB of fp32 weights do not fit one ONNX file of 2 GB;"
-            " export a smaller model"
+            " export it in int8 or int4 alone, without streams"
         )
     path.parent.mkdir(parents=True, exist_ok=True)
     serving = ServingModel(checkpoint, operators=operators, batched=batched).eval()
@@ -133,7 +133,8 @@ def export_graph(checkpoint: Checkpoint, path: Path, *, operators: str, batched:
     with quiet_exporters():
         config = _onnx_config(checkpoint, batched=batched, for_gpu=operators == "gpu")
         export(serving, config, path, opset=OPSET)
-    require_self_contained(path)
+    if not transient:
+        require_self_contained(path)
     return serving.result
 
 

@@ -1,10 +1,11 @@
-"""A bundle on disk: opened by its manifest, checked by its digests."""
+"""A bundle on disk or on the Hub: opened by its manifest, checked by its digests."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -14,11 +15,13 @@ from wav2edge.bundle.manifest import MANIFEST, Manifest, Variant
 from wav2edge.errors import BundleError, DataError, DeviceError, UsageError
 
 if TYPE_CHECKING:
+    from wav2edge.bundle.hub import HubRepository
     from wav2edge.decoding.hypothesis import Decoder
 
 GPUS = ("cuda", "tensorrt")
 ON_GPUS = ("fp16", "fp32")
 """Variants that run on GPUs, the best first; the others are quantised in ways that only CPUs have kernels for."""
+GRAPHS = "onnx"
 CERTIFICATE = "certificate.json"
 GOLDEN = "golden.json"
 ORIGINAL = "original.json"
@@ -28,6 +31,12 @@ ORIGINAL_OUTPUTS = "original.npz"
 CHECKPOINT_CONFIG = "config.json"
 CHECKPOINT_WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
 """What a transformers checkpoint holds, and a bundle without a manifest does not: weights next to a configuration."""
+HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*", re.ASCII)
+
+
+def is_hub_name(source: str | PathLike[str]) -> bool:
+    """Whether a source is a name on the Hub, such as ``owner/name``; what is there as a path is not."""
+    return isinstance(source, str) and HUB_NAME.fullmatch(source) is not None and not Path(source).exists()
 
 
 def sha256_of(path: Path) -> str:
@@ -38,48 +47,96 @@ def sha256_of(path: Path) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Bundle:
-    """A folder with a manifest. No other file in it is trusted before it is checked against the manifest."""
+    """A folder with a manifest. No other file in it is trusted before it is checked against the manifest.
+
+    ``repository`` is where a file comes from that is not in the folder yet; None for a bundle that is complete.
+    """
 
     folder: Path
     manifest: Manifest
+    repository: HubRepository | None = None
 
     @classmethod
-    def open(cls, folder: str | PathLike[str]) -> Bundle:
+    def open(cls, source: str | PathLike[str], *, revision: str | None = None) -> Bundle:
         """Read the manifest of a bundle.
+
+        Args:
+            source: a folder, or a name on the Hub such as ``owner/name``, whose other files are fetched when they are
+                needed.
+            revision: a branch, a tag or a commit on the Hub; the main branch where None.
 
         Raises:
             BundleError: there is none, or it is damaged or newer than this version.
+            MissingDependencyError: it is a name on the Hub, and ``huggingface_hub`` is not installed.
+            UsageError: a folder has no revisions.
         """
-        path = Path(folder) / MANIFEST
+        if is_hub_name(source):
+            from wav2edge.bundle.hub import open_manifest  # here: most bundles are folders
+
+            repository, path = open_manifest(str(source), revision)
+        elif revision is not None:
+            raise UsageError(f"{source}: a folder, which has no revisions as a name on the Hub has; leave it out")
+        else:
+            repository, path = None, Path(source) / MANIFEST
         try:
-            return cls(folder=Path(folder), manifest=Manifest.from_json(path.read_bytes()))
+            manifest = Manifest.from_json(path.read_bytes())
         except (FileNotFoundError, NotADirectoryError):
-            raise _not_a_bundle(Path(folder)) from None
+            raise _not_a_bundle(path.parent) from None
         except OSError as error:
             raise BundleError(f"{path}: {error.strerror}; check its permissions") from None
         except BundleError as error:
             raise BundleError(f"{path}: {error}") from None
+        return cls(folder=path.parent, manifest=manifest, repository=repository)
 
-    def variant(self, name: str | None = None, *, device: str = "cpu") -> Variant:
+    def variant(self, name: str | None = None, *, device: str = "cpu", language: str | None = None) -> Variant:
         """A graph of the bundle by its name.
 
         Args:
             name: where None the default one, or on a GPU the first of ``ON_GPUS`` that the bundle has.
             device: where it is to run.
+            language: of a bundle in several languages; where None that of its default variant.
 
         Raises:
-            BundleError: there is no such variant.
+            BundleError: there is no such variant, or no such language.
             DeviceError: it is quantised for CPUs, and the device is a GPU.
         """
-        variants, on_gpu = self.manifest.variants, device in GPUS
-        fitting = [each for each in ON_GPUS if each in variants] if on_gpu else []
-        name = name or (fitting or [self.manifest.default_variant])[0]
-        if name not in variants:
+        variants, on_gpu = self._in_language(language), device in GPUS
+        by_precision = {each.precision: each for each in reversed(variants.values())}
+        fitting = [each for each in ON_GPUS if each in by_precision] if on_gpu else []
+        name = name or (fitting or [self._default(variants)])[0]
+        chosen = variants.get(name) or by_precision.get(name)
+        if chosen is None and language is None:
+            chosen = self.manifest.variants.get(name)  # of another language, by its whole name
+        if chosen is None:
             raise BundleError(f"{self.folder}: no variant {name!r}; it has: {', '.join(sorted(variants))}")
-        if on_gpu and name not in ON_GPUS:
+        if on_gpu and chosen.precision not in ON_GPUS:
             hint = f"choose the variant {fitting[0]}" if fitting else "export with --operators gpu --precision fp16"
             raise DeviceError(f"{self.folder}: {name} is quantised for CPUs and has no kernels on {device}; {hint}")
-        return variants[name]
+        return chosen
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """The languages of the variants, that of the default one first; none where the model has no adapters."""
+        variants = self.manifest.variants
+        found = [variants[self.manifest.default_variant].language, *(each.language for each in variants.values())]
+        return tuple(dict.fromkeys(each for each in found if each is not None))
+
+    def _in_language(self, language: str | None) -> dict[str, Variant]:
+        """The variants in a language, that of the default where None."""
+        variants = self.manifest.variants
+        wanted = variants[self.manifest.default_variant].language if language is None else language
+        found = {name: each for name, each in variants.items() if each.language == wanted}
+        if not found:
+            languages = ", ".join(self.languages) or "none that is known"
+            raise BundleError(f"{self.folder}: nothing in the language {language!r}; it has: {languages}")
+        return found
+
+    def _default(self, variants: Mapping[str, Variant]) -> str:
+        """The default variant, or in another language that of its precision."""
+        default = self.manifest.default_variant
+        precision = self.manifest.variants[default].precision
+        alike = (name for name, each in variants.items() if each.precision == precision)
+        return default if default in variants else next(alike, next(iter(variants)))
 
     def decoder(self) -> Decoder | None:
         """The decoder that the bundle decodes with by default; None: the best token of each frame.
@@ -106,15 +163,14 @@ class Bundle:
         Raises:
             BundleError: it is missing or has another size.
         """
-        record, path = self.manifest.files[name], self.folder / name
+        path = self.folder / name if self.repository is None else self.repository.fetch(name)
         try:
             size_bytes = path.stat().st_size
         except OSError:
             raise BundleError(f"{path}: missing from the bundle; copy or export it again") from None
-        if size_bytes != record.size_bytes:
-            raise BundleError(
-                f"{path}: {size_bytes} bytes where the manifest says {record.size_bytes}; copy or export it again"
-            )
+        expected_bytes = self.manifest.files[name].size_bytes
+        if size_bytes != expected_bytes:
+            raise self._damaged(path, f"{size_bytes} bytes where the manifest says {expected_bytes}")
         return path
 
     def check_hash(self, name: str) -> None:
@@ -125,7 +181,12 @@ class Bundle:
         """
         path = self.check_size(name)
         if sha256_of(path) != self.manifest.files[name].sha256:
-            raise BundleError(f"{path}: damaged, its SHA-256 is not the manifest's; copy or export it again")
+            raise self._damaged(path, "damaged, its SHA-256 is not the manifest's")
+
+    def _damaged(self, path: Path, fault: str) -> BundleError:
+        """The error of a file that is not what the manifest says; a cached one is taken out of the cache."""
+        remedy = "copy or export it again" if self.repository is None else self.repository.discard(path)
+        return BundleError(f"{path}: {fault}; {remedy}")
 
     def manifest_sha256(self) -> str:
         """Digest of the manifest itself, and so of the whole bundle, since the manifest lists the other digests."""

@@ -58,6 +58,10 @@ class ConvGeometry:
             samples = (samples - kernel) // stride + 1
         return samples
 
+    def shortest(self, frames: int) -> int:
+        """Samples of the shortest clip that gives so many frames, at least one."""
+        return self.receptive_field + (frames - 1) * self.hop
+
     def pad_to_frame(self, samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """``samples: [samples]`` padded with zeros at the end if they are too few for one frame."""
         short = self.receptive_field - len(samples)

@@ -6,16 +6,16 @@ The format is documented in ``docs/bundle.schema.json``.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from math import inf
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from wav2edge.bundle.geometry import SAMPLE_RATE_HZ, ConvGeometry
-from wav2edge.bundle.heads import ClassificationHead, CtcHead, Heads
+from wav2edge.bundle.heads import Heads
 from wav2edge.errors import BundleError
-from wav2edge.output.documents import strict_json
+from wav2edge.output.documents import strict_json, take
 
 FORMAT = "wav2edge-bundle"
 FORMAT_VERSION = 1
@@ -41,6 +41,8 @@ class Variant:
 
     ``target`` is the instruction set that its int8 MatMuls are quantised for; None without int8 MatMuls. A ``batched``
     graph takes an attention mask, and gives for each clip of a padded batch what it gives for the clip alone.
+    ``language`` is the one whose adapter it has; None where the model has none. ``heads`` are those of a language that
+    is not the bundle's first; None where they are the manifest's.
     """
 
     file: str
@@ -48,6 +50,13 @@ class Variant:
     operators: str
     target: str | None = None
     batched: bool = False
+    language: str | None = None
+    heads: Heads | None = None
+
+    @property
+    def name(self) -> str:
+        """What selects it: its precision, and behind it the language where that is not the bundle's own."""
+        return self.precision if self.heads is None else f"{self.precision}-{self.language}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +120,7 @@ class Manifest:
             "sample_rate_hz": self.geometry.rate_hz,
             "conv_kernels": list(self.geometry.kernels),
             "conv_strides": list(self.geometry.strides),
-            "heads": _heads_to_dict(self.heads),
+            "heads": self.heads.to_dict(),
             "variants": {name: _variant_to_dict(variant) for name, variant in self.variants.items()},
             "default_variant": self.default_variant,
             "parameters": self.parameters,
@@ -158,35 +167,28 @@ class Manifest:
 
 def _from_document(document: Mapping[str, Any]) -> Manifest:
     return Manifest(
-        name=_take(document, "name", str),
-        model_type=_take(document, "model_type", str),
-        heads=_heads_from_dict(_take(document, "heads", dict)),
+        name=take(document, "name", str),
+        model_type=take(document, "model_type", str),
+        heads=Heads.from_dict(take(document, "heads", dict)),
         geometry=ConvGeometry(
-            kernels=tuple(_take(document, "conv_kernels", list)),
-            strides=tuple(_take(document, "conv_strides", list)),
-            rate_hz=_take(document, "sample_rate_hz", int),
+            kernels=tuple(take(document, "conv_kernels", list)),
+            strides=tuple(take(document, "conv_strides", list)),
+            rate_hz=take(document, "sample_rate_hz", int),
         ),
-        variants=_take_records(document, "variants", Variant),
-        default_variant=_take(document, "default_variant", str),
+        variants=_take_records(document, "variants", Variant, heads=Heads.from_dict),
+        default_variant=take(document, "default_variant", str),
         files=_take_records(document, "files", FileRecord),
-        parameters=_take(document, "parameters", int),
-        macs_per_s=_take(document, "macs_per_s", int),
+        parameters=take(document, "parameters", int),
+        macs_per_s=take(document, "macs_per_s", int),
         certified_up_to_s=_take_seconds(document, "certified_up_to_s"),
         longest_clip_s=_take_seconds(document, "longest_clip_s"),
-        word_times=None if document.get("word_times") is None else _take(document, "word_times", bool),
-        trims_silence=None if document.get("trims_silence") is None else _take(document, "trims_silence", bool),
+        word_times=None if document.get("word_times") is None else take(document, "word_times", bool),
+        trims_silence=None if document.get("trims_silence") is None else take(document, "trims_silence", bool),
         confidence_temperature=_take_temperatures(document, "confidence_temperature"),
-        decoder=None if document.get("decoder") is None else _take(document, "decoder", dict),
+        decoder=None if document.get("decoder") is None else take(document, "decoder", dict),
         stream=_stream(document),
-        made_with=_take(document, "made_with", dict),
+        made_with=take(document, "made_with", dict),
     )
-
-
-def _take(document: Mapping[str, Any], key: str, kind: type[Kind]) -> Kind:
-    value = document.get(key)
-    if not isinstance(value, kind):
-        raise ValueError(f"{key!r} is {'missing' if value is None else f'not a {kind.__name__}'}")
-    return value
 
 
 def _stream(document: Mapping[str, Any]) -> CachedStreams | None:
@@ -194,7 +196,7 @@ def _stream(document: Mapping[str, Any]) -> CachedStreams | None:
         return None
     from wav2edge.bundle.cached_streams import CachedStreams  # here: most bundles have none
 
-    return CachedStreams.from_dict(_take(document, "stream", dict))
+    return CachedStreams.from_dict(take(document, "stream", dict))
 
 
 def _take_seconds(document: Mapping[str, Any], key: str) -> float | None:
@@ -207,69 +209,30 @@ def _take_seconds(document: Mapping[str, Any], key: str) -> float | None:
 def _take_temperatures(document: Mapping[str, Any], key: str) -> dict[str, float] | None:
     if document.get(key) is None:
         return None
-    found = _take(document, key, dict)
+    found = take(document, key, dict)
     for head, value in found.items():
         if not isinstance(value, (int, float)) or not 0 < value < inf:
             raise ValueError(f"{head!r} in {key!r} is {value!r}, not a positive number")
     return found
 
 
-def _take_records(document: Mapping[str, Any], key: str, kind: type[Kind]) -> dict[str, Kind]:
+def _take_records(
+    document: Mapping[str, Any], key: str, kind: type[Kind], **readers: Callable[[Any], Any]
+) -> dict[str, Kind]:
+    """Records of one kind by their names; ``readers`` read the fields that are no plain values."""
     records = {}
-    for name, record in _take(document, key, dict).items():
+    for name, record in take(document, key, dict).items():
         try:
-            records[name] = kind(**record)
+            read = {each: readers[each](record[each]) for each in readers if each in record}
+            records[name] = kind(**{**record, **read})
         except TypeError:
             raise ValueError(f"{name!r} in {key!r} has a missing or an unknown key") from None
     return records
 
 
-def _take_names(document: Mapping[str, Any], key: str) -> tuple[str, ...]:
-    names = tuple(_take(document, key, list))
-    if not all(isinstance(name, str) for name in names):
-        raise ValueError(f"{key!r} must hold strings only")
-    return names
-
-
 def _variant_to_dict(variant: Variant) -> dict[str, Any]:
-    return {name: value for name, value in vars(variant).items() if value is not None}
-
-
-def _heads_to_dict(heads: Heads) -> dict[str, Any]:
-    written: dict[str, Any] = {}
-    if heads.ctc is not None:
-        written["ctc"] = {
-            "output": heads.ctc.output,
-            "vocabulary": list(heads.ctc.vocabulary),
-            "blank_id": heads.ctc.blank_id,
-            "word_delimiter": heads.ctc.word_delimiter,
-            "silent_ids": sorted(heads.ctc.silent_ids),
-            "lower_case": heads.ctc.lower_case,
-        }
-    if heads.classification is not None:
-        written["classification"] = {
-            "output": heads.classification.output,
-            "labels": list(heads.classification.labels),
-        }
-    return written
-
-
-def _heads_from_dict(written: Mapping[str, Any]) -> Heads:
-    ctc = classification = None
-    if "ctc" in written:
-        head = _take(written, "ctc", dict)
-        ctc = CtcHead(
-            output=_take(head, "output", str),
-            vocabulary=_take_names(head, "vocabulary"),
-            blank_id=_take(head, "blank_id", int),
-            word_delimiter=head.get("word_delimiter"),
-            silent_ids=frozenset(_take(head, "silent_ids", list)),
-            lower_case=_take(head, "lower_case", bool),
-        )
-    if "classification" in written:
-        head = _take(written, "classification", dict)
-        classification = ClassificationHead(output=_take(head, "output", str), labels=_take_names(head, "labels"))
-    return Heads(ctc=ctc, classification=classification)
+    written = {name: value for name, value in vars(variant).items() if value is not None}
+    return written if variant.heads is None else {**written, "heads": variant.heads.to_dict()}
 
 
 def installed_versions(names: Iterable[str]) -> dict[str, str]:

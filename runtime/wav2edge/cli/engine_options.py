@@ -5,13 +5,14 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from wav2edge.bundle.manifest import Variant
+from wav2edge.bundle.folder import CHECKPOINT_CONFIG, GRAPHS, Bundle, is_hub_name
+from wav2edge.bundle.manifest import MANIFEST, Variant
 from wav2edge.cli.verbs import tell
 from wav2edge.errors import UsageError
 from wav2edge.inference.engine import Engine
-from wav2edge.inference.load import load
+from wav2edge.inference.load import open_engine
 from wav2edge.inference.sessions.cpu import int8_saturation_warning
 from wav2edge.inference.sessions.device import DEVICES
 
@@ -19,10 +20,42 @@ if TYPE_CHECKING:
     from wav2edge.decoding.hypothesis import Decoder
 
 
+def add_bundle_argument(parser: ArgumentParser, **options: Any) -> None:
+    """``BUNDLE`` and, for one on the Hub, ``--revision``; ``options`` are those of the argument."""
+    parser.add_argument(
+        "bundle",
+        metavar="BUNDLE",
+        help="folder that `wav2edge export` wrote, or with the extra hub a name on the Hub, such as owner/name",
+        **options,
+    )
+    parser.add_argument(
+        "--revision", metavar="REV", help="commit, tag or branch of a bundle on the Hub (default: its main branch)"
+    )
+
+
+def open_bundle(options: Namespace) -> Bundle:
+    """The bundle that ``add_bundle_argument`` asked for."""
+    return Bundle.open(options.bundle, revision=options.revision)
+
+
+def is_checkpoint(source: str, revision: str | None) -> bool:
+    """Whether a folder, or what has a name on the Hub, is a PyTorch checkpoint and not a bundle."""
+    if is_hub_name(source):
+        from wav2edge.bundle.hub import holds_bundle  # here: most are folders
+
+        return not holds_bundle(source, revision)
+    folder = Path(source)
+    of_bundles = (MANIFEST, GRAPHS)  # one whose manifest was lost has graphs
+    return (folder / CHECKPOINT_CONFIG).is_file() and not any((folder / name).exists() for name in of_bundles)
+
+
 def add_engine_options(parser: ArgumentParser) -> None:
-    """``--variant``, ``--device``, ``--threads`` and ``--gpu-memory``."""
+    """``--variant``, ``--language``, ``--device``, ``--threads`` and ``--gpu-memory``."""
     parser.add_argument(
         "--variant", metavar="NAME", help="which graph of the bundle: int8, fp32, ... (default: its own; on a GPU fp16)"
+    )
+    parser.add_argument(
+        "--language", metavar="CODE", help="of a bundle in several languages, such as swh (default: its first)"
     )
     parser.add_argument("--device", choices=DEVICES, default="cpu", help="where to run (default: cpu)")
     parser.add_argument("--threads", type=int, metavar="N", help="threads per clip (default: physical cores)")
@@ -71,15 +104,16 @@ def add_decoder_options(parser: ArgumentParser) -> None:
     )
 
 
-def engine_from(options: Namespace) -> Engine:
-    """The engine that the shared options describe."""
-    engine = load(
-        options.bundle,
+def engine_from(options: Namespace, bundle: Bundle | None = None) -> Engine:
+    """The engine that the shared options describe, of a bundle that is open, or is opened here."""
+    engine = open_engine(
+        bundle or open_bundle(options),
+        variant=options.variant,
+        language=options.language,
+        decoder=decoder_from(options) if hasattr(options, "phrases") else None,
         device=options.device,
         threads=options.threads,
-        variant=options.variant,
         memory_gb=options.gpu_memory,
-        decoder=decoder_from(options) if hasattr(options, "phrases") else None,
     )
     engine.reject_below = getattr(options, "reject", 0.0)
     return engine

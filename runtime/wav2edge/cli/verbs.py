@@ -45,12 +45,15 @@ VERBS = {
     "distill": Verb("wav2edge_train.distillation.distill_command", "train"),
     "evaluate": Verb("wav2edge.cli.commands.evaluate"),
     "export": Verb("wav2edge_export.export_command", "export"),
+    "import": Verb("wav2edge_export.interchange.import_command", "export"),
     "verify": Verb("wav2edge.cli.commands.verify"),
     "inspect": Verb("wav2edge.cli.commands.inspect"),
+    "doctor": Verb("wav2edge.cli.commands.doctor"),
     "run": Verb("wav2edge.cli.commands.run"),
     "stream": Verb("wav2edge.cli.live.stream_command"),
     "align": Verb("wav2edge.cli.commands.align"),
     "bench": Verb("wav2edge.cli.commands.bench"),
+    "serve": Verb("wav2edge.cli.commands.serve_command", "serve"),
     "compare": Verb("wav2edge_compare.compare_command", "compare"),
 }
 """Every verb, in the order of the help: from speech to a bundle to its use."""

@@ -94,7 +94,7 @@ class Beam:
 
 
 def _word_model(head: CtcHead, model: LanguageModel, weight: float) -> Context:
-    if head.word_delimiter is None:
+    if head.word_delimiter is None and not head.token_separator:
         raise UsageError("a model of words for a vocabulary without a word delimiter; use one of tokens")
     return WordContext(head, model, weight, 0.0)
 

@@ -1,23 +1,24 @@
-"""From logits to results: the tokens of greedy CTC, words with times and confidences, class scores."""
+"""From logits to words: the tokens of greedy CTC, the text that they are written as, times and confidences."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import TYPE_CHECKING
+from unicodedata import normalize
 
 import numpy as np
 import numpy.typing as npt
 
-from wav2edge.bundle.geometry import ConvGeometry
-from wav2edge.bundle.heads import CtcHead, Heads
-from wav2edge.output.result import Result, Word
-
-if TYPE_CHECKING:
-    from wav2edge.decoding.hypothesis import Decoder
+from wav2edge.bundle.heads import CtcHead
+from wav2edge.output.result import Word
 
 FloatArray = npt.NDArray[np.floating]
+
+TIGHT = (" .", " ?", " !", " ,", " ' ", " n't", " 'm", " 's", " 've", " 're")
+"""What loses its spaces where a head cleans up, one after the other (``clean_up_tokenization`` of transformers,
+``tokenization_utils_base.py``)."""
 
 
 def softmax(logits: FloatArray) -> npt.NDArray[np.float64]:
@@ -98,7 +99,17 @@ def written_columns(head: CtcHead) -> dict[str, int]:
 
 
 def spell_word(word: str, columns: dict[str, int]) -> tuple[tuple[int, ...], list[str]]:
-    """The columns of a word, at each place the longest token that fits; and the characters that begin none."""
+    """The columns of a word, at each place the longest token that fits; and the characters that begin none.
+
+    An accented letter may be one character in the text and two in the vocabulary, or the other way round: what cannot
+    be spelt as it is, is tried composed and decomposed (Unicode's NFC and NFD).
+    """
+    forms = dict.fromkeys((word, normalize("NFC", word), normalize("NFD", word)))
+    spelt = [_spell_as_is(form, columns) for form in forms]
+    return next((found for found in spelt if not found[1]), spelt[0])
+
+
+def _spell_as_is(word: str, columns: dict[str, int]) -> tuple[tuple[int, ...], list[str]]:
     longest, ids, unknown = max(map(len, columns), default=0), [], []
     while word:
         token = next((word[:size] for size in range(longest, 0, -1) if word[:size] in columns), None)
@@ -111,27 +122,66 @@ def spell_word(word: str, columns: dict[str, int]) -> tuple[tuple[int, ...], lis
 
 
 def join_words(tokens: Sequence[Token], head: CtcHead, frame_s: float) -> tuple[Word, ...]:
-    """Words between delimiters, with their times in seconds from the start of the clip."""
+    """The words that tokens are written as, with their times in seconds from the start of the clip."""
     return tuple(
         Word(
-            text=cased("".join(token.text for token in word), head),
-            start_s=word[0].start * frame_s,
-            end_s=word[-1].end * frame_s,
-            confidence=word_confidence(word),
+            text=text,
+            start_s=own[0].start * frame_s,
+            end_s=own[-1].end * frame_s,
+            confidence=word_confidence(own),
         )
-        for word in tokens_by_word(tokens, head)
+        for text, own in written_words(tokens, head)
     )
 
 
-def tokens_by_word(tokens: Sequence[Token], head: CtcHead) -> list[list[Token]]:
-    """The tokens of each word: those between delimiters."""
-    words: list[list[Token]] = [[]]
-    for token in tokens:
-        if token.text == head.word_delimiter:
-            words.append([])
-        else:
-            words[-1].append(token)
-    return [word for word in words if word]
+def written_words(tokens: Sequence[Token], head: CtcHead) -> list[tuple[str, list[Token]]]:
+    """The words of a transcript, which are what white space separates in it, each with the tokens that it is from.
+
+    The transcript is that of transformers' ``Wav2Vec2CTCTokenizer`` and ``Wav2Vec2PhonemeCTCTokenizer``
+    (``models/wav2vec2*/tokenization_wav2vec2*.py``), with one space for each run of white space.
+
+    Args:
+        tokens: without blanks and silent tokens.
+        head: how they are written.
+    """
+    text, owners = _transcript(tokens, head)
+    found = []
+    for word in re.finditer(r"\S+", text):
+        places = sorted({owner for owner in owners[word.start() : word.end()] if owner is not None})
+        if places:
+            found.append((word.group(), [tokens[place] for place in places]))
+    return found
+
+
+def _transcript(tokens: Sequence[Token], head: CtcHead) -> tuple[str, list[int | None]]:
+    """The text of tokens, and of each character the place of the token that it is from; None for a separator."""
+    text, owners = "", list[int | None]()
+    for place, token in enumerate(tokens):
+        between = head.token_separator if place else ""
+        written = head.delimiter_text if token.text == head.word_delimiter else token.text
+        text += between + written
+        owners += [None] * len(between) + [place] * len(written)
+    first, last = len(text) - len(text.lstrip()), len(text.rstrip())
+    text, owners = text[first:last], owners[first:last]
+    if head.lower_case:
+        owners = [owner for owner, letter in zip(owners, text, strict=True) for _ in letter.lower()]
+        text = text.lower()
+    return _tightened(text, owners) if head.clean_up_spaces else (text, owners)
+
+
+def _tightened(text: str, owners: list[int | None]) -> tuple[str, list[int | None]]:
+    """The text without the spaces of what stands in ``TIGHT``."""
+    for tight in TIGHT:
+        spaces = {
+            match.start() + place
+            for match in re.finditer(re.escape(tight), text)
+            for place, letter in enumerate(tight)
+            if letter == " "
+        }
+        if spaces:
+            owners = [owner for place, owner in enumerate(owners) if place not in spaces]
+            text = "".join(letter for place, letter in enumerate(text) if place not in spaces)
+    return text, owners
 
 
 def word_confidence(tokens: Sequence[Token]) -> float:
@@ -163,57 +213,3 @@ def tempered(tokens: Sequence[Token], logits: FloatArray, head: CtcHead, tempera
         Token(token.text, token.start, token.end, score, token.surest)
         for token, score in zip(tokens, scores, strict=True)
     ]
-
-
-def interpret(
-    outputs: Mapping[str, FloatArray],
-    heads: Heads,
-    geometry: ConvGeometry,
-    *,
-    duration_s: float,
-    warnings: tuple[str, ...] = (),
-    decoder: Decoder | None = None,
-    temperatures: Mapping[str, float] | None = None,
-) -> Result:
-    """The result of one clip.
-
-    Args:
-        outputs: for each head's output name, ``[frames, vocabulary]`` (CTC) or ``[classes]`` (classification).
-        heads: what the outputs mean.
-        geometry: the duration of a frame.
-        duration_s: length of the clip.
-        warnings: remarks about its audio.
-        decoder: turns the logits into a transcript; the best token of each frame where None.
-        temperatures: what each head's logits are divided by before they become confidences and scores, by the head's
-            name; nothing is where None. Transcript and label do not depend on it.
-    """
-    text = words = scores = None
-    confidence, rejected = 1.0, False
-    temperatures = temperatures or {}
-    if heads.classification is not None:
-        logits = outputs[heads.classification.output]
-        probabilities = softmax(logits / temperatures.get("classification", 1.0))
-        scores = {label: float(p) for label, p in zip(heads.classification.labels, probabilities, strict=True)}
-        confidence = max(scores.values())
-    if heads.ctc is not None:
-        tokens: Sequence[Token]
-        logits = outputs[heads.ctc.output]
-        if decoder is None:
-            tokens, own = best_path(logits, heads.ctc), None
-        else:
-            best = decoder.decode(logits, heads.ctc)[0]
-            tokens, own, rejected = best.tokens, best.confidence, best.rejected
-        if "ctc" in temperatures:
-            tokens = tempered(tokens, logits, heads.ctc, temperatures["ctc"])
-        words = join_words(tokens, heads.ctc, geometry.frame_s)
-        text = " ".join(word.text for word in words)
-        confidence = mean_confidence(words) if own is None else own
-    return Result(
-        duration_s=duration_s,
-        text=text,
-        words=words,
-        scores=scores,
-        confidence=confidence,
-        rejected=rejected,
-        warnings=warnings,
-    )

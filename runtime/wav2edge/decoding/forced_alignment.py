@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from math import exp
+from math import exp, log
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +15,7 @@ from wav2edge.bundle.heads import CtcHead
 from wav2edge.decoding.alignment import BLOCK_FRAMES, viterbi
 from wav2edge.decoding.ctc import FloatArray, cased, spell_word, written_columns
 from wav2edge.errors import AlignmentError
-from wav2edge.output.result import AlignedToken, Alignment, aligned_word, mean_scores
+from wav2edge.output.result import AlignedToken, AlignedWord, Alignment
 
 STAR = "*"
 """The word that stands for anything that was said: an extra token whose log probability is 0 in every frame.
@@ -103,11 +104,33 @@ def align(
     frames = _Frames.collect(log_probabilities, ids, head)
     tokens = frames.tokens(ids, head, frame_s)
     aligned = tuple(
-        aligned_word(written, tokens[first : first + len(spelt)])
+        _aligned_word(written, tokens[first : first + len(spelt)])
         for (written, spelt), first in zip(words, firsts, strict=True)
     )
-    confidence, gop = mean_scores([token for word in aligned if word.text != STAR for token in word.tokens])
+    confidence, gop = _mean_scores([token for word in aligned if word.text != STAR for token in word.tokens])
     return Alignment(duration_s=duration_s, words=aligned, confidence=confidence, gop=gop, warnings=warnings)
+
+
+def _aligned_word(text: str, tokens: Sequence[AlignedToken]) -> AlignedWord:
+    """The word of these tokens, at least one."""
+    confidence, gop = _mean_scores(tokens)
+    return AlignedWord(
+        text=text,
+        start_s=tokens[0].start_s,
+        end_s=tokens[-1].end_s,
+        confidence=confidence,
+        gop=gop,
+        tokens=tuple(tokens),
+    )
+
+
+def _mean_scores(tokens: Sequence[AlignedToken]) -> tuple[float, float]:
+    """The geometric mean of the confidences, and the mean of the GOPs; 1 and 0 without tokens."""
+    if not tokens:
+        return 1.0, 0.0
+    least = sys.float_info.min  # for a confidence that is rounded to 0
+    logs = [log(max(token.confidence, least)) for token in tokens]
+    return exp(np.mean(logs)), float(np.mean([token.gop for token in tokens]))
 
 
 def _join(words: Sequence[tuple[str, tuple[int, ...]]], head: CtcHead) -> tuple[list[int], list[int]]:

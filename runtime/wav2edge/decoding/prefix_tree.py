@@ -110,12 +110,13 @@ class PrefixTree:
 class WordContext:
     """A bonus for every word, and a language model over words: both at the end of a word.
 
-    Without a word delimiter the whole transcript is one word.
+    Tokens with a separator between them are words, as phonemes are. Without that and without a word delimiter, the
+    whole transcript is one word.
     """
 
     def __init__(self, head: CtcHead, model: LanguageModel | None, weight: float, bonus: float) -> None:
         self._texts = [token.lower() if head.lower_case else token for token in head.vocabulary]
-        self._delimiter = head.delimiter_id
+        self._delimiter, self._separated = head.delimiter_id, bool(head.token_separator)
         self._model, self._weight, self._bonus = model, weight, bonus
         self._words = [""]  # the unfinished word of each state
         self._complete = [model.start if model is not None else 0]  # the model's state before it
@@ -127,12 +128,10 @@ class WordContext:
         """A new state for each prefix; looks its unfinished word up."""
         first = len(self._words)
         for state, token in zip(states.tolist(), tokens.tolist(), strict=True):
-            if token == self._delimiter:
-                self._words.append("")
-                self._complete.append(self._after[state])
-            else:
-                self._words.append(self._words[state] + self._texts[token])
-                self._complete.append(self._complete[state])
+            ends = self._separated or token == self._delimiter
+            begun = "" if ends else self._words[state]
+            self._words.append(begun if token == self._delimiter else begun + self._texts[token])
+            self._complete.append((self._after if ends else self._complete)[state])
         self._look_up(first)
         return np.arange(first, len(self._words))
 
@@ -147,10 +146,13 @@ class WordContext:
         self._after.extend(after.tolist())
 
     def gains(self, states: Ints) -> Scores:
-        """The delimiter ends the word."""
+        """The delimiter ends the word, and where tokens are words each of them ends the one before it."""
         gains = np.zeros((len(states), len(self._texts)))
-        if self._delimiter is not None:
-            gains[:, self._delimiter] = [self._ends[state] for state in states.tolist()]
+        ends = np.array([self._ends[state] for state in states.tolist()])
+        if self._separated:
+            gains += ends[:, None]
+        elif self._delimiter is not None:
+            gains[:, self._delimiter] = ends
         return gains
 
     def end(self, states: Ints) -> Scores:

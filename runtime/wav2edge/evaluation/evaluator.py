@@ -124,6 +124,11 @@ def evaluate_dataset(
 
 
 def _check_comparable(heads: Heads, utterances: Sequence[Utterance]) -> None:
+    if heads.ctc is None and heads.classification is None:
+        raise DataError(
+            f"nothing to evaluate: the model has {' and '.join(heads.names)}, and a data set says nothing of that;"
+            " the certificate compares it with the original"
+        )
     if not _labelled(heads, utterances) and not _transcribed(heads, utterances):
         raise DataError(
             f"nothing to compare: the model has {' and '.join(heads.names)},"

@@ -41,6 +41,7 @@ def verify(
     threads: int | None = None,
     repetition: Repetition | None = None,
     stream_repetitions: Mapping[int, Repetition] | None = None,
+    language_repetitions: Mapping[str, Repetition] | None = None,
     advance: Callable[[], None] = lambda: None,
 ) -> Iterator[Check]:
     """Check every listed file, every variant's certificate, and its golden outputs on this device.
@@ -51,6 +52,7 @@ def verify(
         threads: threads per call; the physical cores where None.
         repetition: the part of the certificates that is repeated with each variant.
         stream_repetitions: the same for streams, by their chunk in milliseconds.
+        language_repetitions: the same for languages that are not the bundle's first.
         advance: called after each listed file, and after each signal and clip of the repetition.
     """
     digests = list(_digest_checks(bundle, advance))
@@ -59,14 +61,15 @@ def verify(
         return  # the outputs of a damaged graph mean nothing
     certificates = bundle.read_json(CERTIFICATE)
     golden = bundle.read_json(GOLDEN)
-    for name in bundle.manifest.variants:
+    for name, variant in bundle.manifest.variants.items():
         certificate = certificates["variants"].get(name)
         yield _certificate_check(name, certificate)
         engine = Engine.from_bundle(bundle, variant=name, device=device, threads=threads, verify=False)
         engine.decoder = None  # certificate and golden file are those of the best path
         yield check_golden_outputs(golden, engine, name, golden["variants"].get(name))
-        if repetition is not None and certificate is not None:
-            yield from _repeat(repetition, bundle, engine, name, certificate, advance)
+        repeated = repetition if variant.heads is None else (language_repetitions or {}).get(str(variant.language))
+        if repeated is not None and certificate is not None:
+            yield from _repeat(repeated, bundle, engine, name, certificate, advance)
     if bundle.manifest.stream is not None and device in ("cpu", "auto"):
         for precision, chunk_ms, chunked in _streams(bundle, threads):
             name = f"{precision} stream of {chunk_ms} ms"

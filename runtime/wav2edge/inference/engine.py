@@ -115,15 +115,15 @@ class Engine(Recognizer):
             placement["device"] = "cpu"
         graph = bundle.check_size(chosen.file)
         # The digest takes as long as reading the file: another core computes it while the session is built.
+        heads, kind = chosen.heads or manifest.heads, {"batched": chosen.batched, "for_gpu": chosen.operators == "gpu"}
         with ThreadPoolExecutor(1) as pool:
             check = pool.submit(bundle.check_hash, chosen.file) if verify else None
             try:
-                kind = {"batched": chosen.batched, "for_gpu": chosen.operators == "gpu"}
-                session = GraphSession(graph, heads=manifest.heads, geometry=manifest.geometry, **kind, **placement)
+                session = GraphSession(graph, heads=heads, geometry=manifest.geometry, **kind, **placement)
             finally:
                 if check is not None:
                     check.result()
-        engine = cls(session, precision=chosen.precision, manifest=manifest, decoder=decoder or bundle.decoder())
+        engine = cls(session, precision=chosen.name, manifest=manifest, decoder=decoder or bundle.decoder())
         if manifest.stream is not None and session.device == "cpu":
             from wav2edge.inference.streaming.opening import StreamGraphs
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from os import PathLike
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 from wav2edge.bundle.folder import Bundle
 from wav2edge.inference.engine import Engine
@@ -22,6 +22,8 @@ def load(
     spinning: bool = False,
     memory_gb: float | None = None,
     decoder: Decoder | None = None,
+    language: str | None = None,
+    revision: str | None = None,
 ) -> Engine:
     """Open a bundle and make an engine of it.
 
@@ -29,7 +31,8 @@ def load(
     >>> engine("clip.wav").text
 
     Args:
-        bundle: the folder that ``wav2edge export`` wrote.
+        bundle: the folder that ``wav2edge export`` wrote, or where ``huggingface_hub`` is installed a name on the Hub,
+            such as ``owner/name``, of which only the files of the chosen variant are fetched.
         device: ``cpu``, ``cuda``, ``tensorrt``, ``openvino``, ``coreml``, ``directml``, ``xnnpack``, ``qnn``, ``auto``.
         threads: threads per call; the physical cores where None.
         variant: a precision of the bundle, such as ``int8`` or ``fp32``; where None, the bundle's default, or on a GPU
@@ -37,11 +40,28 @@ def load(
         spinning: let idle threads spin between calls.
         memory_gb: most memory to take on a CUDA GPU, in 10^9 bytes; what there is where None.
         decoder: ``Beam``, ``Grammar`` or ``Greedy``; where None the bundle's own, else the best token of each frame.
+        language: of a bundle in several languages, such as ``swh``; where None the bundle's first.
+        revision: a branch, a tag or, best, a commit on the Hub; the main branch where None.
 
     Raises:
-        BundleError: the bundle is missing, damaged, or newer than this version.
+        BundleError: the bundle is missing, damaged, or newer than this version, or cannot be fetched.
         DeviceError: the device is not available here, or the variant is for other devices.
-        MissingDependencyError: ONNX Runtime is not installed.
+        MissingDependencyError: ONNX Runtime is not installed, or for a name on the Hub ``huggingface_hub`` is not.
     """
     placement: Placement = {"device": device, "threads": threads, "spinning": spinning, "memory_gb": memory_gb}
-    return Engine.from_bundle(Bundle.open(bundle), variant=variant, decoder=decoder, **placement)
+    opened = Bundle.open(bundle, revision=revision)
+    return open_engine(opened, variant=variant, language=language, decoder=decoder, **placement)
+
+
+def open_engine(
+    bundle: Bundle,
+    *,
+    variant: str | None = None,
+    language: str | None = None,
+    decoder: Decoder | None = None,
+    **placement: Unpack[Placement],
+) -> Engine:
+    """An engine of a bundle that is open; the arguments are those of ``load``."""
+    if language is not None:
+        variant = bundle.variant(variant, device=placement.get("device", "cpu"), language=language).name
+    return Engine.from_bundle(bundle, variant=variant, decoder=decoder, **placement)

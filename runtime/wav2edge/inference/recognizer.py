@@ -14,8 +14,9 @@ from wav2edge.audio.clip import Clip, Recording, open_recording
 from wav2edge.audio.sound_file import AudioSource
 from wav2edge.bundle.geometry import ConvGeometry
 from wav2edge.bundle.heads import CtcHead, Heads
-from wav2edge.decoding.ctc import FloatArray, interpret, log_softmax
+from wav2edge.decoding.ctc import FloatArray, log_softmax
 from wav2edge.errors import DeviceError, UsageError
+from wav2edge.inference.interpretation import interpret
 from wav2edge.output.result import Alignment, Result, Segment
 
 if TYPE_CHECKING:
@@ -41,9 +42,9 @@ class Recognizer(ABC):
     word_times: bool | None = None
     """Whether the certificate bears out the times of words; if not, results have no words. None: it is not known."""
     confidence_temperature: Mapping[str, float] | None = None
+    """What the logits of a head are divided by, for confidences alone; None: it is not known, and they stay."""
     trims_silence: bool = False
     """Whether silence at the ends of a clip is left out; set from the bundle, where its certificate shows no loss."""
-    """What the logits of a head are divided by, for confidences alone; None: it is not known, and they stay."""
     decoder: Decoder | None = None
     """Turns logits into a transcript; None: the best token of each frame."""
     segmentation: Segmentation | None = None
@@ -148,20 +149,31 @@ class Recognizer(ABC):
     def _clip(self, recording: Recording) -> Clip:
         """A recording that is answered whole, without the silence at its ends where that is known to do no harm."""
         clip = recording.clip()
-        return clip.without_silence() if self.trims_silence else clip
+        clip = clip.without_silence() if self.trims_silence else clip
+        if self._shortest:
+            from wav2edge.inference.recordings import require_length  # here: few models need more than a frame
+
+            require_length(clip, recording.name, self._shortest)
+        return clip
+
+    @property
+    def _shortest(self) -> int:
+        """Samples that the model needs; 0 for most, which answer to a single frame, made of silence if need be."""
+        fewest = self.heads.fewest_frames
+        return self.geometry.shortest(fewest) if fewest > 1 else 0
 
     def _in_segments(self, recording: Recording, segments: bool | None = None) -> bool:
         """Whether a recording is answered in segments; where it is not said, if it is longer than comfortable."""
         return recording.duration_s > self.comfortable_s if segments is None else segments
 
     def _segments(self, recording: Recording, outputs: Callable[[FloatSamples], Outputs]) -> Iterator[Segment]:
-        from wav2edge.inference.recordings import recognise_spans  # here: a short clip needs none of it
+        from wav2edge.inference.recordings import long_enough, recognise_spans  # here: a short clip needs none of it
 
         def interpreted(found: Outputs, duration_s: float) -> Result:
             return self._interpret(found, duration_s=duration_s, warnings=())
 
         yield from recognise_spans(
-            self._spans(recording),
+            long_enough(self._spans(recording), self._shortest, recording.warnings),
             outputs=outputs,
             interpret=interpreted,
             head=self.heads.ctc,
@@ -242,7 +254,7 @@ class Recognizer(ABC):
 
         head = self.heads.ctc
         if head is None:
-            raise UsageError(f"{self} only classifies; alignment needs a model that was trained to transcribe")
+            raise UsageError(f"{self} does not transcribe; alignment needs a model that was trained to")
         with open_recording(source, rate_hz=rate_hz) as recording:
             blocks = self._log_probabilities(recording, head)
             found = align(blocks, text, head, frame_s=self.geometry.frame_s, duration_s=recording.duration_s)

@@ -8,10 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from wav2edge.audio.clip import Clip
 from wav2edge.audio.segmentation import Span
 from wav2edge.bundle.geometry import SAMPLE_RATE_HZ
 from wav2edge.bundle.heads import CtcHead
 from wav2edge.decoding.ctc import FloatArray, log_softmax
+from wav2edge.errors import AudioError
 from wav2edge.inference.recognizer import FloatSamples, Outputs
 from wav2edge.output.result import Result, Segment
 
@@ -47,6 +49,40 @@ def recognise_spans(
         waiting = piece
     if waiting is not None:
         yield _segment(waiting, interpret)
+
+
+def require_length(clip: Clip, name: str, shortest: int) -> None:
+    """Refuse a clip that is too short for the model.
+
+    Args:
+        clip: as the model would get it.
+        name: what messages call it.
+        shortest: samples that the model needs.
+
+    Raises:
+        AudioError: it has fewer samples.
+    """
+    if len(clip.samples) < shortest:
+        raise AudioError(
+            f"{name}: {len(clip.samples) / SAMPLE_RATE_HZ:.2f} s long, and this model needs"
+            f" {shortest / SAMPLE_RATE_HZ:.2f} s at least; give a longer clip"
+        )
+
+
+def long_enough(spans: Iterable[Span], shortest: int, warnings: list[str]) -> Iterator[Span]:
+    """The spans that have so many samples; a warning says that there were others.
+
+    Args:
+        spans: stretches of one recording, in order.
+        shortest: samples that the model needs.
+        warnings: those of the recording.
+    """
+    left_out = f"speech of less than {shortest / SAMPLE_RATE_HZ:.2f} s is left out: this model needs more"
+    for span in spans:
+        if len(span.samples) >= shortest:
+            yield span
+        elif left_out not in warnings:
+            warnings.append(left_out)
 
 
 def frames_of_spans(

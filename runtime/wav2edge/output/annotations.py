@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TextIO
 
 from wav2edge.output.result import Result, Segment, Word
-from wav2edge.output.writers import CsvWriter, Outcome, Writer, segments_of
+from wav2edge.output.writers import CsvWriter, Outcome, Writer, labelled_stretches, segments_of
 
 SHORTEST_CUE_S = 0.001
 """Subtitles count milliseconds; a cue lasts one at least."""
@@ -22,10 +22,12 @@ class ElanWriter(CsvWriter):
     header = ("tier", "begin_ms", "end_ms", "annotation", "path")  # type: ignore[assignment]
 
     def segment(self, name: str, segment: Segment) -> None:
-        """A row for the segment, and for each of its words; none for a rejected one."""
+        """A row for the segment, and for each of its words or labels of frames; none for a rejected one."""
         if segment.rejected:
             return
-        self._annotate("segments", segment, segment.text or segment.label or "", name)
+        tier = "segments" if segment.frame_labels is None else "labels"
+        for each in labelled_stretches(segment):
+            self._annotate(tier, each, each.text or each.label or "", name)
         for word in segment.words or ():
             self._annotate("words", word, word.text, name)
 
@@ -38,13 +40,17 @@ class ElanWriter(CsvWriter):
 
 
 class SubRipWriter(Writer):
-    """SubRip subtitles: a cue per segment, or per clip."""
+    """SubRip subtitles: a cue per segment, or per clip, or per label of frames."""
 
     suffix, holds_many = ".srt", False
     comma = ","
 
     def segment(self, name: str, segment: Segment) -> None:
         """A cue, unless nothing was said."""
+        for each in labelled_stretches(segment):
+            self._cue(each)
+
+    def _cue(self, segment: Segment) -> None:
         if text := segment.text or (segment.label if segment.text is None else None):
             self.written += 1
             start, end = (
@@ -88,7 +94,10 @@ class WebVttWriter(SubRipWriter):
 
 
 class TextGridWriter(Writer):
-    """A TextGrid of Praat (long text format) with tiers of segments, labels and words."""
+    """A TextGrid of Praat (long text format) with tiers of segments, labels, words, and of each label of frames.
+
+    Several labels of frames may hold at once, which the intervals of one tier cannot.
+    """
 
     suffix, holds_many = ".TextGrid", False
 
@@ -103,6 +112,8 @@ class TextGridWriter(Writer):
             tiers["words"] = [_interval(word) for each in segments for word in each.words or ()]
         if result.scores is not None:
             tiers["labels"] = [(each.start_s, each.end_s, each.label or "") for each in segments]
+        for stretch in result.frame_labels or ():
+            tiers.setdefault(stretch.label, []).append((stretch.start_s, stretch.end_s, stretch.label))
         self.stream.write(
             'File type = "ooTextFile"\nObject class = "TextGrid"\n\n'
             f"xmin = 0\nxmax = {result.duration_s:.6f}\ntiers? <exists>\nsize = {len(tiers)}\nitem []:\n"

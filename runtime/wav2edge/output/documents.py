@@ -1,4 +1,4 @@
-"""JSON that any parser reads."""
+"""JSON that any parser reads, and values taken from it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+Kind = TypeVar("Kind")
 
 
 def strict_json(document: Any, *, indent: int | None = 2) -> str:
@@ -30,3 +32,27 @@ def json_ready(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [json_ready(each) for each in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def take(document: Mapping[str, Any], key: str, kind: type[Kind]) -> Kind:
+    """A value that must be there, and of a kind.
+
+    Raises:
+        ValueError: it is missing, or of another kind.
+    """
+    value = document.get(key)
+    if not isinstance(value, kind):
+        raise ValueError(f"{key!r} is {'missing' if value is None else f'not a {kind.__name__}'}")
+    return value
+
+
+def take_names(document: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    """A list of strings that must be there.
+
+    Raises:
+        ValueError: it is missing, or holds something else.
+    """
+    names = tuple(take(document, key, list))
+    if not all(isinstance(name, str) for name in names):
+        raise ValueError(f"{key!r} must hold strings only")
+    return names

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import exp, log
 from typing import Any, Self
-
-import numpy as np
 
 PAUSE_S, LONGEST_SEGMENT_S = 0.5, 7.0
 """Where the words of an alignment are parted into segments; seven seconds are the most that subtitles stand."""
@@ -38,16 +34,42 @@ class Word:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FrameLabel:
+    """A label and a stretch of neighbouring frames that have it, with the mean probability of the label in them."""
+
+    label: str
+    start_s: float
+    end_s: float
+    confidence: float
+
+    def later(self, seconds: float) -> FrameLabel:
+        """The same so many seconds later."""
+        return replace(self, start_s=self.start_s + seconds, end_s=self.end_s + seconds)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The stretch as JSON-ready values."""
+        return {
+            "label": self.label,
+            "start_s": round(self.start_s, 4),
+            "end_s": round(self.end_s, 4),
+            "confidence": round(self.confidence, 6),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
 class _Found:
     """What a clip and a segment have in common. Fields of heads that the model lacks are None.
 
-    ``words`` are None, too, where the certificate does not bear out their times. What is ``rejected`` was not sure
-    enough: its text is empty, it has no words and no label; scores and confidence stay.
+    ``words`` are None, too, where the certificate does not bear out their times. ``frame_labels`` are in order of their
+    starts, and may overlap. What is ``rejected`` was not sure enough: its text is empty, it has no words, no label and
+    no labels of frames; scores and confidence stay.
     """
 
     text: str | None = None
     words: tuple[Word, ...] | None = None
     scores: Mapping[str, float] | None = None
+    frame_labels: tuple[FrameLabel, ...] | None = None
+    embedding: tuple[float, ...] | None = None
     confidence: float = 1.0
     rejected: bool = False
 
@@ -59,7 +81,8 @@ class _Found:
     def as_rejected(self) -> Self:
         """The same without its answer."""
         text, words = (None if self.text is None else ""), (None if self.words is None else ())
-        return replace(self, text=text, words=words, rejected=True)
+        frame_labels = None if self.frame_labels is None else ()
+        return replace(self, text=text, words=words, frame_labels=frame_labels, rejected=True)
 
     def _document(self) -> dict[str, Any]:
         """The fields as JSON-ready values; those of absent heads are left out."""
@@ -73,6 +96,10 @@ class _Found:
         if self.scores is not None:
             document["label"] = self.label
             document["scores"] = {label: round(score, 6) for label, score in self.scores.items()}
+        if self.frame_labels is not None:
+            document["frame_labels"] = [each.to_dict() for each in self.frame_labels]
+        if self.embedding is not None:
+            document["embedding"] = [float(f"{number:.7g}") for number in self.embedding]
         return document
 
 
@@ -98,12 +125,13 @@ class Result(_Found):
     """The result of one clip or recording. Fields of heads that the model lacks are None.
 
     ``confidence`` is the share of the transcript's words that are right, as far as their confidences tell: the mean of
-    them (1.0 for an empty transcript). Without a CTC head it is the probability of the label.
+    them (1.0 for an empty transcript). Without a CTC head it is the probability of the label, or the mean of those of
+    the labels of frames, weighted by duration; an embedding has none (1.0).
 
     ``segments`` are those of a recording that was answered in segments, and None for a clip that was answered whole.
-    The text and words of a recording are those of its segments one after the other; its scores are their mean, weighted
-    by duration, and its confidence is their mean, weighted by the number of words. Rejected segments count for nothing,
-    unless all are rejected: then the recording is.
+    The text, words and labels of frames of a recording are those of its segments one after the other; its scores and
+    its embedding are their mean, weighted by duration, and its confidence is their mean, weighted by the number of
+    words. Rejected segments count for nothing, unless all are rejected: then the recording is.
     """
 
     duration_s: float
@@ -118,6 +146,7 @@ class Result(_Found):
         counted = kept or found
         texts = [segment.text for segment in found if segment.text is not None]
         timed = [segment.words for segment in found if segment.words is not None]
+        labelled = [segment.frame_labels for segment in found if segment.frame_labels is not None]
         weights = [len((segment.text or "").split()) or segment.duration_s for segment in counted]
         total = sum(weights)
         return cls(
@@ -125,6 +154,8 @@ class Result(_Found):
             text=" ".join(filter(None, texts)) if texts or not found else None,
             words=tuple(word for words in timed for word in words) if timed else None,
             scores=_mean_scores(counted),
+            frame_labels=tuple(each for labels in labelled for each in labels) if labelled else None,
+            embedding=_mean([(each.embedding, each.duration_s) for each in counted if each.embedding is not None]),
             confidence=sum(weight * each.confidence for weight, each in zip(weights, counted, strict=True)) / total
             if total
             else 1.0,
@@ -141,6 +172,8 @@ class Result(_Found):
             text=self.text,
             words=None if self.words is None else tuple(word.later(start_s) for word in self.words),
             scores=self.scores,
+            frame_labels=self.frame_labels and tuple(each.later(start_s) for each in self.frame_labels),
+            embedding=self.embedding,
             confidence=self.confidence,
             rejected=self.rejected,
         )
@@ -156,10 +189,16 @@ class Result(_Found):
 
 def _mean_scores(segments: tuple[Segment, ...]) -> Mapping[str, float] | None:
     scored = [(segment.scores, segment.duration_s) for segment in segments if segment.scores is not None]
-    total = sum(duration_s for _, duration_s in scored)
-    if not total:
-        return None
-    return {label: sum(scores[label] * weight for scores, weight in scored) / total for label in scored[0][0]}
+    mean = _mean([(scores.values(), weight) for scores, weight in scored])
+    return None if mean is None else dict(zip(scored[0][0], mean, strict=True))
+
+
+def _mean(rows: Sequence[tuple[Iterable[float], float]]) -> tuple[float, ...] | None:
+    """The mean of rows of numbers with their weights; None where nothing weighs anything."""
+    total = sum(weight for _, weight in rows)
+    columns = zip(*(numbers for numbers, _ in rows), strict=True) if total else ()
+    weighed = (sum(n * weight for n, (_, weight) in zip(column, rows, strict=True)) for column in columns)
+    return tuple(each / total for each in weighed) if total else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -255,25 +294,3 @@ def _rounded(start_s: float, end_s: float, confidence: float, gop: float) -> dic
         "confidence": round(confidence, 6),
         "gop": round(gop, 4),
     }
-
-
-def aligned_word(text: str, tokens: Sequence[AlignedToken]) -> AlignedWord:
-    """The word of these tokens, at least one."""
-    confidence, gop = mean_scores(tokens)
-    return AlignedWord(
-        text=text,
-        start_s=tokens[0].start_s,
-        end_s=tokens[-1].end_s,
-        confidence=confidence,
-        gop=gop,
-        tokens=tuple(tokens),
-    )
-
-
-def mean_scores(tokens: Sequence[AlignedToken]) -> tuple[float, float]:
-    """The geometric mean of the confidences, and the mean of the GOPs; 1 and 0 without tokens."""
-    if not tokens:
-        return 1.0, 0.0
-    least = sys.float_info.min  # for a confidence that is rounded to 0
-    logs = [log(max(token.confidence, least)) for token in tokens]
-    return exp(np.mean(logs)), float(np.mean([token.gop for token in tokens]))

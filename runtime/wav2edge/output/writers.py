@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, TextIO
 
@@ -11,6 +12,8 @@ from wav2edge.errors import Wav2EdgeError
 from wav2edge.output.documents import strict_json
 from wav2edge.output.result import Result, Segment
 
+WITHOUT_TIMES = 3
+"""Columns of text where it does not say when."""
 ESCAPES = str.maketrans({"\t": r"\t", "\n": r"\n", "\r": r"\r"})
 
 
@@ -77,23 +80,29 @@ class Writer(ABC):
 
 
 class TextWriter(Writer):
-    """Tab-separated columns: the path if there are many, the times of a segment, the transcript, the label."""
+    """Tab-separated columns: the path if there are many, the times of a segment, the transcript, the label.
+
+    Numbers of an embedding have spaces between them.
+    """
 
     suffix = ".txt"
 
     def segment(self, name: str, segment: Segment) -> None:
-        """A line with the segment's times."""
-        self._line(name, _clock(segment.start_s), _clock(segment.end_s), segment.text, _column(segment))
+        """A line with the segment's times, or with those of each label of its frames."""
+        for each in labelled_stretches(segment):
+            self._line(name, _clock(each.start_s), _clock(each.end_s), *_columns(each))
 
     def add(self, outcome: Outcome) -> None:
-        """A line, unless segments have lines."""
-        if isinstance(outcome.result, Result) and outcome.result.segments is None:
-            self._line(outcome.name, outcome.result.text, _column(outcome.result))
+        """A line, unless segments have lines, or frames labels."""
+        if isinstance(outcome.result, Result) and outcome.result.frame_labels is not None:
+            self.add_whole(outcome)
+        elif isinstance(outcome.result, Result) and outcome.result.segments is None:
+            self._line(outcome.name, *_columns(outcome.result))
 
     def _line(self, name: str, *columns: str | None) -> None:
         shown = (name if self.many else None, *columns)
         self.stream.write("\t".join(each.translate(ESCAPES) for each in shown if each is not None) + "\n")
-        if self.many or len(columns) > 2:
+        if self.many or len(columns) > WITHOUT_TIMES:
             self.flush()
 
 
@@ -131,7 +140,10 @@ class JsonWriter(Writer):
 
 
 class CsvWriter(Writer):
-    """A row per segment (RFC 4180), or per input that was answered whole, or that failed."""
+    """A row per segment (RFC 4180), or per input that was answered whole, or that failed.
+
+    Labels of frames have a row for each stretch of them. There is no column for an embedding.
+    """
 
     suffix = ".csv"
     header = ("path", "start_s", "end_s", "text", "label", "confidence", "rejected", "error")
@@ -142,10 +154,11 @@ class CsvWriter(Writer):
         self._csv.writerow(self.header)
 
     def segment(self, name: str, segment: Segment) -> None:
-        """A row."""
-        times = (f"{segment.start_s:.3f}", f"{segment.end_s:.3f}")
-        rejected = "true" if segment.rejected else None
-        self._row(name, *times, segment.text, segment.label, f"{segment.confidence:.6f}", rejected, None)
+        """A row, or several."""
+        for each in labelled_stretches(segment):
+            times = (f"{each.start_s:.3f}", f"{each.end_s:.3f}")
+            rejected = "true" if each.rejected else None
+            self._row(name, *times, each.text, each.label, f"{each.confidence:.6f}", rejected, None)
 
     def add(self, outcome: Outcome) -> None:
         """A row, unless segments have rows."""
@@ -168,9 +181,21 @@ def segments_of(result: Result) -> tuple[Segment, ...]:
     return (whole(result),) if result.segments is None else result.segments
 
 
-def _column(found: Result | Segment) -> str | None:
-    """The label, empty where it is rejected; None where the model has none."""
-    return None if found.scores is None else found.label or ""
+def labelled_stretches(segment: Segment) -> Iterator[Segment]:
+    """A segment; where the model labels frames, a segment for each stretch of a label instead."""
+    if segment.frame_labels is None or segment.rejected:
+        yield segment
+        return
+    for each in segment.frame_labels:
+        scores = {each.label: each.confidence}
+        yield Segment(start_s=each.start_s, end_s=each.end_s, scores=scores, confidence=each.confidence)
+
+
+def _columns(found: Result | Segment) -> tuple[str | None, str | None, str | None]:
+    """Transcript, label and embedding; None where the model has none, and empty where they are rejected."""
+    label = None if found.scores is None else found.label or ""
+    numbers = None if found.embedding is None else " ".join(f"{number:.6g}" for number in found.embedding)
+    return found.text, label, numbers
 
 
 def _clock(seconds: float) -> str:

@@ -2,27 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from huggingface_hub import snapshot_download
-from transformers import AutoConfig, PretrainedConfig, PreTrainedModel, Wav2Vec2FeatureExtractor
+from transformers import (
+    AutoConfig,
+    PretrainedConfig,
+    PreTrainedModel,
+    SeamlessM4TFeatureExtractor,
+    Wav2Vec2FeatureExtractor,
+)
 from transformers.utils import SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME, WEIGHTS_INDEX_NAME, WEIGHTS_NAME
 
 from wav2edge.bundle.geometry import SAMPLE_RATE_HZ, ConvGeometry
-from wav2edge.bundle.heads import ClassificationHead, Heads
+from wav2edge.bundle.heads import ClassificationHead, EmbeddingHead, FrameClassificationHead, Head, Heads
 from wav2edge.bundle.manifest import MANIFEST
 from wav2edge.errors import CheckpointError
 from wav2edge_train.checkpoint.architectures import ARCHITECTURES, Architecture
 from wav2edge_train.checkpoint.ctc_head import read_ctc_head
+from wav2edge_train.checkpoint.families.family_table import MEL_STRIDE, geometry_of
+from wav2edge_train.checkpoint.languages import check_language, language_of_weights, load_language
 from wav2edge_train.checkpoint.library_logging import first_line, quiet_transformers
 
 TEXT_FILES = ["*.json", "*.txt"]
 """Files fetched from the Hub before the weights: configs and vocabularies."""
 WEIGHT_FILES = (SAFE_WEIGHTS_NAME, SAFE_WEIGHTS_INDEX_NAME, WEIGHTS_NAME, WEIGHTS_INDEX_NAME)
 """The files that PyTorch weights are in, one of which every checkpoint has."""
+Extractor: TypeAlias = Wav2Vec2FeatureExtractor | SeamlessM4TFeatureExtractor
+EXTRACTORS: Mapping[str, type[Extractor]] = {
+    "input_values": Wav2Vec2FeatureExtractor,
+    "input_features": SeamlessM4TFeatureExtractor,
+}
+"""What prepares the input of a model, by its name."""
 UNUSED_IN_INFERENCE = "masked_spec_embed"
 """Weights that only SpecAugment uses; old checkpoints do not have them."""
 
@@ -33,7 +48,8 @@ class Checkpoint:
 
     ``model`` is in evaluation mode, float32, on the CPU. ``folder`` holds its config and vocabulary files.
     ``normalize`` is whether it expects waveforms of zero mean and unit variance, ``uses_attention_mask`` whether padded
-    batches must come with a mask.
+    batches must come with a mask. ``log_mel`` computes the features of a model that takes these; None where it takes
+    waveforms. ``language`` is that of its adapter and its vocabulary; None where it has no languages.
     """
 
     name: str
@@ -43,33 +59,51 @@ class Checkpoint:
     geometry: ConvGeometry
     normalize: bool
     uses_attention_mask: bool
+    log_mel: SeamlessM4TFeatureExtractor | None = None
+    language: str | None = None
 
 
-def load_checkpoint(source: str | Path) -> Checkpoint:
+def load_checkpoint(source: str | Path, *, language: str | None = None) -> Checkpoint:
     """Load a checkpoint by the architecture that its config names.
 
     Args:
         source: a local folder, or a name on the Hugging Face Hub such as ``facebook/wav2vec2-base-960h``.
+        language: whose adapter and vocabulary to take, of a checkpoint in several; where None those of its weights.
 
     Raises:
         CheckpointError: it is missing, damaged, of an unsupported kind, or lacks files that decoding needs.
     """
     with quiet_transformers():
-        folder = _folder_of(source)
-        config = _read_config(source, folder)
-        architecture = _architecture_of(source, config)
-        extractor = _read_extractor(source, folder)
+        folder, config, architecture = read_small_files(source)
+        extractor = _read_extractor(source, folder, EXTRACTORS[architecture.model.main_input_name])
+        if language is not None:
+            check_language(source, folder, language)
         model = _read_model(source, folder, architecture)
-        heads = _read_heads(source, folder, architecture, model)
+        if language is not None:
+            model = load_language(source, model, language)
+        heads = _read_heads(source, folder, architecture, model, language)
     return Checkpoint(
         name=Path(source).resolve().name if Path(source).is_dir() else str(source),
         folder=folder,
         model=model,
         heads=heads,
-        geometry=ConvGeometry.of(config.conv_kernel, config.conv_stride),
-        normalize=bool(extractor.do_normalize),
+        geometry=_read_geometry(source, config),
+        normalize=bool(getattr(extractor, "do_normalize", False)),
         uses_attention_mask=bool(extractor.return_attention_mask),
+        log_mel=extractor if isinstance(extractor, SeamlessM4TFeatureExtractor) else None,
+        language=language or language_of_weights(folder),
     )
+
+
+def read_small_files(source: str | Path) -> tuple[Path, PretrainedConfig, Architecture]:
+    """The folder of a checkpoint's configs and vocabularies, its config, and its architecture; no weights are read.
+
+    Raises:
+        CheckpointError: it is missing, damaged, or of an unsupported kind.
+    """
+    folder = _folder_of(source)
+    config = _read_config(source, folder)
+    return folder, config, _architecture_of(source, config)
 
 
 def refuse_bundle(source: str | Path) -> None:
@@ -109,9 +143,14 @@ def _read_config(source: str | Path, folder: Path) -> PretrainedConfig:
         raise CheckpointError(
             f"{source}: config.json cannot be read ({first_line(error)}); give the folder that save_pretrained wrote"
         ) from None
-    if getattr(config, "add_adapter", False):
-        raise CheckpointError(f"{source}: has adapter layers above the encoder, which are not supported")
     return config
+
+
+def _read_geometry(source: str | Path, config: PretrainedConfig) -> ConvGeometry:
+    try:
+        return geometry_of(config)
+    except CheckpointError as error:
+        raise CheckpointError(f"{source}: {error}") from None
 
 
 def _architecture_of(source: str | Path, config: PretrainedConfig) -> Architecture:
@@ -123,9 +162,9 @@ def _architecture_of(source: str | Path, config: PretrainedConfig) -> Architectu
     raise CheckpointError(f"{source}: no supported head, found {found}; supported are {', '.join(ARCHITECTURES)}")
 
 
-def _read_extractor(source: str | Path, folder: Path) -> Wav2Vec2FeatureExtractor:
+def _read_extractor(source: str | Path, folder: Path, kind: type[Extractor]) -> Extractor:
     try:
-        extractor = Wav2Vec2FeatureExtractor.from_pretrained(folder)
+        extractor = kind.from_pretrained(folder)
     except (OSError, ValueError) as error:
         raise CheckpointError(
             f"{source}: preprocessor_config.json cannot be read ({first_line(error)}); save the feature extractor"
@@ -133,6 +172,9 @@ def _read_extractor(source: str | Path, folder: Path) -> Wav2Vec2FeatureExtracto
         ) from None
     if extractor.sampling_rate != SAMPLE_RATE_HZ:
         raise CheckpointError(f"{source}: expects {extractor.sampling_rate} Hz; only {SAMPLE_RATE_HZ} Hz is supported")
+    joined = getattr(extractor, "stride", MEL_STRIDE)
+    if joined != MEL_STRIDE:
+        raise CheckpointError(f"{source}: joins {joined} windows to a frame; only {MEL_STRIDE} are supported")
     return extractor
 
 
@@ -153,18 +195,57 @@ def _read_model(source: str | Path, folder: Path, architecture: Architecture) ->
     return model.eval()
 
 
-def _read_heads(source: str | Path, folder: Path, architecture: Architecture, model: PreTrainedModel) -> Heads:
+def _read_heads(
+    source: str | Path, folder: Path, architecture: Architecture, model: PreTrainedModel, language: str | None
+) -> Heads:
     config: Any = model.config
-    names = getattr(config, "joint_heads", None) or ("ctc", "classification")
-    ctc = classification = None
+    joint = getattr(config, "joint_heads", None)
+    outputs = {name: output for name, output in architecture.outputs.items() if not joint or name in joint}
+
+    def read(name: str, output: str) -> Any:
+        if name == "ctc":
+            return read_ctc_head(source, folder, output, model.get_parameter("lm_head.weight"), config, language)
+        return HEAD_READERS[name](output, model)
+
     try:
-        if architecture.ctc is not None and "ctc" in names:
-            ctc = read_ctc_head(source, folder, architecture.ctc, model.get_parameter("lm_head.weight"), config)
-        if architecture.classification is not None and "classification" in names:
-            labels = tuple(str(config.id2label[i]) for i in range(len(model.get_parameter("classifier.weight"))))
-            classification = ClassificationHead(output=architecture.classification, labels=labels)
-        return Heads(ctc=ctc, classification=classification)
+        return Heads(**{name: read(name, output) for name, output in outputs.items()})
     except (ValueError, KeyError) as error:
         if isinstance(error, CheckpointError):
             raise
         raise CheckpointError(f"{source}: its heads and its files disagree ({first_line(error)})") from None
+
+
+def _classification(output: str, model: PreTrainedModel) -> ClassificationHead:
+    return ClassificationHead(output=output, labels=_labels(model))
+
+
+def _frame_classification(output: str, model: PreTrainedModel) -> FrameClassificationHead:
+    """Labels that do not exclude each other, unless the config says that the problem is one of a single label.
+
+    transformers' own example decides each label by its sigmoid (``Wav2Vec2ForAudioFrameClassification``, speaker
+    diarization), for two speakers may speak at once, or none.
+    """
+    exclusive = model.config.problem_type == "single_label_classification"
+    return FrameClassificationHead(output=output, labels=_labels(model), exclusive=exclusive)
+
+
+def _embedding(output: str, model: PreTrainedModel) -> EmbeddingHead:
+    """An x-vector: its statistics need two frames, each of which its time-delay layers see a window for."""
+    config: Any = model.config
+    window = sum(
+        (kernel - 1) * dilation for kernel, dilation in zip(config.tdnn_kernel, config.tdnn_dilation, strict=True)
+    )
+    return EmbeddingHead(output=output, size=config.xvector_output_dim, fewest_frames=window + 2)
+
+
+def _labels(model: PreTrainedModel) -> tuple[str, ...]:
+    config: Any = model.config
+    return tuple(str(config.id2label[i]) for i in range(len(model.get_parameter("classifier.weight"))))
+
+
+HEAD_READERS: Mapping[str, Callable[[str, PreTrainedModel], Head]] = {
+    "classification": _classification,
+    "frame_classification": _frame_classification,
+    "embedding": _embedding,
+}
+"""What a head means, by its name in a bundle, given the name of its output and its model."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -212,9 +213,13 @@ class LengthGroupedOrder(Sampler[int]):
 
 @dataclass(frozen=True, kw_only=True)
 class Collator:
-    """Pads clips with zeros and labels with -100; the mask says where each clip ends."""
+    """Pads clips with zeros and labels with -100; the mask says where each clip ends.
+
+    ``teacher_normalizes`` is whether a teacher expects waveforms of zero mean and unit variance; None without one.
+    """
 
     extractor: Wav2Vec2FeatureExtractor
+    teacher_normalizes: bool | None = None
 
     def __call__(self, items: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
         """A batch of the items of ``ClipDataset``.
@@ -222,16 +227,15 @@ class Collator:
         ``input_values`` and ``attention_mask`` are ``[batch, samples]``, ``labels`` ``[batch, tokens]`` and
         ``class_labels`` ``[batch]``; labels of an absent head are left out. ``token_frames`` are
         ``[batch, tokens, 2]``, where tokens are bound to word starts. ``indices: [batch]`` are the items'
-        positions in the data set, for messages.
+        positions in the data set, for messages. ``teacher_values`` are the ``input_values`` of a teacher that expects
+        other ones.
         """
-        padded = self.extractor(
-            [item["samples"] for item in items],
-            sampling_rate=SAMPLE_RATE_HZ,
-            padding=True,
-            return_attention_mask=True,
-            return_tensors="pt",
-        )
+        padded = self._padded(self.extractor, items)
         batch = {"input_values": padded["input_values"], "attention_mask": padded["attention_mask"].long()}
+        if self.teacher_normalizes not in (None, bool(self.extractor.do_normalize)):
+            other = copy.copy(self.extractor)
+            other.do_normalize = self.teacher_normalizes
+            batch["teacher_values"] = self._padded(other, items)["input_values"]
         if "index" in items[0]:
             batch["indices"] = torch.tensor([item["index"] for item in items])
         if items[0]["token_ids"] is not None:
@@ -243,3 +247,13 @@ class Collator:
         if items[0]["class_id"] is not None:
             batch["class_labels"] = torch.tensor([item["class_id"] for item in items])
         return batch
+
+    @staticmethod
+    def _padded(extractor: Wav2Vec2FeatureExtractor, items: Sequence[Mapping[str, Any]]) -> Mapping[str, torch.Tensor]:
+        return extractor(
+            [item["samples"] for item in items],
+            sampling_rate=SAMPLE_RATE_HZ,
+            padding=True,
+            return_attention_mask=True,
+            return_tensors="pt",
+        )

@@ -8,6 +8,7 @@ from typing import Any
 
 from wav2edge.cli.verbs import Command
 from wav2edge.errors import UsageError
+from wav2edge_train.model.presets import PRESETS
 from wav2edge_train.train_command import CHOICES, Choice, add_run_arguments, run_training
 from wav2edge_train.training_options import DistillationOptions, TrainingOptions
 
@@ -23,7 +24,9 @@ spaced, and 0.135 when they were the first two.
 """
 
 STUDENT_CHOICES = tuple(choice for choice in CHOICES if choice.field != "feature_pretrain_steps")
-"""A student starts from trained weights, which need no feature pre-training."""
+"""A student starts from trained weights, which need no feature pre-training, or from a preset, which says how much."""
+STUDENT_PRESETS = tuple(name for name, preset in PRESETS.items() if preset.base is None)
+"""Presets with random weights."""
 
 DISTILLATION_CHOICES = (
     Choice(field="temperature", parse=float, metavar="T", help="what logits are divided by before they are compared"),
@@ -41,6 +44,10 @@ DISTILLATION_CHOICES = (
 def _add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("teacher", metavar="TEACHER", help="trained joint or CTC checkpoint: a folder or a Hub name")
     parser.add_argument("data", metavar="DATA", type=Path, help="audiofolder with metadata.csv, or a .jsonl manifest")
+    parser.add_argument(
+        "--base", metavar="CHECKPOINT", help="what the student starts from, of any family; by default the teacher"
+    )
+    parser.add_argument("--preset", choices=STUDENT_PRESETS, help="a student with random weights, see train --help")
     parser.add_argument("--output", metavar="DIR", type=Path, help="folder for the student's checkpoint")
     add_run_arguments(parser)
     learn = parser.add_argument_group("how to learn from the teacher")
@@ -52,22 +59,25 @@ def _add_arguments(parser: ArgumentParser) -> None:
 
 
 def _run(arguments: Namespace) -> int:
-    options = TrainingOptions.of(DEFAULTS, vars(arguments))
+    preset = PRESETS[arguments.preset].training if arguments.preset else {}
+    options = TrainingOptions.of(DEFAULTS, preset, vars(arguments))
     distillation = DistillationOptions.of(vars(arguments))
-    if options.encoder_layers is None and not options.prune_ffn and not options.streaming:
+    elsewhere = arguments.base or arguments.preset
+    if not elsewhere and options.encoder_layers is None and not options.prune_ffn and not options.streaming:
         raise UsageError(
-            "a student is smaller than its teacher, or streams; give --encoder-layers N, --prune-ffn SHARE, or both, or"
-            " --streaming"
+            "a student is smaller than its teacher, or streams; give --encoder-layers N, --prune-ffn SHARE, or both,"
+            " --streaming, or another --base or --preset to start from"
         )
 
     from wav2edge_train.distillation.distillation_trainer import Distillation
     from wav2edge_train.distillation.teacher import load_teacher
-    from wav2edge_train.model.base_model import checkpoint_base_model
+    from wav2edge_train.model.base_model import choose_base_model
 
+    base = arguments.base or (None if arguments.preset else arguments.teacher)
     return run_training(
         arguments,
         options,
-        lambda: checkpoint_base_model(arguments.teacher),
+        lambda: choose_base_model(arguments.preset, base),
         lambda: Distillation(teacher=load_teacher(arguments.teacher), options=distillation),
     )
 
@@ -81,5 +91,6 @@ COMMAND = Command(
   wav2edge distill checkpoint/ data/ --encoder-layers 12 --output student
   wav2edge distill checkpoint/ data/ --encoder-layers 12 --prune-ffn 0.25 --output student
   wav2edge distill checkpoint/ data/ --streaming --output student
+  wav2edge distill wavlm/ data/ --base facebook/wav2vec2-base --output student
   wav2edge distill checkpoint/ data/ --encoder-layers 12 --output student --resume""",
 )

@@ -2,12 +2,14 @@
 
 The student learns the teacher's logits at a temperature (Hinton et al., "Distilling the Knowledge in a Neural Network",
 arXiv:1503.02531), over CTC frames as over classes, and its last hidden states (Sanh et al., "DistilBERT",
-arXiv:1910.01108; for speech Chang et al., "DistilHuBERT", arXiv:2110.01900). Frames can be compared one by one because
-the student starts from layers of the teacher, so both emit tokens at the same frames.
+arXiv:1910.01108; for speech Chang et al., "DistilHuBERT", arXiv:2110.01900). Frames are compared one by one. A student
+that starts from layers of the teacher emits tokens at the same frames from the beginning; one of another family learns
+from the divergence where to emit them. Hidden states are compared where both are as wide.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -15,9 +17,11 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from wav2edge.errors import UsageError
+from wav2edge_train.checkpoint.families.framing import inside
 from wav2edge_train.distillation.teacher import Teacher
 from wav2edge_train.loop.trainer import JointTrainer
-from wav2edge_train.model.joint_model import JointOutput, Wav2Vec2ForJointCTC, inside
+from wav2edge_train.model.joint_model import JointModel, JointOutput
 from wav2edge_train.training_options import DistillationOptions
 
 
@@ -37,7 +41,7 @@ class DistillationTrainer(JointTrainer):
     labels alone, so that it can be compared with the teacher's own.
     """
 
-    teacher: Wav2Vec2ForJointCTC
+    teacher: JointModel
 
     def __init__(self, *args: Any, distillation: Distillation, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -45,9 +49,21 @@ class DistillationTrainer(JointTrainer):
         self.teacher = distillation.teacher.model
         nn.Module.to(self.teacher, self.args.device).requires_grad_(False).eval()
         self.teacher.freeze_feature_encoder()
-        self.teacher.wav2vec2.feature_extractor.train()  # has no dropout; three times as fast on a CPU in this mode
-        student = cast(Wav2Vec2ForJointCTC, self.model)
+        if self.teacher.family.hears == "waveform":
+            self.teacher.backbone.feature_extractor.train()  # has no dropout; three times as fast on a CPU in this mode
+        student = cast(JointModel, self.model)
+        if student.geometry.hop != self.teacher.geometry.hop:
+            raise UsageError(
+                f"frames of the student are {student.geometry.hop} samples apart, and of {distillation.teacher.name}"
+                f" {self.teacher.geometry.hop}; give a base without an adapter, or the adapter of the teacher"
+            )
+        self._same_width = student.config.hidden_size == self.teacher.config.hidden_size
         self._student_states, self._teacher_states = _LastStates(student), _LastStates(self.teacher)
+
+    def _prepare_inputs(self, inputs: Any) -> Any:
+        """The Trainer's own; what the teacher hears is not for the student."""
+        self._teacher_values = inputs.pop("teacher_values", torch.empty(0)).to(self.args.device)
+        return super()._prepare_inputs(inputs)
 
     def compute_loss(
         self,
@@ -59,7 +75,8 @@ class DistillationTrainer(JointTrainer):
         """The labels' loss, and in training the weighted losses against the teacher."""
         loss, outputs = super().compute_loss(model, inputs, True, num_items_in_batch)
         if model.training:
-            losses = self._teacher_losses(outputs, inputs["input_values"], inputs["attention_mask"])
+            values = self._teacher_values if len(self._teacher_values) else inputs["input_values"]
+            losses = self._teacher_losses(outputs, values, inputs["attention_mask"])
             self.remember(losses)
             loss = loss + sum(getattr(self._options, _WEIGHTS[name]) * part for name, part in losses.items())
         return (loss, outputs) if return_outputs else loss
@@ -69,11 +86,16 @@ class DistillationTrainer(JointTrainer):
     ) -> dict[str, torch.Tensor]:
         with torch.no_grad(), self.accelerator.autocast():
             teacher = self.teacher(input_values, attention_mask=attention_mask)
-        in_clip = frames_inside(self.teacher, input_values, attention_mask)
-        losses = {"hidden_distill_loss": state_distance(self._student_states.last, self._teacher_states.last, in_clip)}
+        models = (self.joint_model, self.teacher)
+        in_clip = both_inside([frames_inside(model, input_values, attention_mask) for model in models])
+        frames, losses = in_clip.shape[1], {}
+        if self._same_width:
+            own, other = (kept.last[:, :frames] for kept in (self._student_states, self._teacher_states))
+            losses["hidden_distill_loss"] = state_distance(own, other, in_clip)
         temperature = self._options.temperature
         if student.logits is not None:
-            losses["ctc_distill_loss"] = divergence(student.logits[in_clip], teacher.logits[in_clip], temperature)
+            own, other = (logits[:, :frames][in_clip] for logits in (student.logits, teacher.logits))
+            losses["ctc_distill_loss"] = divergence(own, other, temperature)
         if student.class_logits is not None:
             losses["class_distill_loss"] = divergence(student.class_logits, teacher.class_logits, temperature)
         return losses
@@ -93,7 +115,7 @@ class _LastStates:
     They are what goes into the dropout under the heads.
     """
 
-    def __init__(self, model: Wav2Vec2ForJointCTC) -> None:
+    def __init__(self, model: JointModel) -> None:
         self.last = torch.empty(0)
         model.dropout.register_forward_pre_hook(self._keep)
 
@@ -101,10 +123,16 @@ class _LastStates:
         (self.last,) = inputs
 
 
-def frames_inside(model: Wav2Vec2ForJointCTC, input_values: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+def frames_inside(model: JointModel, input_values: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
     """Which frames of a batch belong to a clip and not to its padding, ``[batch, frames]`` bool."""
     counts = model.frame_counts(input_values, attention_mask)
     return inside(counts, int(model.frame_counts(input_values, None).max()))
+
+
+def both_inside(masks: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Frames that are in a clip for both models, ``[batch, frames]`` bool; log-mel features give a frame fewer."""
+    frames = min(mask.shape[1] for mask in masks)
+    return torch.stack([mask[:, :frames] for mask in masks]).all(dim=0)
 
 
 def divergence(student: torch.Tensor, teacher: torch.Tensor, temperature: float) -> torch.Tensor:

@@ -6,30 +6,32 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from transformers import Wav2Vec2CTCTokenizer, Wav2Vec2ForCTC
+from transformers import Wav2Vec2CTCTokenizer
 
 from wav2edge.bundle.heads import CtcHead
 from wav2edge.errors import CheckpointError, DataError, UsageError
 from wav2edge.evaluation.dataset import Utterance
+from wav2edge_train.checkpoint.families.family_table import family_of
 from wav2edge_train.checkpoint.library_logging import quiet_transformers
 from wav2edge_train.checkpoint.loading import Checkpoint, load_checkpoint
 from wav2edge_train.data.clips import Targets
 from wav2edge_train.data.vocabulary import WORD_DELIMITER, Vocabulary
 from wav2edge_train.model.base_model import BaseModel
-from wav2edge_train.model.joint_model import HEAD_NAMES, Wav2Vec2ForJointCTC
+from wav2edge_train.model.joint_model import HEAD_NAMES, JointModel, joint_model
 from wav2edge_train.training_options import HEAD_CHOICES
-
-TEACHERS = (Wav2Vec2ForJointCTC, Wav2Vec2ForCTC)
-"""Models with heads that a student can copy."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Teacher:
-    """A trained model in evaluation mode, float32 on the CPU, with its vocabulary and labels."""
+    """A trained model in evaluation mode, float32 on the CPU, with its vocabulary and labels.
+
+    ``normalize`` is whether it expects waveforms of zero mean and unit variance.
+    """
 
     name: str
-    model: Wav2Vec2ForJointCTC
+    model: JointModel
     targets: Targets
+    normalize: bool = True
 
 
 def load_teacher(source: str | Path) -> Teacher:
@@ -39,18 +41,21 @@ def load_teacher(source: str | Path) -> Teacher:
         CheckpointError: it cannot be used, or a student cannot copy its heads or its vocabulary.
     """
     checkpoint = load_checkpoint(source)
-    if not isinstance(checkpoint.model, TEACHERS):
-        kinds = " or ".join(kind.__name__ for kind in TEACHERS)
-        raise CheckpointError(f"{source}: a {type(checkpoint.model).__name__}; a student can learn from a {kinds} only")
+    config = checkpoint.model.config
+    family = family_of(config)
+    kinds = (joint_model(config), family.find("ForCTC"))
+    if type(checkpoint.model) not in kinds:
+        named = " or ".join(kind.__name__ for kind in kinds if kind is not None)
+        raise CheckpointError(f"{source}: a {type(checkpoint.model).__name__}; a student can learn from a {named} only")
     ctc, classification = checkpoint.heads.ctc, checkpoint.heads.classification
-    checkpoint.model.config.joint_heads = list(checkpoint.heads.names)
-    model = Wav2Vec2ForJointCTC(checkpoint.model.config).eval()
+    config.joint_heads = list(checkpoint.heads.names)
+    model = joint_model(config)(config).eval()
     model.load_state_dict(checkpoint.model.state_dict())
     targets = Targets(
         vocabulary=None if ctc is None else _vocabulary(checkpoint, ctc),
         labels=None if classification is None else classification.labels,
     )
-    return Teacher(name=checkpoint.name, model=model, targets=targets)
+    return Teacher(name=checkpoint.name, model=model, targets=targets, normalize=checkpoint.normalize)
 
 
 def _vocabulary(checkpoint: Checkpoint, ctc: CtcHead) -> Vocabulary:

@@ -12,6 +12,7 @@ from transformers.trainer_utils import IntervalStrategy, SaveStrategy
 
 from wav2edge.errors import MissingDependencyError, UsageError
 from wav2edge.inference.sessions.device import physical_cores
+from wav2edge_train.checkpoint.families.family_table import padding_is_harmless
 from wav2edge_train.data.clips import Targets
 from wav2edge_train.loop.callbacks import UNBOUNDED_STEPS
 from wav2edge_train.loop.distributed import process_count
@@ -38,12 +39,12 @@ def training_arguments(
 ) -> TrainingArguments:
     """The Trainer's arguments: Adam (0.9, 0.999, 1e-8), with evaluations, logs and checkpoints at the same steps."""
     distributed_on_cpu = process_count() > 1 and not torch.cuda.is_available()
-    padding_is_harmless = base.config.feat_extract_norm == "layer"
+    harmless = padding_is_harmless(base.config)
     return (CpuDistributedArguments if distributed_on_cpu else TrainingArguments)(
         output_dir=str(folder),
         learning_rate=options.learning_rate,
         per_device_train_batch_size=options.batch_size,
-        per_device_eval_batch_size=options.batch_size if padding_is_harmless else 1,
+        per_device_eval_batch_size=options.batch_size if harmless else 1,
         gradient_accumulation_steps=options.accumulation,
         num_train_epochs=options.epochs,
         max_steps=options.max_steps or (-1 if options.max_minutes is None else UNBOUNDED_STEPS),

@@ -21,8 +21,9 @@ from transformers.audio_utils import mel_filter_bank
 from wav2edge.audio.clip import zero_mean_unit_variance
 from wav2edge.bundle.geometry import SAMPLE_RATE_HZ, ConvGeometry
 from wav2edge.output.progress import track
+from wav2edge_train.checkpoint.families.family_table import geometry_of
 from wav2edge_train.data.clips import ClipDataset
-from wav2edge_train.model.joint_model import Wav2Vec2ForJointCTC
+from wav2edge_train.model.joint_model import JointModel
 
 BANDS = 20
 WINDOW, WINDOW_STEP = 160, 80
@@ -35,7 +36,7 @@ FLOOR = 1e-4
 """Added to energies before the logarithm, relative to a waveform of unit variance."""
 
 
-def pretrain_feature_encoder(model: Wav2Vec2ForJointCTC, dataset: ClipDataset, *, steps: int, seed: int) -> float:
+def pretrain_feature_encoder(model: JointModel, dataset: ClipDataset, *, steps: int, seed: int) -> float:
     """Train the feature encoder until a linear map of its frames gives their log-mel spectra.
 
     Args:
@@ -47,7 +48,7 @@ def pretrain_feature_encoder(model: Wav2Vec2ForJointCTC, dataset: ClipDataset, *
     Returns:
         The unexplained share of the variance of the spectra, over the last tenth of the steps.
     """
-    geometry = ConvGeometry.of(model.config.conv_kernel, model.config.conv_stride)
+    geometry = geometry_of(model.config, adapter=False)
     windows = (geometry.receptive_field - WINDOW) // WINDOW_STEP + 1
     rng, filters = np.random.default_rng((seed, 1)), mel_filters().to(model.device)
     clips = [zero_mean_unit_variance(dataset[index]["samples"]) for index in range(len(dataset))] if steps else []
@@ -71,9 +72,9 @@ def pretrain_feature_encoder(model: Wav2Vec2ForJointCTC, dataset: ClipDataset, *
 class _Student(nn.Module):
     """The feature encoder of a model with a linear readout, which is discarded afterwards."""
 
-    def __init__(self, model: Wav2Vec2ForJointCTC, *, outputs: int) -> None:
+    def __init__(self, model: JointModel, *, outputs: int) -> None:
         super().__init__()
-        self.encoder = model.wav2vec2.feature_extractor
+        self.encoder = model.backbone.feature_extractor
         self.readout = nn.Sequential(
             nn.LayerNorm(model.config.conv_dim[-1]), nn.Linear(model.config.conv_dim[-1], outputs)
         ).to(model.device)

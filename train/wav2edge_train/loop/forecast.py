@@ -23,7 +23,7 @@ from wav2edge_train.loop.feature_pretraining import pretrain_feature_encoder
 from wav2edge_train.loop.trainer import JointTrainer
 from wav2edge_train.loop.training_run import Run
 from wav2edge_train.model.complexity import count_parameters
-from wav2edge_train.model.joint_model import Wav2Vec2ForJointCTC
+from wav2edge_train.model.joint_model import JointModel
 from wav2edge_train.reporting.size_comparison import longest_comparison_s
 
 UPDATES = 3
@@ -197,7 +197,7 @@ def measure_update_s(trainer: JointTrainer) -> float:
     return seconds_per_sample * sum(padded) / len(padded)
 
 
-def measure_pretraining_s(model: Wav2Vec2ForJointCTC, clips: ClipDataset, steps: int) -> float:
+def measure_pretraining_s(model: JointModel, clips: ClipDataset, steps: int) -> float:
     """The time of all steps of feature pre-training, from a few; the feature encoder changes."""
     if not steps:
         return 0.0

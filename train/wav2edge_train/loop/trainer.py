@@ -15,10 +15,11 @@ from transformers import PrinterCallback, Trainer, TrainerState
 from transformers.trainer import TRAINER_STATE_NAME
 
 from wav2edge.errors import TrainingError
+from wav2edge_train.checkpoint.families.framing import inside
 from wav2edge_train.data.clips import ClipDataset, LengthGroupedOrder
 from wav2edge_train.loop.callbacks import ELAPSED, TimeLimit, patience_is_over, recorded_s
 from wav2edge_train.loop.saved_checkpoints import checkpoint_folder, keep_only, mark_complete, writing
-from wav2edge_train.model.joint_model import Wav2Vec2ForJointCTC, inside
+from wav2edge_train.model.joint_model import JointModel
 
 LOSS_NAMES = ("loss", "ctc_loss", "class_loss")
 """Fields of ``JointOutput`` that are not predictions."""
@@ -28,13 +29,13 @@ _TRUTHS = {"logits": "labels", "class_logits": "class_labels"}
 
 
 class JointTrainer(Trainer):
-    """Trains ``Wav2Vec2ForJointCTC``; predictions are ``(token ids [clips, frames], class ids [clips])``.
+    """Trains ``JointModel``; predictions are ``(token ids [clips, frames], class ids [clips])``.
 
     Frames of padding are blanks there. The Trainer by itself would keep all logits, and join batches of different
     lengths with -100, which argmax turns into token 0.
     """
 
-    teacher: Wav2Vec2ForJointCTC | None = None
+    teacher: JointModel | None = None
     """A second model that runs on every training batch and is not trained."""
 
     def __init__(self, *args: Any, patience: int | None = None, limit_s: float | None = None, **kwargs: Any) -> None:
@@ -50,9 +51,9 @@ class JointTrainer(Trainer):
         self._unchecked: tuple[_Sent, torch.Tensor, int] | None = None
 
     @property
-    def joint_model(self) -> Wav2Vec2ForJointCTC:
+    def joint_model(self) -> JointModel:
         """The model that is trained."""
-        return cast(Wav2Vec2ForJointCTC, self.model)
+        return cast(JointModel, self.model)
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
         dataset = cast(ClipDataset, train_dataset or self.train_dataset)

@@ -20,7 +20,7 @@ from wav2edge_train.model.base_model import BaseModel, build_model
 from wav2edge_train.model.complexity import count_parameters
 from wav2edge_train.model.cuda_graphs import capture_encoder
 from wav2edge_train.model.freezing import Freezing, frozen_parts
-from wav2edge_train.model.joint_model import Wav2Vec2ForJointCTC
+from wav2edge_train.model.joint_model import JointModel
 from wav2edge_train.model.shrinking import prune_feed_forward
 from wav2edge_train.training_options import TrainingOptions
 
@@ -38,14 +38,14 @@ class Run:
     precision: str = "fp32"
     distillation: Distillation | None = None
 
-    def start_model(self) -> Wav2Vec2ForJointCTC:
+    def start_model(self) -> JointModel:
         """The model before its first update, made as small as the options ask."""
         model = build_model(self.base, self.corpus.targets, self.options, self.corpus.shortest_frames)
         if self.options.prune_ffn:
             prune_feed_forward(model, self.corpus.training, self.base.extractor, self.options.prune_ffn)
         return model
 
-    def make_trainer(self, model: Wav2Vec2ForJointCTC, arguments: TrainingArguments) -> JointTrainer:
+    def make_trainer(self, model: JointModel, arguments: TrainingArguments) -> JointTrainer:
         """The Trainer of a model on the clips of the run; a student's has a teacher."""
         teacher = self.distillation
         trainer_class = partial(DistillationTrainer, distillation=teacher) if teacher else JointTrainer
@@ -54,18 +54,22 @@ class Run:
             args=arguments,
             train_dataset=self.corpus.training,
             eval_dataset=self.corpus.validation,
-            data_collator=Collator(extractor=self.base.extractor),
+            data_collator=Collator(
+                extractor=self.base.extractor,
+                teacher_normalizes=None if teacher is None else teacher.teacher.normalize,
+            ),
             callbacks=[Freezing(frozen_parts(model, self.options))],
             patience=self.options.patience,
             limit_s=self.options.limit_s,
         )
         options = self.options
         captured = options.cuda_graphs and not options.gradient_checkpointing and process_count() == 1
+        captured = captured and model.family.name == "wav2vec2"  # whose encoder is written down for it
         if captured and trainer.args.device.type == "cuda":
             capture_encoder(trainer.joint_model)
         return trainer
 
-    def summary(self, model: Wav2Vec2ForJointCTC) -> str:
+    def summary(self, model: JointModel) -> str:
         """The run in one line."""
         processes = f", {process_count()} processes" if process_count() > 1 else ""
         return (

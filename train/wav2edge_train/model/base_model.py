@@ -5,17 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from transformers import AutoConfig, Wav2Vec2Config, Wav2Vec2FeatureExtractor
+from transformers import AutoConfig, PretrainedConfig, Wav2Vec2FeatureExtractor
 
 from wav2edge.bundle.geometry import ConvGeometry
 from wav2edge.errors import CheckpointError, UsageError
+from wav2edge_train.checkpoint.families.family_table import FAMILIES, family_of, geometry_of, hears_padding
 from wav2edge_train.checkpoint.library_logging import first_line, quiet_transformers
 from wav2edge_train.checkpoint.loading import refuse_bundle
 from wav2edge_train.data.clips import Targets
 from wav2edge_train.data.vocabulary import make_feature_extractor
 from wav2edge_train.model.chunked_encoder import streaming_fields
 from wav2edge_train.model.freezing import frozen_parts
-from wav2edge_train.model.joint_model import HEAD_NAMES, Wav2Vec2ForJointCTC
+from wav2edge_train.model.joint_model import HEAD_NAMES, JointModel, joint_model
 from wav2edge_train.model.presets import PRESETS
 from wav2edge_train.model.shrinking import choose_layers, keep_layers, pruned_width
 from wav2edge_train.model.trained_heads import TrainedHeads, mismatched_heads, reinitialize_heads, trained_heads
@@ -30,7 +31,7 @@ class BaseModel:
     """
 
     name: str
-    config: Wav2Vec2Config
+    config: PretrainedConfig
     extractor: Wav2Vec2FeatureExtractor
     weights: str | None = None
     heads: TrainedHeads = field(default_factory=TrainedHeads)
@@ -42,8 +43,8 @@ class BaseModel:
 
     @property
     def geometry(self) -> ConvGeometry:
-        """Kernels and strides of the feature encoder."""
-        return ConvGeometry.of(self.config.conv_kernel, self.config.conv_stride)
+        """How samples become frames."""
+        return geometry_of(self.config)
 
 
 def choose_base_model(preset: str | None, checkpoint: str | None) -> BaseModel:
@@ -75,12 +76,12 @@ def preset_base_model(name: str) -> BaseModel:
     preset = PRESETS[name]
     if preset.base is not None:
         return checkpoint_base_model(preset.base)
-    config = Wav2Vec2Config(**preset.architecture)
+    config = FAMILIES[preset.family].config(**preset.architecture)
     return BaseModel(name=name, config=config, extractor=make_feature_extractor(layer_norm=True))
 
 
 def checkpoint_base_model(source: str) -> BaseModel:
-    """A wav2vec2 checkpoint as a base, from a local folder or the Hub.
+    """A checkpoint of any family as a base, from a local folder or the Hub.
 
     Raises:
         CheckpointError: there is none, it is of another kind of model, or it is an exported bundle.
@@ -93,12 +94,15 @@ def checkpoint_base_model(source: str) -> BaseModel:
         raise CheckpointError(
             f"{source}: no checkpoint there ({first_line(error)}); check the folder, or Hub name and network"
         ) from None
-    if not isinstance(config, Wav2Vec2Config):
-        raise CheckpointError(f"{source}: a {config.model_type} model; training starts from wav2vec2 checkpoints only")
+    try:
+        waveforms = family_of(config).hears == "waveform"
+    except CheckpointError as error:
+        raise CheckpointError(f"{source}: {error}") from None
     try:
         extractor = Wav2Vec2FeatureExtractor.from_pretrained(source)
     except (OSError, ValueError):
-        extractor = make_feature_extractor(layer_norm=config.feat_extract_norm == "layer")
+        extractor = make_feature_extractor(layer_norm=hears_padding(config))
+    extractor.do_normalize = extractor.do_normalize and waveforms  # log-mel features have a normalisation of their own
     heads = trained_heads(source, config)
     return BaseModel(name=source, config=config, extractor=extractor, weights=source, heads=heads)
 
@@ -123,9 +127,7 @@ def starting_layers(base: BaseModel, options: TrainingOptions) -> tuple[int, ...
     return choose_layers(available, wanted, options.layers_from)
 
 
-def build_model(
-    base: BaseModel, targets: Targets, options: TrainingOptions, shortest_frames: int
-) -> Wav2Vec2ForJointCTC:
+def build_model(base: BaseModel, targets: Targets, options: TrainingOptions, shortest_frames: int) -> JointModel:
     """The model to train, with heads for the targets.
 
     Args:
@@ -145,10 +147,10 @@ def build_model(
     elif hasattr(config, "streaming"):
         config.streaming = None  # the base could stream; what comes of it is not trained to
     if base.weights is None:
-        model = Wav2Vec2ForJointCTC(config)
+        model = joint_model(config)(config)
     else:
         try:
-            model = Wav2Vec2ForJointCTC.from_pretrained(base.weights, config=config, ignore_mismatched_sizes=True)
+            model = joint_model(config).from_pretrained(base.weights, config=config, ignore_mismatched_sizes=True)
         except Exception as error:  # safetensors, pickle and the Hub each raise their own kind
             raise CheckpointError(f"{base.name}: its weights cannot be read ({first_line(error)})") from None
         reinitialize_heads(model, mismatched_heads(base.name, base.heads, targets))
@@ -160,12 +162,12 @@ def build_model(
 
 
 def joint_config(
-    base: Wav2Vec2Config, targets: Targets, options: TrainingOptions, shortest_frames: int
-) -> Wav2Vec2Config:
+    base: PretrainedConfig, targets: Targets, options: TrainingOptions, shortest_frames: int
+) -> PretrainedConfig:
     """The base's config with our heads, and with regularisation that is safe for short clips."""
     present = dict(zip(HEAD_NAMES, (targets.vocabulary, targets.labels), strict=True))
     fields = base.to_dict() | {
-        "architectures": [Wav2Vec2ForJointCTC.__name__],
+        "architectures": [joint_model(base).__name__],
         "joint_heads": [name for name, target in present.items() if target is not None],
         "ctc_weight": options.ctc_weight,
         "class_weight": options.class_weight,
@@ -185,4 +187,4 @@ def joint_config(
             "id2label": dict(enumerate(targets.labels)),
             "label2id": {label: i for i, label in enumerate(targets.labels)},
         }
-    return Wav2Vec2Config.from_dict(fields)
+    return type(base).from_dict(fields)

@@ -26,17 +26,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import Wav2Vec2Config
+from transformers import PretrainedConfig
 
 from wav2edge.audio.clip import VARIANCE_EPS
 from wav2edge.bundle.geometry import ConvGeometry
 from wav2edge.errors import UsageError
-from wav2edge_train.training_options import TrainingOptions
+
+if TYPE_CHECKING:
+    from wav2edge_train.training_options import TrainingOptions
 
 FRAME_MS = 20
 """A frame of wav2vec 2.0."""
@@ -74,7 +76,7 @@ class Chunking:
         return self.frames + self.look_ahead
 
 
-def draw_chunking(config: Wav2Vec2Config) -> Chunking | None:
+def draw_chunking(config: PretrainedConfig) -> Chunking | None:
     """A chunk and its contexts at random for a batch of training; None: whole clips."""
     streaming = getattr(config, "streaming", None)
     if streaming is None or float(torch.rand(())) < WHOLE_CLIP_SHARE:
@@ -87,7 +89,7 @@ def _one_of(values: Sequence[int]) -> int:
     return values[int(torch.randint(len(values), ()))]
 
 
-def streaming_fields(config: Wav2Vec2Config, options: TrainingOptions, *, normalize: bool) -> dict[str, Any]:
+def streaming_fields(config: PretrainedConfig, options: TrainingOptions, *, normalize: bool) -> dict[str, Any]:
     """What a config says of a model that is trained for streams.
 
     Args:
@@ -96,8 +98,10 @@ def streaming_fields(config: Wav2Vec2Config, options: TrainingOptions, *, normal
         normalize: it expects waveforms of zero mean and unit variance.
 
     Raises:
-        UsageError: its encoder has group norm, or something is no whole number of frames.
+        UsageError: its encoder cannot stream, or something is no whole number of frames.
     """
+    if config.model_type != "wav2vec2":
+        raise UsageError(f"a {config.model_type} encoder; only those of wav2vec2 are trained for streams")
     if config.feat_extract_norm == "group":
         raise UsageError(
             "the group norm of this encoder sees the whole clip, so it cannot stream; start from a checkpoint with"

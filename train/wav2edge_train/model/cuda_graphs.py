@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers.modeling_outputs import BaseModelOutput
 
-from wav2edge_train.model.joint_model import Wav2Vec2ForJointCTC
+from wav2edge_train.model.joint_model import JointModel
 
 STEP = 8
 WARM_UP = 3
@@ -25,12 +25,12 @@ MOST_SHAPES = 64
 """Shapes that are captured; a batch of another one is launched kernel by kernel."""
 
 
-def capture_encoder(model: Wav2Vec2ForJointCTC) -> None:
+def capture_encoder(model: JointModel) -> None:
     """Let the transformer of a model on a CUDA GPU train through CUDA graphs; evaluation is as it was.
 
     Masks of SpecAugment are drawn on the GPU, which transformers draws on the host, after waiting for the GPU.
     """
-    backbone = cast(Any, model.wav2vec2)
+    backbone = model.backbone
     backbone.encoder.forward = CapturedEncoder(backbone.encoder)
     backbone._mask_hidden_states = partial(mask_hidden_states, backbone)
 

@@ -7,11 +7,14 @@ from typing import Any
 
 from torch import nn
 from transformers import TrainerCallback, TrainerControl, TrainerState
-from transformers.models.wav2vec2.modeling_wav2vec2 import Wav2Vec2FeatureEncoder
 
 from wav2edge.errors import UsageError
-from wav2edge_train.model.joint_model import Wav2Vec2ForJointCTC
+from wav2edge_train.checkpoint.families.family_table import layers_of
+from wav2edge_train.model.joint_model import JointModel
 from wav2edge_train.training_options import TrainingOptions
+
+BELOW_THE_LAYERS = ("layer_norm", "feature_projection", "encoder.pos_conv_embed")
+"""Parts of a backbone between its feature encoder and its layers; no family has all of them."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -23,13 +26,14 @@ class FrozenPart:
 
     def set_frozen(self, *, frozen: bool) -> None:
         """Exclude the weights from training, or include them again."""
+        module: Any
         for module in self.modules:
             module.requires_grad_(not frozen)
-            if isinstance(module, Wav2Vec2FeatureEncoder):
-                module._requires_grad = not frozen  # requires gradients of the waveform if set
+            if hasattr(module, "_requires_grad"):
+                module._requires_grad = not frozen  # a feature encoder requires gradients of the waveform if set
 
 
-def frozen_parts(model: Wav2Vec2ForJointCTC, options: TrainingOptions) -> list[FrozenPart]:
+def frozen_parts(model: JointModel, options: TrainingOptions) -> list[FrozenPart]:
     """What the options freeze: the feature encoder, and the lowest transformer layers with everything below them.
 
     Raises:
@@ -37,15 +41,22 @@ def frozen_parts(model: Wav2Vec2ForJointCTC, options: TrainingOptions) -> list[F
     """
     parts = []
     if options.freeze_feature_encoder:
-        encoder = model.wav2vec2.feature_extractor
-        parts.append(FrozenPart(modules=(encoder,), until=options.unfreeze_feature_encoder_after))
+        encoder = getattr(model.backbone, "feature_extractor", None)  # log-mel features have no weights
+        if encoder is not None:
+            parts.append(FrozenPart(modules=(encoder,), until=options.unfreeze_feature_encoder_after))
     if options.freeze_layers:
-        below, layers = model.wav2vec2.encoder.pos_conv_embed, model.wav2vec2.encoder.layers
+        layers = layers_of(model)
         if options.freeze_layers > len(layers):
             raise UsageError(f"freeze_layers is {options.freeze_layers}; the model has {len(layers)} layers")
-        modules = (model.wav2vec2.feature_projection, below, *layers[: options.freeze_layers])
+        modules = (*_below_the_layers(model), *layers[: options.freeze_layers])
         parts.append(FrozenPart(modules=modules, until=options.unfreeze_layers_after))
     return parts
+
+
+def _below_the_layers(model: JointModel) -> list[nn.Module]:
+    """What projects the features and tells their positions."""
+    present = dict(model.backbone.named_modules())
+    return [present[name] for name in BELOW_THE_LAYERS if name in present]
 
 
 class Freezing(TrainerCallback):

@@ -1,4 +1,4 @@
-"""One wav2vec2 encoder with two heads: CTC over frames, and an utterance classifier on their masked mean."""
+"""One encoder of any family with two heads: CTC over frames, and an utterance classifier on their masked mean."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn import functional
-from transformers import Wav2Vec2Config, Wav2Vec2Model
-from transformers.models.wav2vec2.modeling_wav2vec2 import Wav2Vec2FeatureEncoder, Wav2Vec2PreTrainedModel
+from transformers import PretrainedConfig, PreTrainedModel
 from transformers.utils.generic import ModelOutput
 
+from wav2edge_train.checkpoint.families.family_table import FAMILIES, Family, family_of, geometry_of, hears_padding
+from wav2edge_train.checkpoint.families.framing import frame_counts, inside
+from wav2edge_train.checkpoint.families.time_major import TimeMajorFeatureEncoder
 from wav2edge_train.model.chunked_encoder import Chunking, chunked_frames, draw_chunking, drawn_levels
 
 HEAD_NAMES = ("ctc", "classification")
@@ -24,7 +26,7 @@ FORBIDDEN = -1e4
 
 @dataclass
 class JointOutput(ModelOutput):
-    """The outputs of ``Wav2Vec2ForJointCTC``; None where there is no head, or no label for a loss.
+    """The outputs of a ``JointModel``; None where there is no head, or no label for a loss.
 
     ``logits: [batch, frames, vocabulary]``, ``class_logits: [batch, classes]``. The losses are float32 scalars:
     ``loss = ctc_weight * ctc_loss + class_weight * class_loss``.
@@ -37,40 +39,55 @@ class JointOutput(ModelOutput):
     class_loss: torch.Tensor | None = None
 
 
-class Wav2Vec2ForJointCTC(Wav2Vec2PreTrainedModel):
-    """Transcribes and classifies an utterance with one encoder (wav2vec 2.0, arXiv:2006.11477).
+class JointModel(PreTrainedModel):
+    """Transcribes and classifies an utterance with one encoder (wav2vec 2.0, arXiv:2006.11477, and its successors).
 
-    The config of a wav2vec2 model with four more fields: ``joint_heads`` (which of ``HEAD_NAMES``), ``ctc_weight``
-    and ``class_weight``, and ``class_balance`` (a weight for each class, or None). The CTC part is named as in
-    ``Wav2Vec2ForCTC``, which can therefore load it.
+    The config of a family's model with four more fields: ``joint_heads`` (which of ``HEAD_NAMES``), ``ctc_weight``
+    and ``class_weight``, and ``class_balance`` (a weight for each class, or None). The encoder and the CTC part are
+    named as in the family's own model for CTC, which can therefore load them. ``JOINT_MODELS`` has one for each family;
+    all take waveforms.
     """
 
     accepts_loss_kwargs = False
     """With False the Trainer divides the loss by the accumulation steps; with True it expects the model to do so."""
+    main_input_name = "input_values"
 
-    def __init__(self, config: Wav2Vec2Config) -> None:
+    def __init__(self, config: PretrainedConfig) -> None:
         super().__init__(config)
+        self.family = family_of(config)
         heads = getattr(config, "joint_heads", HEAD_NAMES)
-        self.wav2vec2 = Wav2Vec2Model(config)
-        if config.feat_extract_norm == "layer":
-            self.wav2vec2.feature_extractor = TimeMajorFeatureEncoder(config)
+        setattr(self, self.family.attribute, self.family.backbone(config))
+        self.masked = hears_padding(config)
+        if self.family.hears == "log_mel":
+            from wav2edge_train.checkpoint.families.log_mel import LogMelFeatures  # here: one family needs it
+
+            self.features = LogMelFeatures(config.feature_projection_input_dim // 2)
+        elif self.masked:
+            self.backbone.feature_extractor = TimeMajorFeatureEncoder(config)
         self.dropout = nn.Dropout(config.final_dropout)
-        self.lm_head = nn.Linear(config.hidden_size, config.vocab_size) if "ctc" in heads else None
-        self.classifier = nn.Linear(config.hidden_size, config.num_labels) if "classification" in heads else None
+        width = config.output_hidden_size if getattr(config, "add_adapter", False) else config.hidden_size
+        self.lm_head = nn.Linear(width, config.vocab_size) if "ctc" in heads else None
+        self.classifier = nn.Linear(width, config.num_labels) if "classification" in heads else None
+        self.geometry = geometry_of(config)
         self.post_init()
 
+    @property
+    def backbone(self) -> Any:
+        """The encoder."""
+        return getattr(self, self.family.attribute)
+
     def freeze_feature_encoder(self) -> None:
-        """Exclude the convolutions from training, as fine-tuning usually does."""
-        self.wav2vec2.feature_extractor._freeze_parameters()
+        """Exclude the convolutions from training, as fine-tuning usually does; log-mel features have no weights."""
+        if self.family.hears == "waveform":
+            self.backbone.feature_extractor._freeze_parameters()
 
     def frame_counts(self, input_values: torch.Tensor, attention_mask: torch.Tensor | None) -> torch.Tensor:
         """Frames of each clip without its padding, ``[batch]`` int64; at least one."""
         if attention_mask is None:
-            samples = torch.full((input_values.shape[0],), input_values.shape[1], device=input_values.device)
+            counts = torch.full((input_values.shape[0],), input_values.shape[1], device=input_values.device)
         else:
-            samples = attention_mask.sum(dim=-1)
-        counts: torch.Tensor = self._get_feat_extract_output_lengths(samples)  # type: ignore[arg-type]
-        return counts.to(torch.long).clamp(min=1)
+            counts = attention_mask.sum(dim=-1)
+        return frame_counts(counts, self.geometry.receptive_field, self.geometry.hop)
 
     def forward(
         self,
@@ -133,9 +150,15 @@ class Wav2Vec2ForJointCTC(Wav2Vec2PreTrainedModel):
             normalize = bool(self.config.streaming["normalize"])
             if normalize and self.training:
                 input_values = input_values * drawn_levels(len(input_values), input_values.device)
-            return chunked_frames(self.wav2vec2, input_values, samples, chunking, normalize=normalize)
-        encoder_mask = attention_mask if self.config.feat_extract_norm == "layer" else None
-        frames: torch.Tensor = self.wav2vec2(input_values, attention_mask=encoder_mask).last_hidden_state
+            return chunked_frames(self.backbone, input_values, samples, chunking, normalize=normalize)
+        mask = attention_mask if self.masked else None
+        inputs = input_values
+        if self.family.hears == "log_mel":
+            inputs = self.features(input_values, attention_mask)
+            if mask is not None:  # of frames, as this family takes it
+                encoder = geometry_of(self.config, adapter=False)
+                mask = inside(frame_counts(mask.sum(dim=-1), encoder.receptive_field, encoder.hop), inputs.shape[1])
+        frames: torch.Tensor = self.backbone(inputs, attention_mask=mask).last_hidden_state
         return frames
 
     def _class_balance(self) -> torch.Tensor | None:
@@ -147,6 +170,21 @@ class Wav2Vec2ForJointCTC(Wav2Vec2PreTrainedModel):
         weights = {"ctc_weight": ctc_loss, "class_weight": class_loss}
         parts = [getattr(self.config, name, 1.0) * loss for name, loss in weights.items() if loss is not None]
         return torch.stack(parts).sum() if parts else None
+
+
+def _joint_model(family: Family) -> type[JointModel]:
+    """A family's joint model, such as ``WavLMForJointCTC``."""
+    return type(f"{family.prefix}ForJointCTC", (JointModel, family.pretrained), {"__module__": __name__})
+
+
+JOINT_MODELS = {name: _joint_model(family) for name, family in FAMILIES.items()}
+"""The joint model of each family, by the ``model_type`` of its config."""
+Wav2Vec2ForJointCTC = JOINT_MODELS["wav2vec2"]
+
+
+def joint_model(config: PretrainedConfig) -> type[JointModel]:
+    """The joint model of a config's family."""
+    return JOINT_MODELS[family_of(config).name]
 
 
 def masked_mean(frames: torch.Tensor, counts: torch.Tensor | None) -> torch.Tensor:
@@ -163,60 +201,6 @@ def masked_mean(frames: torch.Tensor, counts: torch.Tensor | None) -> torch.Tens
         return frames.mean(dim=1)
     total = (frames.float() * inside(counts, frames.shape[1])[:, :, None]).sum(dim=1)
     return (total / counts[:, None]).to(frames.dtype)
-
-
-class TimeMajorFeatureEncoder(Wav2Vec2FeatureEncoder):
-    """A layer-norm feature encoder with the weights and outputs of transformers' own.
-
-    PyTorch's backward convolution is slow for narrow layers on a CPU, and transformers transposes twice per layer for
-    the norm. While training on a CPU frames therefore stay before channels, and every layer is one matrix product.
-    Everywhere else the code of transformers runs.
-    """
-
-    def forward(self, input_values: torch.Tensor) -> Any:
-        """Features of waveforms: ``[batch, samples]`` to ``[batch, channels, frames]``."""
-        if not (self.training and input_values.device.type == "cpu"):
-            return super().forward(input_values)
-        frames = input_values[:, :, None]
-        for layer in cast("list[Any]", self.conv_layers):
-            frames = functional.linear(_windows(frames, layer.conv), _matrix(layer.conv), layer.conv.bias)
-            frames = layer.activation(layer.layer_norm(frames))
-        return frames.transpose(1, 2)
-
-
-def _windows(frames: torch.Tensor, conv: nn.Conv1d) -> torch.Tensor:
-    """The inputs of each output frame, ``[batch, frames, channels]`` to ``[batch, windows, kernel * channels]``."""
-    (kernel,), (stride,) = conv.kernel_size, conv.stride
-    if frames.shape[2] == 1:
-        return frames[:, :, 0].unfold(1, kernel, stride)
-    span = (frames.shape[1] - kernel) // stride * stride + 1
-    return torch.cat([frames[:, tap : tap + span : stride] for tap in range(kernel)], dim=-1)
-
-
-def _matrix(conv: nn.Conv1d) -> torch.Tensor:
-    """The weights ``[channels after, channels, kernel]`` as ``[channels after, kernel * channels]``."""
-    return conv.weight.transpose(1, 2).flatten(1)
-
-
-def frame_counts(samples: Tensor, kernel: int, stride: int) -> Tensor:
-    """Windows of an unpadded convolution that lie entirely inside each clip.
-
-    A stack of such convolutions counts as one, with the receptive field of the stack as kernel and its hop as stride.
-
-    Args:
-        samples: [batch] int64, samples or frames of each clip before its padding.
-        kernel: samples in a window.
-        stride: samples from one window to the next.
-
-    Returns:
-        [batch] int64; at least one, so that nothing is divided by zero for a clip of padding alone.
-    """
-    return (torch.div(samples - kernel, stride, rounding_mode="trunc") + 1).clamp(min=1)
-
-
-def inside(counts: Tensor, length: int) -> Tensor:
-    """The positions before each count: counts [batch] -> [batch, length] bool."""
-    return torch.arange(length, device=counts.device) < counts[:, None]
 
 
 def ctc_loss(

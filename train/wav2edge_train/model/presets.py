@@ -15,12 +15,42 @@ QUIET = {"layerdrop": 0.0, "activation_dropout": 0.0, "attention_dropout": 0.0}
 FROM_SCRATCH = {"accumulation": 1, "freeze_feature_encoder": False}
 """Where training from random weights differs from fine-tuning."""
 
+SMALL = QUIET | {
+    "conv_dim": (16, 32, 64, 96, 128, 128, 128),
+    "hidden_size": 144,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 4,
+    "intermediate_size": 576,
+    "num_conv_pos_embeddings": 32,
+    "num_conv_pos_embedding_groups": 8,
+    "hidden_dropout": 0.05,
+    "feat_proj_dropout": 0.0,
+    "final_dropout": 0.1,
+    "apply_spec_augment": True,
+    "mask_time_prob": 0.05,
+    "mask_time_length": 5,
+}
+"""A shape of 1.2 million parameters."""
+
+FROM_A_THOUSAND_CLIPS = FROM_SCRATCH | {
+    "feature_pretrain_steps": 400,
+    "learning_rate": 1e-3,
+    "batch_size": 8,
+    "epochs": 36,
+    "warmup_steps": 300,
+    "schedule": "cosine",
+    "weight_decay": 0.05,
+    "eval_steps": 900,
+    "augmentation": "full",
+}
+"""How it learns a dozen words."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Preset:
     """``training`` holds fields of ``TrainingOptions``; a recipe names its ``base``, a checkpoint on the Hub.
 
-    Without a base ``architecture`` holds fields of a ``Wav2Vec2Config``, and the weights are random. Kernels and
+    Without a base ``architecture`` holds fields of a config of its ``family``, and the weights are random. Kernels and
     strides are always those of wav2vec2, so that 16,000 samples give 49 frames everywhere. The first convolutions run
     at thousands of frames per second and dominate the cost, so they are narrow.
 
@@ -35,6 +65,7 @@ class Preset:
     training: Mapping[str, Any]
     architecture: Mapping[str, Any] = field(default_factory=dict)
     base: str | None = None
+    family: str = "wav2vec2"
 
 
 PRESETS: dict[str, Preset] = {
@@ -70,35 +101,8 @@ PRESETS: dict[str, Preset] = {
     ),
     "small": Preset(
         summary="1.2 million parameters; learns a dozen words from a thousand clips in a quarter of an hour",
-        architecture=LAYER_NORM
-        | QUIET
-        | {
-            "conv_dim": (16, 32, 64, 96, 128, 128, 128),
-            "hidden_size": 144,
-            "num_hidden_layers": 4,
-            "num_attention_heads": 4,
-            "intermediate_size": 576,
-            "num_conv_pos_embeddings": 32,
-            "num_conv_pos_embedding_groups": 8,
-            "hidden_dropout": 0.05,
-            "feat_proj_dropout": 0.0,
-            "final_dropout": 0.1,
-            "apply_spec_augment": True,
-            "mask_time_prob": 0.05,
-            "mask_time_length": 5,
-        },
-        training=FROM_SCRATCH
-        | {
-            "feature_pretrain_steps": 400,
-            "learning_rate": 1e-3,
-            "batch_size": 8,
-            "epochs": 36,
-            "warmup_steps": 300,
-            "schedule": "cosine",
-            "weight_decay": 0.05,
-            "eval_steps": 900,
-            "augmentation": "full",
-        },
+        architecture=LAYER_NORM | SMALL,
+        training=FROM_A_THOUSAND_CLIPS,
     ),
     "medium": Preset(
         summary="20 million parameters; learns the same from the same clips in an hour on two cores, or on a GPU",
@@ -157,6 +161,18 @@ PRESETS: dict[str, Preset] = {
             "eval_steps": 750,
             "augmentation": "strong",
         },
+    ),
+    "small-wavlm": Preset(
+        summary="small with WavLM's attention, which knows how far two frames are apart",
+        family="wavlm",
+        architecture=LAYER_NORM | SMALL,
+        training=FROM_A_THOUSAND_CLIPS,
+    ),
+    "small-data2vec": Preset(
+        summary="small with Data2Vec's positional convolutions, three with a norm each",
+        family="data2vec-audio",
+        architecture=SMALL | {"num_conv_pos_embeddings": 3, "conv_pos_kernel_size": 19, "conv_bias": True},
+        training=FROM_A_THOUSAND_CLIPS,
     ),
     "syllable-onset4": Preset(
         summary="the recipe of the reference run, model_syllable_onSet4: XLSR-53, four syllable onsets, on a GPU",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, cast
+from dataclasses import dataclass
 
 import torch
 from torch import nn
@@ -12,8 +12,9 @@ from transformers import Wav2Vec2FeatureExtractor
 
 from wav2edge.errors import UsageError
 from wav2edge.output.progress import track
+from wav2edge_train.checkpoint.families.family_table import layers_of
 from wav2edge_train.data.clips import ClipDataset, Collator
-from wav2edge_train.model.joint_model import Wav2Vec2ForJointCTC
+from wav2edge_train.model.joint_model import JointModel
 
 WIDTH_MULTIPLE = 16
 """Widths are a multiple of this, so that rows fill the vector registers of every processor."""
@@ -41,10 +42,10 @@ def choose_layers(available: int, wanted: int, layers_from: str) -> tuple[int, .
     return tuple(round(place * (available - 1) / (wanted - 1)) for place in range(wanted))
 
 
-def keep_layers(model: Wav2Vec2ForJointCTC, kept: Sequence[int]) -> None:
+def keep_layers(model: JointModel, kept: Sequence[int]) -> None:
     """Remove all other transformer layers; the encoder's final layer norm stays."""
-    encoder = cast(Any, model.wav2vec2.encoder)
-    encoder.layers = nn.ModuleList(encoder.layers[index] for index in kept)
+    layers = layers_of(model)
+    model.backbone.set_submodule(model.family.layers, nn.ModuleList(layers[index] for index in kept))
     model.config.num_hidden_layers = len(kept)
 
 
@@ -64,7 +65,7 @@ def pruned_width(width: int, share: float) -> int:
 
 
 def prune_feed_forward(
-    model: Wav2Vec2ForJointCTC, clips: ClipDataset, extractor: Wav2Vec2FeatureExtractor, share: float
+    model: JointModel, clips: ClipDataset, extractor: Wav2Vec2FeatureExtractor, share: float
 ) -> None:
     """Remove the least used units from the feed-forward of each layer, the same number everywhere.
 
@@ -89,7 +90,7 @@ def prune_feed_forward(
     keep_units(model, [use.topk(width).indices.sort().values for use in uses])
 
 
-def keep_units(model: Wav2Vec2ForJointCTC, kept: Sequence[torch.Tensor]) -> None:
+def keep_units(model: JointModel, kept: Sequence[torch.Tensor]) -> None:
     """Remove all other units from the feed-forward of each layer, the same number everywhere.
 
     Args:
@@ -101,13 +102,25 @@ def keep_units(model: Wav2Vec2ForJointCTC, kept: Sequence[torch.Tensor]) -> None
     model.config.intermediate_size = len(kept[0])
 
 
-def feed_forwards(model: Wav2Vec2ForJointCTC) -> list[Any]:
-    """The feed-forward block of each layer, lowest first."""
-    return [layer.feed_forward for layer in cast("Iterable[Any]", model.wav2vec2.encoder.layers)]
+@dataclass(frozen=True)
+class FeedForward:
+    """The two Linears of a feed-forward."""
+
+    intermediate_dense: nn.Linear
+    output_dense: nn.Linear
+
+
+def feed_forwards(model: JointModel) -> list[FeedForward]:
+    """The feed-forward blocks of each layer, lowest first."""
+    return [
+        FeedForward(layer.get_submodule(into), layer.get_submodule(out))
+        for layer in layers_of(model)
+        for into, out in model.family.feed_forwards
+    ]
 
 
 def activation_energies(
-    model: Wav2Vec2ForJointCTC, blocks: list[Any], clips: ClipDataset, extractor: Wav2Vec2FeatureExtractor
+    model: JointModel, blocks: list[FeedForward], clips: ClipDataset, extractor: Wav2Vec2FeatureExtractor
 ) -> list[torch.Tensor]:
     """The mean square of each unit's activation over the frames of the clips, ``[width]`` float32 per block."""
     sums = [torch.zeros(block.intermediate_dense.out_features, device=model.device) for block in blocks]
@@ -128,7 +141,7 @@ def activation_energies(
 
 
 @contextmanager
-def _watching(blocks: list[Any], sums: list[torch.Tensor]) -> Iterator[None]:
+def _watching(blocks: list[FeedForward], sums: list[torch.Tensor]) -> Iterator[None]:
     """Accumulate the squared inputs of each block's outgoing weights in ``sums`` inside the ``with`` block."""
 
     def adder(total: torch.Tensor) -> Callable[[nn.Module, tuple[torch.Tensor]], None]:
@@ -147,7 +160,7 @@ def _watching(blocks: list[Any], sums: list[torch.Tensor]) -> Iterator[None]:
             hook.remove()
 
 
-def _narrow(block: Any, kept: torch.Tensor) -> None:
+def _narrow(block: FeedForward, kept: torch.Tensor) -> None:
     into, out = block.intermediate_dense, block.output_dense
     into.weight, into.bias = nn.Parameter(into.weight[kept].detach()), nn.Parameter(into.bias[kept].detach())
     out.weight = nn.Parameter(out.weight[:, kept].detach().contiguous())

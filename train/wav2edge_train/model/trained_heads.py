@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import cast
 
 from torch import nn
-from transformers import Wav2Vec2Config
+from transformers import PretrainedConfig
 from transformers.utils.hub import cached_file
 
 from wav2edge_train.data.clips import Targets
-from wav2edge_train.model.joint_model import Wav2Vec2ForJointCTC
+from wav2edge_train.model.joint_model import JointModel
 
 SHOWN = 6
 """How many labels a message lists."""
@@ -26,7 +26,7 @@ class TrainedHeads:
     labels: tuple[str, ...] | None = None
 
 
-def trained_heads(source: str, config: Wav2Vec2Config) -> TrainedHeads:
+def trained_heads(source: str, config: PretrainedConfig) -> TrainedHeads:
     """The vocabulary and labels in a checkpoint's files.
 
     Args:
@@ -42,7 +42,7 @@ def trained_heads(source: str, config: Wav2Vec2Config) -> TrainedHeads:
     )
 
 
-def _joint_heads(config: Wav2Vec2Config) -> list[str]:
+def _joint_heads(config: PretrainedConfig) -> list[str]:
     return getattr(config, "joint_heads", [])
 
 
@@ -79,7 +79,7 @@ def mismatched_heads(name: str, heads: TrainedHeads, targets: Targets) -> dict[s
     return found
 
 
-def reinitialize_heads(model: Wav2Vec2ForJointCTC, names: dict[str, str]) -> None:
+def reinitialize_heads(model: JointModel, names: dict[str, str]) -> None:
     """Give these heads random weights; with an equal width they would keep weights of another meaning.
 
     Those of transformers, whose own function leaves weights as they are that came from a checkpoint.

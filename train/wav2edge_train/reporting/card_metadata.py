@@ -16,7 +16,12 @@ if TYPE_CHECKING:
     from wav2edge.evaluation.report import Report
 
 
-TASKS = {"ctc": "automatic-speech-recognition", "classification": "audio-classification"}
+TASKS = {
+    "ctc": "automatic-speech-recognition",
+    "classification": "audio-classification",
+    "frame_classification": "audio-classification",
+    "embedding": "feature-extraction",
+}
 """The Hub's name for the task of each head."""
 
 

@@ -14,7 +14,7 @@ from wav2edge_train.loop.distributed import process_count
 from wav2edge_train.loop.report_metrics import ReportMetrics
 from wav2edge_train.loop.trainer import JointTrainer
 from wav2edge_train.loop.training_run import Run
-from wav2edge_train.model.joint_model import Wav2Vec2ForJointCTC
+from wav2edge_train.model.joint_model import JointModel
 from wav2edge_train.reporting.card_metadata import license_of
 from wav2edge_train.reporting.charts import write_charts
 from wav2edge_train.reporting.size_comparison import Comparison, compare_with
@@ -57,7 +57,7 @@ def _larger_base(run: Run) -> Teacher | None:
     return comparable_teacher(run.base, run.corpus.targets) if made_smaller else None
 
 
-def write_checkpoint(folder: Path, model: Wav2Vec2ForJointCTC, run: Run) -> None:
+def write_checkpoint(folder: Path, model: JointModel, run: Run) -> None:
     """Write the model, its feature extractor and, for a CTC head, its tokenizer.
 
     The config says how long the longest training clip was: what is longer, an engine answers in segments.

@@ -20,7 +20,7 @@ from wav2edge_train.loop.distributed import threads_for
 from wav2edge_train.loop.report_metrics import ReportMetrics
 from wav2edge_train.loop.trainer import JointTrainer
 from wav2edge_train.model.complexity import count_parameters
-from wav2edge_train.model.joint_model import Wav2Vec2ForJointCTC
+from wav2edge_train.model.joint_model import JointModel
 
 LENGTHS_S = (1.0, 3.0)
 FEWEST_ROUNDS, MOST_ROUNDS = 7, 101
@@ -118,7 +118,7 @@ _LINES: tuple[tuple[str, Callable[[Measured], float | None], str], ...] = (
 
 
 def compare_with(
-    large: Teacher, small: tuple[str, Wav2Vec2ForJointCTC, Report], trainer: JointTrainer, metrics: ReportMetrics
+    large: Teacher, small: tuple[str, JointModel, Report], trainer: JointTrainer, metrics: ReportMetrics
 ) -> Comparison:
     """Compare the trained model with the one it comes from, on the validation clips of its trainer.
 
@@ -144,9 +144,7 @@ def longest_comparison_s() -> float:
     return LONGEST_S * 2 * len(LENGTHS_S)
 
 
-def compare(
-    large: tuple[str, Wav2Vec2ForJointCTC, Report], small: tuple[str, Wav2Vec2ForJointCTC, Report]
-) -> Comparison:
+def compare(large: tuple[str, JointModel, Report], small: tuple[str, JointModel, Report]) -> Comparison:
     """Measure two models, each with its name and its report on the same clips.
 
     The models are moved to the CPU, which is what they are compared for.
@@ -157,9 +155,7 @@ def compare(
         for length_s in LENGTHS_S:
             waveforms = torch.randn(1, int(length_s * SAMPLE_RATE_HZ), generator=torch.Generator().manual_seed(0))
             whole[length_s] = medians_ms([partial(model, waveforms) for model in models])
-            transformer[length_s] = medians_ms(
-                [partial(cast(Any, model.wav2vec2.encoder), _projected(model, waveforms)) for model in models]
-            )
+            transformer[length_s] = medians_ms([_transformer(model, waveforms) for model in models])
     rows = [
         Measured(
             name=name,
@@ -176,11 +172,17 @@ def compare(
     return Comparison(large=rows[0], small=rows[1])
 
 
-def _projected(model: Wav2Vec2ForJointCTC, waveforms: torch.Tensor) -> torch.Tensor:
-    """The input of the transformer: ``[batch, frames, hidden]``."""
-    features = model.wav2vec2.feature_extractor(waveforms).transpose(1, 2)
-    frames: torch.Tensor = model.wav2vec2.feature_projection(features)[0]
-    return frames
+def _transformer(model: JointModel, waveforms: torch.Tensor) -> Callable[[], object]:
+    """A call of the transformer alone, with the input that it has for these waveforms."""
+    encoder, calls = model.backbone.encoder, []
+
+    def keep(module: torch.nn.Module, inputs: tuple[Any, ...], options: dict[str, Any]) -> None:
+        calls.append(partial(encoder, *inputs, **options))
+
+    hook = encoder.register_forward_pre_hook(keep, with_kwargs=True)
+    model(waveforms)
+    hook.remove()
+    return calls[0]
 
 
 def medians_ms(calls: Sequence[Callable[[], object]]) -> list[float]:

@@ -2,7 +2,7 @@
 
 The layer norm before a product, the sum before it, and the bias before that read and write the same frames: one
 operator does all three. Replaces ``Wav2Vec2Encoder`` and ``Wav2Vec2EncoderStableLayerNorm`` of transformers 4.57, and
-HuBERT's, in ``models/*/modeling_*.py``.
+their copies in other families, in ``models/*/modeling_*.py``.
 """
 
 from __future__ import annotations
@@ -12,11 +12,9 @@ from typing import Any
 import torch
 import torch.nn.functional as F  # noqa: N812 - PyTorch's own name for it
 from torch import Tensor, nn
-from transformers.models.hubert import modeling_hubert as hubert
-from transformers.models.wav2vec2 import modeling_wav2vec2 as wav2vec2
 
 from wav2edge_export.rewrite import attention as attentions
-from wav2edge_export.rewrite import positional_convolution
+from wav2edge_export.rewrite.convolutions import positional_convolution
 from wav2edge_export.rewrite.gpu.fused_operators import (
     BiasGelu,
     LengthAttention,
@@ -24,9 +22,11 @@ from wav2edge_export.rewrite.gpu.fused_operators import (
     positions,
 )
 from wav2edge_export.rewrite.rules import Rule, linear_of
+from wav2edge_train.checkpoint.families.family_table import FAMILIES, classes
 
-NORM_FIRST = (wav2vec2.Wav2Vec2EncoderStableLayerNorm, hubert.HubertEncoderStableLayerNorm)
-NORM_LAST = (wav2vec2.Wav2Vec2Encoder, hubert.HubertEncoder)
+PLAIN = [FAMILIES[name] for name in ("wav2vec2", "hubert", "unispeech", "unispeech-sat")]
+"""Families whose encoders are copies of wav2vec2's."""
+NORM_FIRST, NORM_LAST = classes("EncoderStableLayerNorm", PLAIN), classes("Encoder", PLAIN)
 
 
 class GroupedPositionalConvolution(positional_convolution.BlockedPositionalConvolution):

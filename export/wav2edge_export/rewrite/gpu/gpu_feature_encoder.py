@@ -20,11 +20,11 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - PyTorch's own name for it
 from torch import Tensor, nn
 
-from wav2edge_export.rewrite.feature_encoder import ENCODERS, ChannelNorm, FeatureEncoder
-from wav2edge_export.rewrite.feature_encoder import obstacle as other_obstacle
+from wav2edge_export.rewrite.convolutions.feature_encoder import ENCODERS, ChannelNorm
+from wav2edge_export.rewrite.convolutions.feature_encoder import obstacle as other_obstacle
 from wav2edge_export.rewrite.gpu.fused_operators import BiasGelu, Gelu, SkipLayerNorm, positions
 from wav2edge_export.rewrite.rules import Rule, linear_of
-from wav2edge_train.model.joint_model import frame_counts
+from wav2edge_train.checkpoint.families.framing import frame_counts
 
 ALIGNED = 8
 """Widths of half precision that the matrix units take whole."""
@@ -97,7 +97,7 @@ class UnitConvolution(nn.Module):
 class GpuFeatureEncoder(nn.Module):
     """The whole feature encoder, time-major inside."""
 
-    def __init__(self, encoder: FeatureEncoder) -> None:
+    def __init__(self, encoder: Any) -> None:
         super().__init__()
         layers: list[Any] = list(encoder.conv_layers)
         self.first = FirstConvolution(layers[0].conv)
@@ -156,7 +156,7 @@ def _bias(conv: nn.Conv1d) -> nn.Parameter:
     return nn.Parameter(bias, requires_grad=False)
 
 
-def obstacle(encoder: FeatureEncoder) -> str | None:
+def obstacle(encoder: Any) -> str | None:
     """Why this feature encoder cannot be replaced exactly, or None when it can."""
     if reason := other_obstacle(encoder):
         return reason

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from wav2edge.cli.engine_options import add_engine_options, engine_from
+from wav2edge.cli.engine_options import add_bundle_argument, add_engine_options, engine_from
 from wav2edge.cli.verbs import Command, tell
 from wav2edge.errors import DataError, UsageError
 from wav2edge.output.documents import strict_json
@@ -45,7 +45,7 @@ WRITERS: dict[str, Callable[[Alignment, str], None]] = {
 
 
 def _add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("bundle", metavar="BUNDLE", help="folder that `wav2edge export` wrote")
+    add_bundle_argument(parser)
     parser.add_argument("audio", metavar="AUDIO", help="a file, or - for standard input")
     parser.add_argument(
         "text",

@@ -6,6 +6,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from wav2edge.bundle.folder import Bundle
+from wav2edge.bundle.geometry import SAMPLE_RATE_HZ
 from wav2edge.cli.engine_options import (
     add_bundle_argument,
     add_engine_options,
@@ -15,7 +16,7 @@ from wav2edge.cli.engine_options import (
 )
 from wav2edge.cli.verbs import Command, tell
 from wav2edge.errors import UsageError
-from wav2edge.evaluation.benchmark.latency import BenchmarkPlan, BenchmarkReport, benchmark
+from wav2edge.evaluation.benchmark.latency import DURATIONS_S, BenchmarkPlan, BenchmarkReport, benchmark
 from wav2edge.evaluation.benchmark.stream_latency import StreamReport, benchmark_streams
 from wav2edge.inference.engine import Engine
 from wav2edge.output.documents import strict_json
@@ -54,8 +55,10 @@ def _run(options: Namespace) -> int:
     engine = engine_from(options, bundle)  # refuses what cannot be used before a process is started
     variant = bundle.variant(engine.precision)
     tell_int8_saturation([variant], engine.device)
+    shortest_s = engine.geometry.shortest(engine.heads.fewest_frames) / SAMPLE_RATE_HZ
     plan = BenchmarkPlan(
         bundle=bundle.folder,  # of a bundle on the Hub the cache: the processes wait for no network
+        durations_s=[duration_s for duration_s in DURATIONS_S if duration_s >= shortest_s],
         runs=options.runs,
         device=engine.device,
         threads=options.threads,

@@ -6,14 +6,14 @@ from argparse import ArgumentParser, Namespace
 from importlib import import_module
 from pathlib import Path
 
-from wav2edge.bundle.manifest import MANIFEST
-from wav2edge.cli.engine_options import add_decoder_options, add_engine_options, decoder_from
+from wav2edge.bundle.folder import Bundle
+from wav2edge.cli.engine_options import add_decoder_options, add_engine_options, decoder_from, is_checkpoint
 from wav2edge.cli.verbs import Command, tell
 from wav2edge.errors import MissingDependencyError, UsageError
 from wav2edge.evaluation.dataset import read_dataset
 from wav2edge.evaluation.evaluator import choose_split, evaluate
 from wav2edge.evaluation.text_normalization import TextNormalization, add_normalization_options
-from wav2edge.inference.load import load
+from wav2edge.inference.load import open_engine
 from wav2edge.inference.recognizer import Recognizer
 from wav2edge.output.documents import strict_json
 from wav2edge.output.progress import Progress
@@ -23,9 +23,12 @@ ORIGINALS = "wav2edge_train.checkpoint.original"
 
 
 def _add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("model", metavar="MODEL", help="a bundle, or a PyTorch checkpoint (folder or Hub name)")
+    parser.add_argument("model", metavar="MODEL", help="a bundle or a PyTorch checkpoint (folder or Hub name)")
     parser.add_argument("data", metavar="DATA", type=Path, help="audiofolder with metadata.csv, or a .jsonl manifest")
     parser.add_argument("--split", metavar="NAME", help="which rows (default: test, else validation, else all)")
+    parser.add_argument(
+        "--revision", metavar="REV", help="commit, tag or branch of a bundle on the Hub (default: its main branch)"
+    )
     parser.add_argument(
         "--stream",
         type=int,
@@ -55,9 +58,14 @@ def _run(options: Namespace) -> int:
 
 
 def _recognizer(options: Namespace) -> Recognizer:
-    folder = Path(options.model)
-    if (folder / MANIFEST).exists() or (folder.is_dir() and not (folder / "config.json").exists()):
-        engine = load(folder, device=options.device, threads=options.threads, variant=options.variant)
+    if not is_checkpoint(options.model, options.revision):
+        engine = open_engine(
+            Bundle.open(options.model, revision=options.revision),
+            variant=options.variant,
+            language=options.language,
+            device=options.device,
+            threads=options.threads,
+        )
         if options.stream is None:
             return engine
         from wav2edge.inference.streaming.opening import in_chunks  # here: most evaluations hear clips whole
@@ -65,8 +73,10 @@ def _recognizer(options: Namespace) -> Recognizer:
         return in_chunks(engine, options.stream)
     if options.stream is not None:
         raise UsageError("--stream needs a bundle that was exported with --stream")
+    if options.revision is not None:
+        raise UsageError(f"{options.model}: no bundle on the Hub, and --revision is for those; leave it out")
     try:
-        recognizer: Recognizer = import_module(ORIGINALS).load_original(options.model)
+        recognizer: Recognizer = import_module(ORIGINALS).load_original(options.model, language=options.language)
     except ImportError as error:
         raise MissingDependencyError(
             f"{options.model} is a PyTorch checkpoint, and {error.name or error} is not installed;"

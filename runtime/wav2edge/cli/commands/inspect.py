@@ -1,15 +1,19 @@
-"""``wav2edge inspect``: the description of a bundle, without opening a graph."""
+"""``wav2edge inspect``: the description of a bundle, without opening a graph, or of a checkpoint."""
 
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from importlib import import_module
 from typing import Any
 
 from wav2edge.bundle.folder import CERTIFICATE, Bundle
-from wav2edge.cli.engine_options import tell_int8_saturation
+from wav2edge.cli.engine_options import add_bundle_argument, is_checkpoint, open_bundle, tell_int8_saturation
 from wav2edge.cli.verbs import Command
+from wav2edge.errors import MissingDependencyError
 from wav2edge.output.documents import strict_json
 
+DESCRIPTIONS = "wav2edge_train.checkpoint.description"
+"""The module that describes a PyTorch checkpoint; imported by name, because it needs the extra ``train``."""
 SPEED_CLASSES = ((0.3e9, "tiny"), (2e9, "small"), (10e9, "medium"))
 """Names of model sizes, each with its limit of multiply-accumulates per second of audio; wav2vec2-base is medium."""
 LARGEST_CLASS = "large"
@@ -29,13 +33,15 @@ def _describe(bundle: Bundle) -> dict[str, Any]:
         "name": manifest.name,
         "model_type": manifest.model_type,
         "heads": list(heads.names),
-        "labels": list(heads.classification.labels) if heads.classification else None,
+        "labels": list(heads.labels) or None,
         "vocabulary": list(heads.ctc.vocabulary) if heads.ctc else None,
+        "embedding_size": heads.embedding.size if heads.embedding else None,
+        "languages": list(bundle.languages),
         "parameters": manifest.parameters,
         "macs_per_s": manifest.macs_per_s,
         "speed_class": speed_class(manifest.macs_per_s),
         "frame_ms": manifest.geometry.frame_s * 1e3,
-        "shortest_clip_ms": manifest.geometry.receptive_field / manifest.geometry.rate_hz * 1e3,
+        "shortest_clip_ms": manifest.geometry.shortest(heads.fewest_frames) / manifest.geometry.rate_hz * 1e3,
         "default_variant": manifest.default_variant,
         "variants": {
             name: {
@@ -43,6 +49,8 @@ def _describe(bundle: Bundle) -> dict[str, Any]:
                 "operators": variant.operators,
                 "target": variant.target,
                 "batched": variant.batched,
+                "language": variant.language,
+                "vocabulary": list(variant.heads.ctc.vocabulary) if variant.heads and variant.heads.ctc else None,
                 "size_bytes": manifest.files[variant.file].size_bytes,
                 "certificate": _verdict(certificates.get(name)),
             }
@@ -92,11 +100,14 @@ def _lines(facts: dict[str, Any]) -> list[str]:
         f"vocabulary  {listed(facts['vocabulary'])}",
         f"frames      one per {facts['frame_ms']:g} ms; clips from {facts['shortest_clip_ms']:g} ms",
     ]
+    if facts["languages"]:
+        lines.append(f"languages   {listed(facts['languages'])}")
     if facts["certified_up_to_s"] is not None:
         lines.append(f"certified   up to {facts['certified_up_to_s']:g} s of audio")
     for name, variant in facts["variants"].items():
         notes = f"  for {variant['target']}" if variant["target"] else ""
         notes += "  batched" if variant["batched"] else ""
+        notes += f"  {variant['language']}" if variant["language"] else ""
         notes += "  (default)" if name == facts["default_variant"] else ""
         lines.append(f"variant     {name:5} {variant['size_bytes'] / 1e6:8.2f} MB  {variant['file']}{notes}")
         if variant["certificate"] is not None:
@@ -117,22 +128,51 @@ def _lines(facts: dict[str, Any]) -> list[str]:
 
 
 def _add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("bundle", metavar="BUNDLE", help="folder that `wav2edge export` wrote")
+    add_bundle_argument(parser)
     parser.add_argument("--json", action="store_true", help="print as JSON")
 
 
 def _run(options: Namespace) -> int:
-    bundle = Bundle.open(options.bundle)
+    if is_checkpoint(options.bundle, options.revision):
+        return _run_on_checkpoint(options)
+    bundle = open_bundle(options)
     facts = _describe(bundle)
     print(strict_json(facts) if options.json else "\n".join(_lines(facts)))
     tell_int8_saturation(bundle.manifest.variants.values())
     return 0
 
 
+def _run_on_checkpoint(options: Namespace) -> int:
+    try:
+        facts: dict[str, Any] = import_module(DESCRIPTIONS).describe_checkpoint(options.bundle)
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"{options.bundle} is a PyTorch checkpoint, and {error.name or error} is not installed;"
+            " run: pip install 'wav2edge[train]'"
+        ) from None
+    print(strict_json(facts) if options.json else "\n".join(_lines_of_checkpoint(facts)))
+    return 0
+
+
+def _lines_of_checkpoint(facts: dict[str, Any]) -> list[str]:
+    lines = [
+        f"name        {facts['name']}",
+        f"checkpoint  {facts['architecture']}, {facts['layers']} layers of {facts['hidden_size']}",
+        f"heads       {' '.join(facts['heads'])}",
+    ]
+    if facts["languages"]:
+        own = f", that of its weights is {facts['language']}" if facts["language"] else ""
+        lines.append(f"languages   {len(facts['languages'])}{own}: {' '.join(facts['languages'])}")
+    return lines
+
+
 COMMAND = Command(
     name="inspect",
-    summary="describe a bundle: heads, labels, size, certificates",
+    summary="describe a bundle: heads, labels, size, certificates; or a checkpoint: heads, languages",
     add_arguments=_add_arguments,
     run=_run,
-    examples="  wav2edge inspect bundle\n  wav2edge inspect bundle --json",
+    examples="""\
+  wav2edge inspect bundle
+  wav2edge inspect bundle --json
+  wav2edge inspect checkpoint/""",
 )

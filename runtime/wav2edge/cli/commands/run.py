@@ -14,9 +14,14 @@ from typing import BinaryIO, cast
 
 from wav2edge.audio.inputs import Input, expand_inputs, gives_many
 from wav2edge.audio.sound_file import AudioSource, PipedFile, read_standard_input
-from wav2edge.bundle.folder import sha256_of
-from wav2edge.bundle.manifest import MANIFEST
-from wav2edge.cli.engine_options import add_decoder_options, add_engine_options, engine_from
+from wav2edge.bundle.folder import Bundle
+from wav2edge.cli.engine_options import (
+    add_bundle_argument,
+    add_decoder_options,
+    add_engine_options,
+    engine_from,
+    open_bundle,
+)
 from wav2edge.cli.verbs import Command, tell
 from wav2edge.errors import AudioError, DeviceError, UsageError, Wav2EdgeError
 from wav2edge.inference.engine import Engine
@@ -28,7 +33,7 @@ from wav2edge.output.writers import Outcome
 
 
 def _add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("bundle", metavar="BUNDLE", help="folder that `wav2edge export` wrote")
+    add_bundle_argument(parser)
     parser.add_argument("audio", metavar="AUDIO", nargs="+", help="files, folders, patterns, or - for standard input")
     parser.add_argument(
         "--format",
@@ -100,9 +105,10 @@ def _run(options: Namespace) -> int:
     formats = parse_formats(options.format)
     many = gives_many(options.audio)
     _check(options, formats, many)
-    engine = _engine(options)
+    bundle = open_bundle(options)
+    engine = _engine(options, bundle)
     inputs = list(expand_inputs(options.audio))
-    earlier = _earlier(options, engine, inputs)
+    earlier = _earlier(options, bundle, engine, inputs)
     inputs_left = inputs[len(earlier) :]
     results = _results(engine, inputs_left, options)
     with (
@@ -156,11 +162,11 @@ def _plot(outcome: Outcome, path: Path | None) -> None:
         write_plot(path, outcome.result, outcome.name)
 
 
-def _engine(options: Namespace) -> Engine:
+def _engine(options: Namespace, bundle: Bundle) -> Engine:
     """The engine; workers share the cores unless ``--threads`` says otherwise."""
     if options.workers is not None and options.threads is None:
         options.threads = max(1, physical_cores() // options.workers)
-    engine = engine_from(options)
+    engine = engine_from(options, bundle)
     if options.longest_segment is not None or options.vad is not None:
         from wav2edge.audio.segmentation import ENERGY, Segmentation  # here: most runs need none of it
 
@@ -169,14 +175,14 @@ def _engine(options: Namespace) -> Engine:
     return engine
 
 
-def _earlier(options: Namespace, engine: Engine, inputs: list[Input]) -> list[str]:
+def _earlier(options: Namespace, bundle: Bundle, engine: Engine, inputs: list[Input]) -> list[str]:
     """The inputs that an earlier run has answered; a new file is made ready where there was none."""
     if options.output is None:
         return []
     from wav2edge.output.resume import prepare
 
     settings = {
-        "bundle": sha256_of(Path(options.bundle) / MANIFEST),
+        "bundle": bundle.manifest_sha256(),
         "variant": engine.precision,
         "segments": options.segments,
         "longest_segment": options.longest_segment,

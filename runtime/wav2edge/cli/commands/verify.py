@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from wav2edge.bundle.folder import Bundle
 from wav2edge.bundle.manifest import MANIFEST
-from wav2edge.cli.engine_options import tell_int8_saturation
+from wav2edge.cli.engine_options import add_bundle_argument, open_bundle, tell_int8_saturation
 from wav2edge.cli.verbs import Command
 from wav2edge.errors import BundleError, UsageError
 from wav2edge.evaluation.dataset import read_dataset
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def _add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("bundle", metavar="BUNDLE", help="folder that `wav2edge export` wrote")
+    add_bundle_argument(parser)
     parser.add_argument("--device", choices=DEVICES, default="cpu", help="where to run (default: cpu)")
     parser.add_argument("--threads", type=int, metavar="N", help="threads per call (default: physical cores)")
     parser.add_argument(
@@ -36,7 +36,8 @@ def _add_arguments(parser: ArgumentParser) -> None:
         "--data",
         type=Path,
         metavar="DATA",
-        help="repeat WER and accuracy on the clips that are in the certificate",
+        help="repeat WER and accuracy on the clips that are in the certificate; of a bundle in several languages a"
+        " folder with a data set per language, as it was exported with",
     )
     parser.add_argument("--split", metavar="NAME", help="which rows of DATA (default: test, else validation, else all)")
     parser.add_argument("--json", action="store_true", help="print the checks as JSON")
@@ -47,11 +48,15 @@ def _run(options: Namespace) -> int:
 
     if options.split is not None and options.data is None:
         raise UsageError("--split selects rows of a data set; give it with --data")
-    bundle = Bundle.open(options.bundle)
+    bundle = open_bundle(options)
     manifest = bundle.manifest
     repetition = _repetition(bundle, options)
+    languages = {name: _repetition(bundle, options, language=name) for name in bundle.languages[1:]}
     streams = _stream_repetitions(bundle, options)
-    steps = len(manifest.files) + (repetition.steps * len(manifest.variants) if repetition else 0)
+    of_variants = (
+        repetition if each.heads is None else languages[str(each.language)] for each in manifest.variants.values()
+    )
+    steps = len(manifest.files) + sum(each.steps for each in of_variants if each is not None)
     steps += sum(each.steps for each in streams.values()) * len(manifest.stream.files if manifest.stream else ())
     with Progress("verifying", steps) as progress:
         checks = list(
@@ -61,6 +66,7 @@ def _run(options: Namespace) -> int:
                 threads=options.threads,
                 repetition=repetition,
                 stream_repetitions=streams,
+                language_repetitions={name: each for name, each in languages.items() if each is not None},
                 advance=progress.advance,
             )
         )
@@ -86,13 +92,19 @@ def _stream_repetitions(bundle: Bundle, options: Namespace) -> dict[int, Repetit
     return {chunk_ms: repetition for chunk_ms, repetition in planned.items() if repetition is not None}
 
 
-def _repetition(bundle: Bundle, options: Namespace, chunk_ms: int | None = None) -> Repetition | None:
+def _repetition(
+    bundle: Bundle, options: Namespace, chunk_ms: int | None = None, *, language: str | None = None
+) -> Repetition | None:
     if not options.repeat and options.data is None:
         return None
     from wav2edge.evaluation.parity.repetition import plan_repetition
 
-    utterances = choose_split(read_dataset(options.data), options.split) if options.data is not None else ()
-    return plan_repetition(bundle, signals=options.repeat, utterances=utterances, chunk_ms=chunk_ms)
+    data: Path | None = options.data
+    if data is not None and len(bundle.languages) > 1:
+        data = data / (language or bundle.languages[0])
+    utterances = choose_split(read_dataset(data), options.split) if data is not None else ()
+    planned = {"signals": options.repeat, "utterances": utterances, "chunk_ms": chunk_ms}
+    return plan_repetition(bundle, **planned, language=language)
 
 
 def _table(checks: Sequence[Check]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from contextlib import ExitStack, closing, suppress
 
 from wav2edge.audio.segmentation import ENERGY
-from wav2edge.cli.engine_options import add_decoder_options, add_engine_options, engine_from
+from wav2edge.cli.engine_options import add_bundle_argument, add_decoder_options, add_engine_options, engine_from
 from wav2edge.cli.live.live_output import LiveOutput, output_for
 from wav2edge.cli.live.live_sources import LiveSource, check_source_options, open_source
 from wav2edge.cli.live.piped_sound import ENCODINGS
@@ -23,7 +23,7 @@ from wav2edge.inference.streaming.stream import Stream
 
 
 def _add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("bundle", metavar="BUNDLE", nargs="?", help="folder that `wav2edge export` wrote")
+    add_bundle_argument(parser, nargs="?")
     parser.add_argument(
         "source",
         metavar="SOURCE",

@@ -20,13 +20,16 @@ from wav2edge.evaluation.benchmark.environment import environment
 from wav2edge.evaluation.parity.signals import voiced
 from wav2edge.output.tables import markdown_table
 
+DURATIONS_S = (0.3, 1.0, 3.0, 10.0)
+"""Clip lengths that are measured, but for those that a model cannot answer to."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class BenchmarkPlan:
     """What to measure: ``runs`` timed runs per clip length, after a warm-up."""
 
     bundle: Path
-    durations_s: Sequence[float] = (0.3, 1.0, 3.0, 10.0)
+    durations_s: Sequence[float] = DURATIONS_S
     runs: int = 30
     cold_starts: int = 5
     device: str = "cpu"

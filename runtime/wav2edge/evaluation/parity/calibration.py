@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wav2edge.bundle.heads import CtcHead, Heads
-from wav2edge.decoding.ctc import FloatArray, best_path, cased, log_softmax, surest_rows, tokens_by_word
+from wav2edge.decoding.ctc import FloatArray, best_path, log_softmax, surest_rows, written_words
 from wav2edge.evaluation.parity.differences import Outputs
 from wav2edge.evaluation.rates import matched
 
@@ -166,7 +166,7 @@ class Calibrator:
 
 
 def _add_words(answers: Answers, logits: FloatArray, transcription: str, head: CtcHead, *, clip: int) -> None:
-    words = tokens_by_word(best_path(logits, head), head)
-    texts = [cased("".join(token.text for token in word), head) for word in words]
-    for word, right in zip(words, matched(transcription.split(), texts), strict=True):
-        answers.add(*surest_rows(word, logits, head), right=right, clip=clip)
+    words = written_words(best_path(logits, head), head)
+    rights = matched(transcription.split(), [text for text, _ in words])
+    for (_, tokens), right in zip(words, rights, strict=True):
+        answers.add(*surest_rows(tokens, logits, head), right=right, clip=clip)

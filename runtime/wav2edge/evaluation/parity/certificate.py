@@ -7,13 +7,11 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from wav2edge.audio.clip import load_clip
 from wav2edge.bundle.geometry import ConvGeometry
 from wav2edge.bundle.heads import Heads
-from wav2edge.decoding.ctc import interpret
 from wav2edge.errors import AudioError
+from wav2edge.evaluation.parity.clip_evidence import ClipEvidence
 from wav2edge.evaluation.parity.differences import (
     Budget,
     ClipComparison,
@@ -23,7 +21,8 @@ from wav2edge.evaluation.parity.differences import (
     compare_on_signals,
 )
 from wav2edge.evaluation.parity.signals import SyntheticSignal
-from wav2edge.evaluation.rates import Interval, PairedRate, WordTimesError, paired_rate, share_interval, start_errors_s
+from wav2edge.evaluation.rates import Interval, WordTimesError, share_interval, start_errors_s
+from wav2edge.inference.interpretation import interpret
 from wav2edge.output.documents import json_ready
 
 if TYPE_CHECKING:
@@ -33,67 +32,6 @@ if TYPE_CHECKING:
 ANSWERS = {"ctc": "words", "classification": "classes"}
 PADDED = ", padded in a batch"
 """Suffix of a signal's name where a batched variant was given it together with a longer neighbour."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClipEvidence:
-    """The agreement on real clips; ``longest_s`` is the duration of the longest of them.
-
-    ``unreadable`` clips are not among ``clips``. ``frame_agreement`` and ``relative_error`` are None where the
-    original's predictions are recorded and its outputs are not.
-    """
-
-    clips: int
-    unreadable: int
-    longest_s: float | None
-    frame_agreement: float | None
-    relative_error: float | None
-    changed_transcripts: int
-    changed_classes: int
-    wer: PairedRate | None
-    accuracy: PairedRate | None
-
-    @classmethod
-    def of(cls, comparisons: Sequence[ClipComparison], *, attempted: int) -> ClipEvidence:
-        """Summarise the comparisons of those clips that could be read, out of the ``attempted`` ones."""
-        differences = [each.difference for each in comparisons if each.difference is not None]
-        agreements = [each.frame_agreement for each in differences if each.frame_agreement is not None]
-        transcribed = [
-            (each.edits, each.words) for each in comparisons if each.edits is not None and each.words is not None
-        ]
-        labelled = [each.hits for each in comparisons if each.hits is not None]
-        return cls(
-            clips=len(comparisons),
-            unreadable=attempted - len(comparisons),
-            longest_s=max((each.duration_s for each in comparisons), default=None),
-            frame_agreement=float(np.mean(agreements)) if agreements else None,
-            relative_error=max((each.relative_error for each in differences), default=None),
-            changed_transcripts=sum(each.transcript_changed for each in comparisons),
-            changed_classes=sum(each.class_changed for each in comparisons),
-            wer=paired_rate([edits for edits, _ in transcribed], [words for _, words in transcribed]),
-            accuracy=paired_rate(labelled, [1] * len(labelled)),
-        )
-
-    @property
-    def changed_results(self) -> int:
-        """Changed transcripts or changed classes, whichever are more."""
-        return max(self.changed_transcripts, self.changed_classes)
-
-    @property
-    def rates(self) -> dict[str, PairedRate]:
-        """The rates that the data set allows to count, by their usual names."""
-        rates = {"WER": self.wer, "accuracy": self.accuracy}
-        return {name: rate for name, rate in rates.items() if rate is not None}
-
-    @property
-    def summary(self) -> str:
-        """One line, with 95 % intervals."""
-        changes = {"transcripts": self.changed_transcripts, "classes": self.changed_classes}
-        parts = [
-            f"{count} of {self.clips} {name} changed ({_percent(share_interval(count, self.clips))} at 95 %)"
-            for name, count in changes.items()
-        ]
-        return ", ".join([*parts, *(f"{name} {rate}" for name, rate in self.rates.items())])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,6 +79,8 @@ class Certificate:
             figures["relative_error"] = max(each.relative_error for each in self.signals.values())
         if self.clips is not None and self.clips.clips:
             figures["changed_results"] = self.clips.changed_results / self.clips.clips
+            if self.clips.embedding_distance is not None:
+                figures["embedding_distance"] = self.clips.embedding_distance
             if self.clips.wer is not None:
                 figures["wer_increase"] = self.clips.wer.difference
             if self.clips.accuracy is not None:
@@ -270,7 +210,7 @@ def _compare_on_clips(
 def _start_errors_s(
     variant: Model, heads: Heads, geometry: ConvGeometry, timed: Iterable[Utterance]
 ) -> Iterator[float]:
-    for row in timed:
+    for row in timed if heads.ctc is not None else ():
         with suppress(AudioError):  # counted as unreadable among the clips
             clip = load_clip(row.path)
             result = interpret(variant(clip.samples), heads, geometry, duration_s=clip.duration_s)
@@ -294,7 +234,3 @@ def confidence_temperature(certificates: Sequence[Certificate]) -> dict[str, flo
     """What the logits of each head are divided by for confidences, in all variants of a bundle; None: not known."""
     found = certificates[0].calibration
     return None if found is None else {name: round(each.temperature, 4) for name, each in found.items()}
-
-
-def _percent(interval: Interval) -> str:
-    return " to ".join(f"{end:.1%}" for end in interval)

@@ -5,17 +5,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from wav2edge.audio.clip import load_clip
+from wav2edge.audio.clip import Clip, load_clip
 from wav2edge.bundle.geometry import ConvGeometry
-from wav2edge.bundle.heads import Heads
-from wav2edge.decoding.ctc import interpret
+from wav2edge.bundle.heads import EmbeddingHead, Heads
 from wav2edge.evaluation.parity.signals import SyntheticSignal
 from wav2edge.evaluation.rates import edit_distance
+from wav2edge.inference.interpretation import decide_frames, interpret
 from wav2edge.output.result import Result
 
 if TYPE_CHECKING:
@@ -27,7 +27,14 @@ Model = Callable[[npt.NDArray[np.float32]], Outputs]
 """From samples ``[samples] float32`` to each head's output, without its batch axis."""
 
 
-BOUNDED = ("absolute_error", "relative_error", "changed_results", "wer_increase", "accuracy_drop")
+BOUNDED = (
+    "absolute_error",
+    "relative_error",
+    "changed_results",
+    "wer_increase",
+    "accuracy_drop",
+    "embedding_distance",
+)
 """The figures that a budget can bound, in the order of its messages."""
 ROUNDING = 1e-12
 """The difference of two rates is not exact: 0.1 - 0.05 is more than 0.05."""
@@ -53,7 +60,8 @@ class OutputDifference:
     """Difference of one variant's outputs from the original's, for one input.
 
     ``absolute_error`` is the largest over all logits, ``relative_error`` the same in units of the largest logit of the
-    original's output, ``frame_agreement`` the share of frames with the same best token; None without a CTC head.
+    original's output; of an embedding, whose direction alone matters, both are the second. ``frame_agreement`` is the
+    share of frames with the same best token, or the same labels; None without a head that answers frame by frame.
     """
 
     absolute_error: float
@@ -64,23 +72,29 @@ class OutputDifference:
 def compare_outputs(original: Outputs, variant: Outputs, heads: Heads) -> OutputDifference:
     """The largest difference over all outputs; infinite where shapes differ or the variant's output is not finite."""
     absolute, relative = 0.0, 0.0
-    for name in heads.outputs:
+    for head in heads.by_name.values():
+        name = head.output
         # NaN compares as no difference at all: it must not reach the comparison.
         if original[name].shape != variant[name].shape or not np.isfinite(variant[name]).all():
             return OutputDifference(absolute_error=float("inf"), relative_error=float("inf"), frame_agreement=0.0)
         difference = float(np.abs(original[name] - variant[name]).max())
-        absolute = max(absolute, difference)
-        relative = max(relative, difference / max(1e-12, float(np.abs(original[name]).max())))
+        share = difference / max(1e-12, float(np.abs(original[name]).max()))
+        absolute = max(absolute, share if isinstance(head, EmbeddingHead) else difference)
+        relative = max(relative, share)
     return OutputDifference(
         absolute_error=absolute, relative_error=relative, frame_agreement=_agreement(original, variant, heads)
     )
 
 
 def _agreement(original: Outputs, variant: Outputs, heads: Heads) -> float | None:
-    if heads.ctc is None:
-        return None
-    name = heads.ctc.output
-    return float(np.mean(original[name].argmax(-1) == variant[name].argmax(-1)))
+    if heads.ctc is not None:
+        name = heads.ctc.output
+        return float(np.mean(original[name].argmax(-1) == variant[name].argmax(-1)))
+    if heads.frame_classification is not None:
+        head = heads.frame_classification
+        (_, first), (_, second) = (decide_frames(outputs[head.output], head) for outputs in (original, variant))
+        return float(np.mean((first == second).all(axis=1)))
+    return None
 
 
 def compare_on_signals(
@@ -92,15 +106,44 @@ def compare_on_signals(
 
 @dataclass(frozen=True, kw_only=True)
 class Prediction:
-    """Transcript and predicted label of one clip; None without the head for it."""
+    """What was predicted for one clip; None without the head for it.
+
+    ``frame_labels`` are label, start and end of each stretch, in seconds.
+    """
 
     text: str | None
     label: str | None
+    frame_labels: tuple[tuple[str, float, float], ...] | None = None
+    embedding: tuple[float, ...] | None = None
 
     @classmethod
     def of(cls, result: Result) -> Prediction:
         """The prediction in a result."""
-        return cls(text=result.text, label=result.label)
+        stretches, numbers = result.frame_labels, result.embedding
+        timed = tuple((each.label, round(each.start_s, 4), round(each.end_s, 4)) for each in stretches or ())
+        return cls(
+            text=result.text,
+            label=result.label,
+            frame_labels=None if stretches is None else timed,
+            embedding=None if numbers is None else tuple(float(f"{number:.7g}") for number in numbers),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready values; of heads that few models have, only those that are there."""
+        written = {"text": self.text, "label": self.label}
+        rare = {"frame_labels": self.frame_labels, "embedding": self.embedding}
+        return {**written, **{name: value for name, value in rare.items() if value is not None}}
+
+    @classmethod
+    def from_dict(cls, written: Mapping[str, Any]) -> Prediction:
+        """Read it back from JSON, which has no tuples."""
+        stretches, numbers = written.get("frame_labels"), written.get("embedding")
+        return cls(
+            text=written["text"],
+            label=written["label"],
+            frame_labels=None if stretches is None else tuple((label, *times) for label, *times in stretches),
+            embedding=None if numbers is None else tuple(numbers),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +151,7 @@ class ClipComparison:
     """One real clip recognised by both.
 
     ``edits`` and ``hits`` (original, variant) are None where the data has no transcript or label, ``difference`` where
-    the original's prediction is recorded and its outputs are not.
+    the original's prediction is recorded and its outputs are not, the last two without a head for them.
     """
 
     duration_s: float
@@ -118,6 +161,8 @@ class ClipComparison:
     edits: tuple[int, int] | None
     hits: tuple[bool, bool] | None
     difference: OutputDifference | None = None
+    frame_labels_changed: bool | None = None
+    embedding_distance: float | None = None
 
 
 def compare_clip(
@@ -134,12 +179,33 @@ def compare_clip(
     Raises:
         AudioError: the clip cannot be used.
     """
-    clip = load_clip(row.path)
+    clip = load_answerable(row, heads, geometry)
     outputs = original(clip.samples), variant(clip.samples)
     observe(row, *outputs)
     first, second = (Prediction.of(interpret(each, heads, geometry, duration_s=clip.duration_s)) for each in outputs)
     difference = compare_outputs(*outputs, heads)
     return compare_predictions(first, second, row, duration_s=clip.duration_s, difference=difference)
+
+
+def load_answerable(row: Utterance, heads: Heads, geometry: ConvGeometry) -> Clip:
+    """The clip of a row.
+
+    Raises:
+        AudioError: it cannot be used, or is too short for the model.
+    """
+    clip = load_clip(row.path)
+    if heads.fewest_frames > 1:
+        from wav2edge.inference.recordings import require_length  # here: few models need more than a frame
+
+        require_length(clip, str(row.path), geometry.shortest(heads.fewest_frames))
+    return clip
+
+
+def cosine_distance(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
+    """One minus the cosine of the angle between two vectors; infinite where one of them has no direction."""
+    a, b = np.asarray(first, np.float64), np.asarray(second, np.float64)
+    lengths = float(np.linalg.norm(a) * np.linalg.norm(b))
+    return max(0.0, 1.0 - float(a @ b) / lengths) if np.isfinite(lengths) and lengths > 0 else float("inf")
 
 
 def compare_predictions(
@@ -151,12 +217,14 @@ def compare_predictions(
     difference: OutputDifference | None = None,
 ) -> ClipComparison:
     """Compare both predictions for a clip with each other and with its row of the data set."""
-    words = edits = hits = None
+    words = edits = hits = distance = None
     if row.transcription is not None and original.text is not None:
         reference = row.transcription.split()
         words, edits = len(reference), (_edits(reference, original), _edits(reference, variant))
     if row.label is not None and original.label is not None:
         hits = original.label == row.label, variant.label == row.label
+    if original.embedding is not None and variant.embedding is not None:
+        distance = cosine_distance(original.embedding, variant.embedding)
     return ClipComparison(
         duration_s=duration_s,
         transcript_changed=original.text != variant.text,
@@ -165,6 +233,8 @@ def compare_predictions(
         edits=edits,
         hits=hits,
         difference=difference,
+        frame_labels_changed=None if original.frame_labels is None else original.frame_labels != variant.frame_labels,
+        embedding_distance=distance,
     )
 
 
@@ -178,7 +248,8 @@ class Budget:
 
     ``absolute_error`` and ``relative_error`` bound the logits over the synthetic signals, the second in units of the
     largest logit of the original. The others bound what a user notices on real clips: ``changed_results`` the share of
-    clips with another transcript or class, ``wer_increase`` and ``accuracy_drop`` the plain differences of the rates.
+    clips with another transcript, class or label of a frame, ``wer_increase`` and ``accuracy_drop`` the plain
+    differences of the rates, ``embedding_distance`` the cosine distance of a clip's two embeddings.
 
     A rate over few clips moves in large steps: one clip of 240 is 0.0042, more than 0.003, and means nothing, since the
     interval of a difference of one clip always holds zero. ``allowed_changes`` words or clips, counted net, are
@@ -190,6 +261,7 @@ class Budget:
     changed_results: float | None = None
     wer_increase: float | None = None
     accuracy_drop: float | None = None
+    embedding_distance: float | None = None
     allowed_changes: int = 0
 
     def allowed(self, steps: Mapping[str, float] | None = None) -> dict[str, float]:

@@ -1,7 +1,7 @@
 """What the PyTorch original gave, recorded in the bundle, so that a device can repeat the certificate without PyTorch.
 
-``original.json`` holds ``signals``, the SHA-256 of each synthetic signal's samples, and ``clips``, the original's
-transcript and label by the SHA-256 of the clip's file; ``original.npz`` holds the original's outputs for each signal.
+``original.json`` holds ``signals``, the SHA-256 of each synthetic signal's samples, and ``clips``, what the original
+predicted by the SHA-256 of the clip's file; ``original.npz`` holds the original's outputs for each signal.
 Neither the signals, which any device can generate, nor the clips are stored. A clip is identified by its file: decoders
 and resamplers differ in the last bit between processors, so a digest of decoded samples would not be found again.
 """
@@ -17,14 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wav2edge.audio.clip import load_clip
 from wav2edge.bundle.folder import ORIGINAL, ORIGINAL_OUTPUTS, Bundle, sha256_of
 from wav2edge.bundle.geometry import ConvGeometry
 from wav2edge.bundle.heads import Heads
-from wav2edge.decoding.ctc import interpret
 from wav2edge.errors import AudioError, BundleError
-from wav2edge.evaluation.parity.differences import Model, Outputs, Prediction
+from wav2edge.evaluation.parity.differences import Model, Outputs, Prediction, load_answerable
 from wav2edge.evaluation.parity.signals import SyntheticSignal
+from wav2edge.inference.interpretation import interpret
 from wav2edge.output.documents import write_json
 
 if TYPE_CHECKING:
@@ -54,7 +53,7 @@ class OriginalRecord:
         document_name, outputs_name = record_files(chunk_ms)
         document = {
             "signals": {name: {"sha256": signal.sha256} for name, signal in self.signals.items()},
-            "clips": {sha256: vars(prediction) for sha256, prediction in self.clips.items()},
+            "clips": {sha256: prediction.to_dict() for sha256, prediction in self.clips.items()},
         }
         write_json(folder / document_name, document)
         arrays: dict[str, Any] = {
@@ -65,13 +64,15 @@ class OriginalRecord:
         np.savez_compressed(folder / outputs_name, **arrays)
 
     @classmethod
-    def read(cls, bundle: Bundle, *, chunk_ms: int | None = None) -> OriginalRecord:
+    def read(cls, bundle: Bundle, *, chunk_ms: int | None = None, language: str | None = None) -> OriginalRecord:
         """Read that of clips that are heard whole, or in such chunks, from a bundle, after checking both digests.
+
+        ``language`` is one that is not the bundle's first.
 
         Raises:
             BundleError: an older version wrote the bundle, or the files are damaged.
         """
-        document_name, outputs_name = record_files(chunk_ms)
+        document_name, outputs_name = record_files(chunk_ms, language)
         if document_name not in bundle.manifest.files:
             raise BundleError(
                 f"{bundle.folder}: has no record of the original's outputs, so its certificate cannot be repeated;"
@@ -87,7 +88,7 @@ class OriginalRecord:
                     )
                     for name, recorded in document["signals"].items()
                 }
-            clips = {sha256: Prediction(**prediction) for sha256, prediction in document["clips"].items()}
+            clips = {sha256: Prediction.from_dict(prediction) for sha256, prediction in document["clips"].items()}
         except (ValueError, TypeError, LookupError, AttributeError, zipfile.BadZipFile) as error:
             raise BundleError(f"{path}: no record of an original ({error}); export the bundle again") from None
         return cls(signals=signals, clips=clips)
@@ -105,7 +106,7 @@ def record_original(
     clips: dict[str, Prediction] = {}
     for row in utterances:
         with suppress(AudioError):
-            clip = load_clip(row.path)
+            clip = load_answerable(row, heads, geometry)
             result = interpret(original(clip.samples), heads, geometry, duration_s=clip.duration_s)
             clips[sha256_of(row.path)] = Prediction.of(result)
     return OriginalRecord(signals=_recorded(original, signals), clips=clips)
@@ -123,15 +124,12 @@ def _recorded(original: Model, signals: Iterable[SyntheticSignal]) -> dict[str, 
     return recorded
 
 
-def record_files(chunk_ms: int | None) -> tuple[str, str]:
-    """The two files that hold what the original gave for whole clips, or for clips in chunks."""
-    if chunk_ms is None:
-        return ORIGINAL, ORIGINAL_OUTPUTS
-    document, outputs = Path(ORIGINAL), Path(ORIGINAL_OUTPUTS)
-    return (
-        document.with_stem(f"{document.stem}_stream_{chunk_ms}").name,
-        outputs.with_stem(f"{outputs.stem}_stream_{chunk_ms}").name,
-    )
+def record_files(chunk_ms: int | None, language: str | None = None) -> tuple[str, str]:
+    """The two files that hold what the original gave for whole clips, or for clips in chunks, or in a language."""
+    suffix = "" if language is None else f"_{language}"
+    suffix += "" if chunk_ms is None else f"_stream_{chunk_ms}"
+    document, outputs = (Path(name) for name in (ORIGINAL, ORIGINAL_OUTPUTS))
+    return document.with_stem(document.stem + suffix).name, outputs.with_stem(outputs.stem + suffix).name
 
 
 def _key(signal: str, output: str) -> str:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from wav2edge.bundle.folder import Bundle, sha256_of
-from wav2edge.bundle.geometry import ConvGeometry
+from wav2edge.bundle.manifest import Manifest
 from wav2edge.errors import AudioError, BundleError, DataError
-from wav2edge.evaluation.parity.certificate import PADDED, Certificate, ClipEvidence
+from wav2edge.evaluation.parity.certificate import PADDED, Certificate
+from wav2edge.evaluation.parity.clip_evidence import ClipEvidence
 from wav2edge.evaluation.parity.differences import (
     Budget,
     Model,
@@ -79,7 +80,12 @@ class Repetition:
 
 
 def plan_repetition(
-    bundle: Bundle, *, signals: bool, utterances: Sequence[Utterance] = (), chunk_ms: int | None = None
+    bundle: Bundle,
+    *,
+    signals: bool,
+    utterances: Sequence[Utterance] = (),
+    chunk_ms: int | None = None,
+    language: str | None = None,
 ) -> Repetition:
     """Generate the signals again, and find the clips that are in the certificate.
 
@@ -88,12 +94,13 @@ def plan_repetition(
         signals: repeat the synthetic half of the certificate.
         utterances: rows of a data set; those whose file is in the certificate are repeated.
         chunk_ms: repeat the certificates of streams in such chunks; those of whole clips where None.
+        language: repeat those of a language that is not the bundle's first.
 
     Raises:
         BundleError: the bundle has no record of the original, or its signals cannot be generated here.
         DataError: none of the clips is in the certificate.
     """
-    record = OriginalRecord.read(bundle, chunk_ms=chunk_ms)
+    record = OriginalRecord.read(bundle, chunk_ms=chunk_ms, language=language)
     clips = _known(utterances, record.clips)
     if utterances and not record.clips:
         raise BundleError(f"{bundle.folder}: its certificate covers no clips; export it again with --data")
@@ -103,7 +110,7 @@ def plan_repetition(
             " give the data set and the split that the bundle was exported with"
         )
     return Repetition(
-        signals=_signals(bundle.manifest.geometry, record.signals) if signals else (),
+        signals=_signals(bundle.manifest, record.signals) if signals else (),
         clips=tuple(clips),
         unknown=len(utterances) - len(clips),
     )
@@ -125,10 +132,9 @@ def _known(
     return found
 
 
-def _signals(
-    geometry: ConvGeometry, recorded: Mapping[str, RecordedSignal]
-) -> tuple[tuple[SyntheticSignal, Outputs], ...]:
-    made = {signal.name: signal for signal in synthetic_signals(geometry)}
+def _signals(manifest: Manifest, recorded: Mapping[str, RecordedSignal]) -> tuple[tuple[SyntheticSignal, Outputs], ...]:
+    all_signals = synthetic_signals(manifest.geometry, fewest_frames=manifest.heads.fewest_frames)
+    made = {signal.name: signal for signal in all_signals}
     other = [name for name, each in recorded.items() if name not in made or made[name].sha256 != each.sha256]
     if other:
         raise BundleError(

@@ -81,13 +81,18 @@ def _noise(raw: npt.NDArray[np.uint64]) -> Integers:
     return np.asarray(np.sum(quarters, axis=0), np.int64) - 2 * 0xFFFF
 
 
-def synthetic_signals(geometry: ConvGeometry, *, longest_s: float = LENGTHS_S[-1]) -> Iterator[SyntheticSignal]:
-    """Lengths at the edges of a frame and up to ``longest_s``, then hard signals of one second."""
-    field, hop = geometry.receptive_field, geometry.hop
-    edges = (field, field + 1, field + hop - 1, field + hop, SAMPLE_RATE_HZ + hop - 1)
+def synthetic_signals(
+    geometry: ConvGeometry, *, longest_s: float = LENGTHS_S[-1], fewest_frames: int = 1
+) -> Iterator[SyntheticSignal]:
+    """Lengths at the edges of a frame and up to ``longest_s``, then hard signals of one second.
+
+    ``fewest_frames`` are those that the model needs.
+    """
+    shortest, hop = geometry.shortest(fewest_frames), geometry.hop
+    edges = (shortest, shortest + 1, shortest + hop - 1, shortest + hop, SAMPLE_RATE_HZ + hop - 1)
     lengths = sorted({*edges, *(round(s * SAMPLE_RATE_HZ) for s in LENGTHS_S if s <= longest_s)})
     for samples in lengths:
-        if samples >= field:
+        if samples >= shortest:
             yield SyntheticSignal(name=f"{samples} samples", samples=voiced(samples, seed=samples))
     second = voiced(SAMPLE_RATE_HZ, seed=1)
     noise = _noise(np.random.PCG64(2).random_raw(SAMPLE_RATE_HZ)) / NOISE_DEVIATION

@@ -90,7 +90,7 @@ class CapturedCalls:
     Args:
         session: open on CUDA with ``enable_cuda_graph``; it takes samples and a mask.
         widths: columns of each output.
-        framed: the output that has a row per frame; None where there is none.
+        framed: the outputs that have a row per frame.
         geometry: how samples become frames.
         mask_type: of the mask.
         device: where the buffers are; the CPU in tests.
@@ -101,7 +101,7 @@ class CapturedCalls:
         session: InferenceSession,
         *,
         widths: Mapping[str, int],
-        framed: str | None,
+        framed: Sequence[str],
         geometry: ConvGeometry,
         mask_type: type[np.generic] = np.bool_,
         device: str = "cuda",
@@ -139,7 +139,7 @@ class CapturedCalls:
     def _sizes(self, rows: int, length: int) -> dict[str, tuple[int, ...]]:
         frames = self._geometry.frames(length)
         return {
-            name: (rows, frames, width) if name == self._framed else (rows, width)
+            name: (rows, frames, width) if name in self._framed else (rows, width)
             for name, width in self._widths.items()
         }
 
@@ -158,7 +158,7 @@ class _Shape:
     ) -> None:
         from onnxruntime import OrtValue, RunOptions
 
-        self._session, self._host = session, host
+        self._session, self._host, self._device = session, host, device
         self._lengths: list[int] = []
         if device == "cuda":
             for each in host.values():
@@ -183,7 +183,8 @@ class _Shape:
         for name in changed:
             self._inputs[name].update_inplace(self._host[name])
         self._session.run_with_iobinding(self._binding, self._options)
-        return [self._outputs[name].numpy() for name in names]
+        found = [self._outputs[name].numpy() for name in names]
+        return found if self._device == "cuda" else [each.copy() for each in found]  # on the CPU they are the buffers
 
 
 def _pin(array: Array) -> None:

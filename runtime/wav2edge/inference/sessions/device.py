@@ -30,6 +30,9 @@ AUTO_ORDER = ("cuda", "coreml", "directml", "cpu")
 
 DEVICES = (*PROVIDERS, "auto")
 
+ORT_SUFFIX = ".ort"
+"""Of files in ONNX Runtime's own format, which it knows by this name; its weights cannot be mapped."""
+
 INSTALL_GPU = "pip uninstall -y onnxruntime && pip install 'wav2edge[gpu]'"
 INSTALL_HINTS = {
     "cuda": INSTALL_GPU,
@@ -223,7 +226,8 @@ def _open_on(runtime: Any, graph: Path, device: str, options: Any, on_gpu: dict[
         tensorrt = [provider] if device == "tensorrt" else []
         providers = [*tensorrt, (PROVIDERS["cuda"], provider_options(**on_gpu)), PROVIDERS["cpu"]]
     try:
-        model = _mapped(graph, options) if device == "cpu" else str(graph)
+        mappable = device == "cpu" and graph.suffix != ORT_SUFFIX
+        model = _mapped(graph, options) if mappable else str(graph)
         # ONNX Runtime's own fallback moves to another device and prints it on standard output: it is switched off.
         session = runtime.InferenceSession(model, options, providers=providers, enable_fallback=0)
     except Exception as error:  # its bindings raise a dozen unrelated types

@@ -45,7 +45,7 @@ class MappedGraph:
 
 
 @dataclass(frozen=True)
-class _Field:
+class Field:
     """One field of a message: where it starts, where its content starts, and where it ends."""
 
     number: int
@@ -70,29 +70,29 @@ def map_graph(path: Path) -> MappedGraph:
         return MappedGraph(model=_model(content, real.name), folder=real.parent)
 
 
-def _model(content: mmap.mmap, name: str) -> bytes:
+def _model(content: mmap.mmap | bytes, name: str) -> bytes:
     parts = [
         _message(MODEL_GRAPH, _graph(content, field, name)) if _is(field, MODEL_GRAPH) else _copy(content, field)
-        for field in _fields(content, 0, len(content))
+        for field in fields(content, 0, len(content))
     ]
     return b"".join(parts)
 
 
-def _graph(content: mmap.mmap, graph: _Field, name: str) -> bytes:
+def _graph(content: mmap.mmap | bytes, graph: Field, name: str) -> bytes:
     parts = [
         _message(GRAPH_INITIALIZER, _tensor(content, field, name))
         if _is(field, GRAPH_INITIALIZER)
         else _copy(content, field)
-        for field in _fields(content, graph.content, graph.end)
+        for field in fields(content, graph.content, graph.end)
     ]
     return b"".join(parts)
 
 
-def _tensor(content: mmap.mmap, tensor: _Field, name: str) -> bytes:
+def _tensor(content: mmap.mmap | bytes, tensor: Field, name: str) -> bytes:
     if tensor.end - tensor.content < LARGE_BYTES:
         return content[tensor.content : tensor.end]
     parts = []
-    for field in _fields(content, tensor.content, tensor.end):
+    for field in fields(content, tensor.content, tensor.end):
         size = field.end - field.content
         if _is(field, TENSOR_RAW_DATA) and size >= LARGE_BYTES:
             place = {"location": name, "offset": str(field.content), "length": str(size)}
@@ -108,11 +108,11 @@ def _entry(key: str, value: str) -> bytes:
     return _message(ENTRY_KEY, key.encode()) + _message(ENTRY_VALUE, value.encode())
 
 
-def _is(field: _Field, number: int) -> bool:
+def _is(field: Field, number: int) -> bool:
     return field.number == number and field.wire_type == LENGTH
 
 
-def _copy(content: mmap.mmap, field: _Field) -> bytes:
+def _copy(content: mmap.mmap | bytes, field: Field) -> bytes:
     return content[field.start : field.end]
 
 
@@ -120,31 +120,31 @@ def _message(number: int, content: bytes) -> bytes:
     return _varint(number << 3 | LENGTH) + _varint(len(content)) + content
 
 
-def _fields(content: mmap.mmap, position: int, end: int) -> Iterator[_Field]:
+def fields(content: mmap.mmap | bytes, position: int, end: int) -> Iterator[Field]:
     """The fields between two positions, none of which may reach past the end."""
     while position < end:
         start = position
-        tag, position = _read_varint(content, position)
+        tag, position = read_varint(content, position)
         number, wire_type = tag >> 3, tag & 7
         size, position = _extent(content, wire_type, position)
         if number == 0 or position + size > end:
             raise ValueError(f"damaged at byte {start}")
-        yield _Field(number, wire_type, start, position, position + size)
+        yield Field(number, wire_type, start, position, position + size)
         position += size
 
 
-def _extent(content: mmap.mmap, wire_type: int, position: int) -> tuple[int, int]:
+def _extent(content: mmap.mmap | bytes, wire_type: int, position: int) -> tuple[int, int]:
     """Bytes of a field's content, and where it starts."""
     if wire_type == LENGTH:
-        return _read_varint(content, position)
+        return read_varint(content, position)
     if wire_type == VARINT:
-        return _read_varint(content, position)[1] - position, position
+        return read_varint(content, position)[1] - position, position
     if wire_type in FIXED_BYTES:
         return FIXED_BYTES[wire_type], position
     raise ValueError(f"unknown wire type {wire_type} at byte {position}")
 
 
-def _read_varint(content: mmap.mmap, position: int) -> tuple[int, int]:
+def read_varint(content: mmap.mmap | bytes, position: int) -> tuple[int, int]:
     """A number of seven bits a byte, least significant first, and the position behind it."""
     value = 0
     for count in range(10):

@@ -118,11 +118,10 @@ class GraphSession:
     def _captured_calls(self) -> CapturedCalls:
         from wav2edge.inference.sessions.cuda import CapturedCalls  # here: most machines have no use for it
 
-        framed = None if self.heads.ctc is None else self.heads.ctc.output
         return CapturedCalls(
             self._session,
             widths=self.heads.widths,
-            framed=framed,
+            framed=self.heads.framed,
             geometry=self.geometry,
             mask_type=self._mask_type,
         )
@@ -138,9 +137,8 @@ class GraphSession:
 
     def _own_frames(self, outputs: dict[str, FloatSamples], samples: int) -> dict[str, FloatSamples]:
         """Leave out the frames that a clip has only because its neighbours in the batch are longer."""
-        if self.heads.ctc is not None:
-            outputs[self.heads.ctc.output] = outputs[self.heads.ctc.output][: self.geometry.frames(samples)]
-        return outputs
+        own = self.geometry.frames(samples)
+        return {name: rows[:own] if name in self.heads.framed else rows for name, rows in outputs.items()}
 
     def check_batch(self, batch_size: int) -> None:
         """Raise a UsageError where so many clips cannot go together."""
@@ -164,7 +162,7 @@ class GraphSession:
 
     def _check_outputs(self) -> None:
         """The graph must give what the heads say, as wide as they say."""
-        widths = {output.name: output.shape[-1] for output in self._session.get_outputs()}
+        widths = {output.name: (output.shape or [None])[-1] for output in self._session.get_outputs()}
         for name, width in self.heads.widths.items():
             if name not in widths:
                 raise BundleError(

@@ -122,6 +122,8 @@ def open_stream(
     """See ``Engine.stream``."""
     if kind not in KINDS:
         raise UsageError(f"no stream of kind {kind!r}; choose {', '.join(KINDS)}")
+    if recognizer.heads.ctc is None and recognizer.heads.classification is None:
+        raise UsageError(f"{recognizer}: has no transcripts or classes to stream; give it whole clips")
     if kind in ("cached", "two-pass") and graphs is None:
         raise _no_graphs(recognizer)
     graphs = None if kind == "windowed" else graphs

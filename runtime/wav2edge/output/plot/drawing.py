@@ -28,7 +28,7 @@ from wav2edge.output.plot.lettering import (
     width_of,
 )
 from wav2edge.output.result import Result, Segment
-from wav2edge.output.writers import segments_of
+from wav2edge.output.writers import labelled_stretches, segments_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -61,10 +61,15 @@ def row_length(result: Result) -> float:
     return result.duration_s / max(1, math.ceil(result.duration_s / longest_s - TOLERANCE))
 
 
+def _drawn(result: Result) -> list[Segment]:
+    """What stands in the picture: segments, or stretches of labels of frames."""
+    return [each for segment in segments_of(result) for each in labelled_stretches(segment)]
+
+
 def _has_room(result: Result, row_s: float) -> bool:
     """Whether hardly any word or label must be left out in rows of that length."""
     words, labels = Counter[int](), Counter[int]()
-    for segment in segments_of(result):
+    for segment in _drawn(result):
         for text, start_s, end_s in texts_of(segment):
             words[int((start_s + end_s) / 2 // row_s)] += width_of(text) + 1
         labels[int((segment.start_s + segment.end_s) / 2 // row_s)] += width_of(label_of(segment)) + 1
@@ -85,7 +90,7 @@ def draw(result: Result, envelope: Envelope, *, row_s: float, title: str) -> Fig
     from matplotlib.figure import Figure
 
     rows = max(1, math.ceil(result.duration_s / row_s - 1e-6))
-    segments = segments_of(result)
+    segments = _drawn(result)
     written = result.duration_s <= WRITTEN_S
     with rc_context():
         rcdefaults()  # the picture is the same whatever a matplotlibrc says

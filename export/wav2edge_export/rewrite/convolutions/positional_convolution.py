@@ -10,43 +10,54 @@ outputs, shifted. Each frame is written 16 + 8 times for 128 taps, no weight is 
 ``frames + inner - 1`` windows that touch the clip are computed, so that a short clip pays for no window of padding.
 In ONNX Runtime 1.32, int8, it took 0.79 of the processor time of whole windows at 49 frames and 0.53 at 499.
 
-Replaces ``Wav2Vec2PositionalConvEmbedding`` and ``HubertPositionalConvEmbedding`` of transformers 4.57
-(``models/wav2vec2/modeling_wav2vec2.py``): weight norm is folded, and for even kernels the last frame is dropped.
+Replaces ``Wav2Vec2PositionalConvEmbedding`` of transformers 4.57 (``models/wav2vec2/modeling_wav2vec2.py``) and its
+copies in other families: weight norm is folded, and for even kernels the last frame is dropped. Data2VecAudio has a
+stack of such convolutions, each with a layer norm (``models/data2vec/modeling_data2vec_audio.py``), and SEW one with a
+stride.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any, TypeAlias
+from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - PyTorch's own name for it
 from torch import Tensor, nn
-from transformers.models.hubert.modeling_hubert import HubertPositionalConvEmbedding
-from transformers.models.wav2vec2.modeling_wav2vec2 import Wav2Vec2PositionalConvEmbedding
 
-from wav2edge_export.rewrite.rules import Rule, linear_of, plain_convolution_obstacle, window_index
+from wav2edge_export.rewrite.rules import Rule, linear_of, plain_convolution_obstacle
+from wav2edge_train.checkpoint.families.family_table import FAMILIES, classes
+from wav2edge_train.checkpoint.families.framing import window_index
 
-PositionalConvEmbedding: TypeAlias = Wav2Vec2PositionalConvEmbedding | HubertPositionalConvEmbedding
-
-EMBEDDINGS = (Wav2Vec2PositionalConvEmbedding, HubertPositionalConvEmbedding)
+STACKS = classes("PositionalConvEmbedding", [FAMILIES["data2vec-audio"]])
+EMBEDDINGS = tuple(
+    each
+    for each in classes("PositionalConvEmbedding", (family for family in FAMILIES.values() if not family.squeezed))
+    if each not in STACKS
+)
 
 
 class BlockedPositionalConvolution(nn.Module):
-    """A grouped convolution of stride 1 that keeps the number of frames, then its activation."""
+    """A grouped convolution that keeps the number of frames, then the norm if there is one, and the activation.
 
-    def __init__(self, embedding: PositionalConvEmbedding) -> None:
+    Args:
+        embedding: the module of transformers that is replaced.
+        left: frames that the kernel reaches back; half of it where None.
+    """
+
+    def __init__(self, embedding: Any, left: int | None = None) -> None:
         super().__init__()
-        conv: Any = embedding.conv
+        conv = embedding.conv
         (kernel,) = conv.kernel_size
         self.groups, self.width_in = conv.groups, conv.in_channels // conv.groups
         self.width_out = conv.out_channels // conv.groups
-        self.inner = math.isqrt(2 * kernel)
-        self.blocks = math.ceil(kernel / self.inner)
-        self.left = kernel // 2  # frames that the kernel reaches back
+        self.blocks = math.ceil(kernel / math.isqrt(2 * kernel))
+        self.inner = math.ceil(kernel / self.blocks)
+        self.left = kernel // 2 if left is None else left
         taps = F.pad(conv.weight.detach(), (0, self.blocks * self.inner - kernel))
         self.linears = nn.ModuleList(self._linear(group) for group in taps.split(self.width_out))
         self.bias = nn.Parameter(conv.bias.detach().clone(), requires_grad=False)
+        self.norm = getattr(embedding, "layer_norm", None)
         self.activation = embedding.activation
 
     def _linear(self, taps: Tensor) -> nn.Linear:
@@ -56,7 +67,8 @@ class BlockedPositionalConvolution(nn.Module):
 
     def forward(self, hidden_states: Tensor) -> Tensor:
         """Embed: hidden_states [batch, frames, hidden] -> positions [batch, frames, hidden]."""
-        return self.activation(self.shifted_sum(self.products(hidden_states), hidden_states.shape[1]) + self.bias)
+        summed = self.shifted_sum(self.products(hidden_states), hidden_states.shape[1]) + self.bias
+        return self.activation(summed if self.norm is None else self.norm(summed))
 
     def products(self, hidden_states: Tensor) -> Tensor:
         """Multiply: hidden_states [batch, frames, hidden] -> [batch, windows, groups * blocks * width_out].
@@ -89,7 +101,21 @@ class BlockedPositionalConvolution(nn.Module):
         return total.reshape(products.shape[0], frames, self.groups * self.width_out)
 
 
-def obstacle(embedding: PositionalConvEmbedding) -> str | None:
+class PositionalStack(nn.Module):
+    """Several positional convolutions, one after the other."""
+
+    def __init__(self, embedding: Any) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(BlockedPositionalConvolution(layer) for layer in embedding.layers)
+
+    def forward(self, hidden_states: Tensor) -> Tensor:
+        """Embed: hidden_states [batch, frames, hidden] -> positions [batch, frames, hidden]."""
+        for layer in self.layers:
+            hidden_states = layer(hidden_states)
+        return hidden_states
+
+
+def obstacle(embedding: Any) -> str | None:
     """Why this positional convolution cannot be replaced exactly, or None when it can."""
     if getattr(embedding, "batch_norm", None) is not None:
         return "a batch norm stands before the convolution"
@@ -97,6 +123,12 @@ def obstacle(embedding: PositionalConvEmbedding) -> str | None:
     return plain_convolution_obstacle(embedding.conv, padding=kernel // 2, groups=embedding.conv.groups)
 
 
+def stack_obstacle(embedding: Any) -> str | None:
+    """The same of a stack."""
+    return next(filter(None, map(obstacle, embedding.layers)), None)
+
+
 RULE = Rule(
     name="positional convolution", matches=EMBEDDINGS, obstacle=obstacle, replacement=BlockedPositionalConvolution
 )
+STACK = Rule(name=RULE.name, matches=STACKS, obstacle=stack_obstacle, replacement=PositionalStack)

@@ -2,8 +2,8 @@
 
 A convolution over stacked frames is a matrix product (im2col; Chellapilla et al., "High Performance Convolutional
 Neural Networks for Document Processing", 2006). With time before channels the transposes around each layer norm
-vanish, and the product is quantised like any other Linear. Replaces ``Wav2Vec2FeatureEncoder`` and
-``HubertFeatureEncoder`` of transformers 4.57 (``models/wav2vec2/modeling_wav2vec2.py``).
+vanish, and the product is quantised like any other Linear. Replaces ``Wav2Vec2FeatureEncoder`` of transformers 4.57
+(``models/wav2vec2/modeling_wav2vec2.py``), and those of the other families, which compute the same.
 """
 
 from __future__ import annotations
@@ -11,29 +11,21 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from types import NoneType
-from typing import Any, TypeAlias
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers.models.hubert import modeling_hubert as hubert
-from transformers.models.wav2vec2 import modeling_wav2vec2 as wav2vec2
 
-from wav2edge_export.rewrite.rules import Rule, linear_of, plain_convolution_obstacle, window_index
-from wav2edge_export.rewrite.waveform_normalization import block_mean
-from wav2edge_train.model.joint_model import TimeMajorFeatureEncoder, frame_counts, inside
-
-FeatureEncoder: TypeAlias = wav2vec2.Wav2Vec2FeatureEncoder | hubert.HubertFeatureEncoder
+from wav2edge_export.rewrite.inputs.waveform_normalization import block_mean
+from wav2edge_export.rewrite.rules import Rule, linear_of, plain_convolution_obstacle
+from wav2edge_train.checkpoint.families.family_table import classes
+from wav2edge_train.checkpoint.families.framing import frame_counts, inside, window_index
+from wav2edge_train.checkpoint.families.time_major import TimeMajorFeatureEncoder
 
 # The last one differs from transformers' only in how it trains, so its outputs are the same.
-ENCODERS = (wav2vec2.Wav2Vec2FeatureEncoder, hubert.HubertFeatureEncoder, TimeMajorFeatureEncoder)
-LAYERS = (
-    wav2vec2.Wav2Vec2LayerNormConvLayer,
-    wav2vec2.Wav2Vec2GroupNormConvLayer,
-    wav2vec2.Wav2Vec2NoLayerNormConvLayer,
-    hubert.HubertLayerNormConvLayer,
-    hubert.HubertGroupNormConvLayer,
-    hubert.HubertNoLayerNormConvLayer,
-)
+ENCODERS = (*classes("FeatureEncoder"), TimeMajorFeatureEncoder)
+LAYERS = tuple(layer for kind in ("LayerNorm", "GroupNorm", "NoLayerNorm", "") for layer in classes(f"{kind}ConvLayer"))
+"""A norm for each layer, for the first layer, for none; and Data2VecAudio's, which always has one."""
 
 
 class ChannelNorm(nn.Module):
@@ -117,7 +109,7 @@ class StackedConvolution(nn.Module):
 class StackedFeatureEncoder(nn.Module):
     """The whole feature encoder, time-major inside."""
 
-    def __init__(self, encoder: FeatureEncoder) -> None:
+    def __init__(self, encoder: Any) -> None:
         super().__init__()
         self.layers = nn.ModuleList(StackedConvolution(layer) for layer in encoder.conv_layers)
 
@@ -140,7 +132,7 @@ class StackedFeatureEncoder(nn.Module):
         return frames.transpose(1, 2)
 
 
-def obstacle(encoder: FeatureEncoder) -> str | None:
+def obstacle(encoder: Any) -> str | None:
     """Why this feature encoder cannot be replaced exactly, or None when it can."""
     layer: Any
     for layer in encoder.conv_layers:

@@ -1,0 +1,1 @@
+"""What a graph does with its samples before the model: normalisation, log-mel features, padding."""
