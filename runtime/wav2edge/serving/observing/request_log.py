@@ -1,0 +1,70 @@
+"""Logs as JSON, one object a line, written by a thread of its own: a reader that stalls holds up no request."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import sys
+import threading
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any, TextIO
+
+from wav2edge.output.documents import json_ready, strict_json
+
+MOST_LINES = 10_000
+"""Lines that wait for a reader; what comes then is dropped, and counted."""
+END_S = 2.0
+"""So long a reader that stalls may hold up the end."""
+
+
+class RequestLog(logging.Handler):
+    """Takes events of the server, and what uvicorn logs.
+
+    Args:
+        stream: where to; standard error where None.
+    """
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        super().__init__(logging.WARNING)
+        self._stream = stream or sys.stderr
+        self._lines: queue.Queue[str | None] = queue.Queue(MOST_LINES)
+        self.lines_lost = 0
+        self._thread = threading.Thread(target=self._write, name="wav2edge-log", daemon=True)
+        self._thread.start()
+
+    def event(self, name: str, **fields: Any) -> None:
+        """Log an event; fields of None are left out."""
+        known = {key: value for key, value in fields.items() if value is not None}
+        lost = {"lines_lost": self.lines_lost} if self.lines_lost else {}
+        line = strict_json(json_ready({"time": _now(), "event": name, **known, **lost}), indent=None)
+        try:
+            self._lines.put_nowait(line)
+            self.lines_lost = 0
+        except queue.Full:
+            self.lines_lost += 1
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Log what uvicorn says."""
+        trace = self.formatter or logging.Formatter()
+        error = trace.formatException(record.exc_info) if record.exc_info else None
+        self.event("server", level=record.levelname.lower(), message=record.getMessage().strip(), traceback=error)
+
+    def end(self) -> None:
+        """Write what waits, and stop."""
+        with suppress(queue.Full):
+            self._lines.put(None, timeout=END_S)
+            self._thread.join(END_S)
+
+    def _write(self) -> None:
+        while (line := self._lines.get()) is not None:
+            with suppress(OSError, ValueError):  # the reader has gone; the server goes on
+                self._stream.write(line + "\n")
+                if self._lines.empty():
+                    self._stream.flush()
+        with suppress(OSError, ValueError):
+            self._stream.flush()
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,141 @@
+"""What all requests share: models, decoders, metrics, the log, and whether the server stops."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from wav2edge.errors import Wav2EdgeError
+from wav2edge.serving.observing.request_log import RequestLog
+from wav2edge.serving.observing.service_metrics import ServiceMetrics
+from wav2edge.serving.recognising.decoder_pool import DecoderPool, Done, Withdrawal
+from wav2edge.serving.recognising.served_models import ServedModel, pick
+from wav2edge.serving.refusals import Refusal
+from wav2edge.serving.serving_options import ServingOptions
+
+Made = TypeVar("Made")
+LOOK_S, REFUSING_S = 0.05, 1.0
+"""A server that stops looks so often whether anything is still being answered, and so long sends its last refusals."""
+
+
+@dataclass(kw_only=True)
+class Facts:
+    """What is known of a request: for its line in the log, and for metrics. ``extra`` are fields of the line."""
+
+    began_s: float = field(default_factory=time.monotonic)
+    request_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    route: str = "other"
+    model: str | None = None
+    reason: str | None = None
+    authorised: bool = True
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def total_s(self) -> float:
+        """Seconds since the request came."""
+        return time.monotonic() - self.began_s
+
+
+class Service:
+    """The state of a server.
+
+    Args:
+        models: by name.
+        options: limits and rights.
+        log: where events go.
+    """
+
+    def __init__(self, models: Mapping[str, ServedModel], options: ServingOptions, log: RequestLog) -> None:
+        self.models, self.options, self.log = models, options, log
+        self.pool = DecoderPool(options.decoders, options.queue)
+        self.stopping = asyncio.Event()
+        self.streams_open = 0
+        gauges: dict[str, Callable[[], float]] = {
+            "queue_length": lambda: self.pool.waiting,
+            "requests_taken": lambda: self.pool.taken,
+            "requests_most": lambda: self.pool.places,
+            "decoders_busy": lambda: self.pool.busy,
+            "decoders": lambda: self.pool.decoders,
+            "streams_open": lambda: self.streams_open,
+            "streams_most": lambda: options.streams,
+        }
+        self.metrics = ServiceMetrics(models.values(), gauges)
+
+    def model(self, name: str | None, facts: Facts) -> ServedModel:
+        """The model that a request names.
+
+        Raises:
+            Refusal: there is none.
+        """
+        found = pick(self.models, name or None)
+        facts.model = found.name
+        return found
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """A place among the requests that are taken.
+
+        Raises:
+            Refusal: there is none, or the server stops.
+        """
+        self.refuse_if_stopping()
+        with self.pool.place():
+            yield
+
+    @contextmanager
+    def stream_place(self) -> Iterator[None]:
+        """A place among the streams that are open.
+
+        Raises:
+            Refusal: there is none, or the server stops.
+        """
+        self.refuse_if_stopping()
+        if self.streams_open >= self.options.streams:
+            message = f"{self.streams_open} streams are open already; ask again later"
+            raise Refusal("too_many_streams", message, retry_after_s=5)
+        self.streams_open += 1
+        try:
+            yield
+        finally:
+            self.streams_open -= 1
+
+    def refuse_if_stopping(self) -> None:
+        """Refuse new work while the server stops."""
+        if self.stopping.is_set():
+            raise Refusal("stopping", "the server stops; ask again later", retry_after_s=1)
+
+    async def recognise(self, work: Callable[[Withdrawal], Made], *, live: bool = False) -> Done[Made]:
+        """Do work in a decoder, in the time that there is.
+
+        Raises:
+            Refusal: it took too long, or cannot be done.
+        """
+        try:
+            async with asyncio.timeout(self.options.timeout_s):
+                return await self.pool.run(work, live=live)
+        except TimeoutError:
+            message = f"not answered within {self.options.timeout_s:g} s; give shorter recordings, or ask again later"
+            raise Refusal("timeout", message) from None
+        except Wav2EdgeError as error:
+            raise Refusal.of(error, {str(each.bundle.folder): each.name for each in self.models.values()}) from None
+
+    async def drain(self, at_once: Callable[[], bool] = lambda: False) -> None:
+        """Refuse what comes, answer what was taken, and end the decoders.
+
+        Args:
+            at_once: whether what was taken is to be refused, too.
+        """
+        self.stopping.set()
+        self.log.event("stopping", requests=self.pool.taken, streams=self.streams_open)
+        until_s = time.monotonic() + self.options.grace_s
+        while (self.pool.taken or self.streams_open) and time.monotonic() < until_s and not at_once():
+            await asyncio.sleep(LOOK_S)
+        self.pool.close()
+        until_s = time.monotonic() + REFUSING_S
+        while (self.pool.taken or self.streams_open) and time.monotonic() < until_s:
+            await asyncio.sleep(LOOK_S)

@@ -1,0 +1,189 @@
+"""Uploads: a form with a file, read up to a limit, and looked at before it is recognised."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any, BinaryIO, cast
+
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.types import Message, Receive
+
+from wav2edge.audio.clip import open_recording
+from wav2edge.errors import AudioError
+from wav2edge.serving.recognising.decoder_pool import Withdrawn
+from wav2edge.serving.refusals import Refusal
+from wav2edge.serving.serving_options import ServingOptions
+
+MOST_FIELDS, FIELD_BYTES = 64, 1 << 16
+"""Fields of a form beside its file, and bytes of one: a text to align is the longest."""
+LISTS = "[]"
+"""Behind the name of a field that may stand several times; clients of OpenAI's API write it, and some do not."""
+KNOWN_STARTS = (b"RIFF", b"RF64", b"RIFX", b"riff", b"FORM", b"fLaC", b"OggS", b"ID3", b".snd", b"caff")
+"""What files of sound begin with; one that does and cannot be decoded is damaged, others are no sound at all."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Form:
+    """What was uploaded: a file under the name that its sender gave it, and the values of each field."""
+
+    file: NamedFile
+    size_bytes: int
+    fields: Mapping[str, tuple[str, ...]]
+
+    def one(self, name: str) -> str | None:
+        """The value of a field; None where it is not there or empty.
+
+        Raises:
+            Refusal: it is there more than once.
+        """
+        values = self.fields.get(name, ())
+        if len(values) > 1:
+            raise Refusal("bad_request", f"{name} is there {len(values)} times; give it once", param=name)
+        return values[0] if values and values[0] else None
+
+    def refuse_others(self, known: frozenset[str]) -> None:
+        """Refuse a field that means nothing here.
+
+        Raises:
+            Refusal: there is one.
+        """
+        for name in self.fields:
+            if name not in known:
+                message = f"no field {name!r} here; known are: file, {', '.join(sorted(known))}"
+                raise Refusal("bad_request", message, param=name)
+
+
+class NamedFile:
+    """A file under the name that messages call it, open until the last of its users has released it.
+
+    A request whose client has left ends before the decoder that reads its file.
+
+    Args:
+        name: what its sender called it.
+        file: its content; at most 1 MB of it is in memory.
+    """
+
+    def __init__(self, name: str, file: BinaryIO) -> None:
+        self.name, self._file = name, file
+        self._users, self._lock = 1, Lock()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Keep it open.
+
+        Raises:
+            Withdrawn: it is closed already.
+        """
+        with self._lock:
+            if not self._users:
+                raise Withdrawn
+            self._users += 1
+        try:
+            yield
+        finally:
+            self.release()
+
+    def release(self) -> None:
+        """One user less; after the last it is closed."""
+        with self._lock:
+            self._users -= 1
+            if not self._users:
+                self._file.close()
+
+    def source(self) -> BinaryIO:
+        """The file from its start, as the engine takes it."""
+        self._file.seek(0)
+        return cast(BinaryIO, self)
+
+    def check(self, longest_s: float) -> float:
+        """Its length in seconds, as far as its header tells.
+
+        Raises:
+            Refusal: it is no sound, damaged, or too long.
+        """
+        try:
+            with open_recording(self.source()) as recording:
+                duration_s = recording.duration_s
+        except AudioError as error:
+            self._file.seek(0)
+            known = _is_sound(self._file.read(4))
+            raise Refusal("invalid_audio" if known else "unsupported_media", str(error), param="file") from None
+        if duration_s > longest_s:
+            message = f"{self.name}: {duration_s:.1f} s long; at most {longest_s:g} s are taken: send it in parts"
+            raise Refusal("audio_too_long", message, param="file")
+        return duration_s
+
+
+@asynccontextmanager
+async def uploaded(request: Request, options: ServingOptions) -> AsyncIterator[Form]:
+    """The form of a request; its file is released at the end.
+
+    Raises:
+        Refusal: it is too large, too slow, or no form with a file.
+        ClientDisconnect: the client has gone.
+    """
+    _check_headers(request, options)
+    limited = Request(request.scope, _counted(request.receive, options))
+    try:
+        async with asyncio.timeout(options.timeout_s):
+            form = await limited.form(max_files=1, max_fields=MOST_FIELDS, max_part_size=FIELD_BYTES)
+    except TimeoutError:
+        raise Refusal("upload_timeout", f"not uploaded within {options.timeout_s:g} s; send it faster") from None
+    except HTTPException as error:
+        raise Refusal("bad_request", f"not a form as multipart/form-data: {error.detail}") from None
+    fields: dict[str, list[str]] = {}
+    for name, value in form.multi_items():
+        if isinstance(value, str):
+            fields.setdefault(name.removesuffix(LISTS), []).append(value)
+    upload = form.get("file")
+    if not isinstance(upload, UploadFile):
+        await form.close()
+        raise Refusal("bad_request", "no file; send the sound as the field 'file' of the form", param="file")
+    file = NamedFile(upload.filename or "file", upload.file)
+    try:
+        values = {name: tuple(found) for name, found in fields.items()}
+        yield Form(file=file, size_bytes=upload.size or 0, fields=values)
+    finally:
+        file.release()
+
+
+def _check_headers(request: Request, options: ServingOptions) -> None:
+    kind = request.headers.get("content-type", "")
+    if kind.partition(";")[0].strip().lower() != "multipart/form-data":
+        message = f"{kind or 'no content type'}: send a form as multipart/form-data, with the sound as its field 'file'"
+        raise Refusal("unsupported_media", message)
+    length = request.headers.get("content-length", "")
+    if length.isdigit() and int(length) > options.upload_bytes:
+        raise _too_large(options)
+
+
+def _counted(receive: Receive, options: ServingOptions) -> Receive:
+    """The same messages, up to a number of bytes: a request need not say how long it is."""
+    left = options.upload_bytes
+
+    async def counted() -> Message:
+        nonlocal left
+        message = await receive()
+        left -= len(message.get("body", b""))
+        if left < 0:
+            raise _too_large(options)
+        return message
+
+    return counted
+
+
+def _too_large(options: ServingOptions) -> Refusal:
+    return Refusal("upload_too_large", f"more than {options.upload_mb:g} MB; send less, or FLAC", param="file")
+
+
+def _is_sound(start: bytes) -> bool:
+    return start.startswith(KNOWN_STARTS) or (start[:1] == b"\xff" and start[1:2] >= b"\xe0")  # MPEG audio

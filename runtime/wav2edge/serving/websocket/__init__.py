@@ -1,0 +1,1 @@
+"""Streams over a WebSocket: sound in, events out."""
