@@ -12,11 +12,11 @@ from transformers.models.wav2vec2.modeling_wav2vec2 import Wav2Vec2FeatureEncode
 
 from tests.train.conftest import small_config
 from wav2edge.errors import CheckpointError
+from wav2edge_train.checkpoint.families.time_major import TimeMajorFeatureEncoder
 from wav2edge_train.checkpoint.library_logging import quiet_transformers
 from wav2edge_train.checkpoint.loading import load_checkpoint
 from wav2edge_train.data.clips import Targets
 from wav2edge_train.model.base_model import build_model, checkpoint_base_model, joint_config
-from wav2edge_train.checkpoint.families.time_major import TimeMajorFeatureEncoder
 from wav2edge_train.model.joint_model import Wav2Vec2ForJointCTC
 from wav2edge_train.training_options import TrainingOptions
 
