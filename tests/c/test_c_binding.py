@@ -394,7 +394,7 @@ def test_a_variant_that_is_not_there_is_refused_with_the_same_words(library):
         ({"beam": {"lm_units": "letters"}}, lambda: Beam(lm_units="letters")),
         ({"beam": {"hotwords": {"xyz": 1}}}, lambda: Beam(hotwords={"xyz": 1})),
     ],
-    ids=str,
+    ids=lambda value: str(value) if isinstance(value, dict) else "",
 )
 def test_decoders_that_cannot_be_made_are_refused_with_the_same_words(library, clip, described, made):
     def theirs() -> object:
