@@ -63,7 +63,7 @@ def test_the_three_parts_run_on_small_loads(tmp_path, monkeypatch):
     assert (clips["wrong"], clips["lost"], clips["exit_code"]) == (0, 0, 0)
     assert clips["requests"] > 0
     assert all(len(each) == clip_load.ROUNDS for each in clips["next_to_map"]["clips_per_s"].values())
-    assert clips["next_to_map"]["rate_over_map"] > 0
+    assert clips["next_to_map"]["rate_over_map"]["low"] > 0
     (streams,) = stream_load.measure(
         MODELS / "words-stream", SOURCES[0], tmp_path / "streams", streams=2, kinds=["cached"], options=options
     )
@@ -86,3 +86,46 @@ def test_a_server_that_does_not_start_is_said_so(tmp_path):
 def test_an_upload_says_how_long_it_is():
     head, _, body = upload(b"sound", "words").partition(b"\r\n\r\n")
     assert f"Content-Length: {len(body)}".encode() in head
+
+
+def rows() -> list[str]:
+    """The second column of the table of loads on the page on serving."""
+    table = (ROOT / "docs/serving.md").read_text(encoding="utf-8").split("## What it bears")[1]
+    return [line.strip("| ").split(" | ")[-1] for line in table.splitlines() if line.startswith("| ")][2:]
+
+
+def test_the_page_on_serving_has_the_figures_of_the_record():
+    record = json.loads((ROOT / "benchmarks/results/serving.json").read_text(encoding="utf-8"))
+    clips, (killed, stopped) = record["clips"], record["kills"]
+    all_s, over = clips["latency_s"]["all"], clips["next_to_map"]["rate_over_map"]
+    bad = sum(count for status, count in clips["statuses"].items() if status != "200")
+    requests, latency, memory, rate, *streams, kills, stops = rows()
+    assert requests == (
+        f"{clips['requests']:,} requests: {clips['statuses']['200']:,} answered as the engine answers,"
+        f" {bad} bad files refused with the reason, none lost"
+    )
+    assert latency.startswith(f"median {all_s['median']:.2f} s, 95th percentile {all_s['p95']:.2f} s")
+    assert memory == f"{clips['memory']['first_mb']} MB to {clips['memory']['last_mb']} MB"
+    assert rate == f"{over['value']:.2f} ({over['low']:.2f} to {over['high']:.2f}, 95 % interval)"
+    for row, each in zip(streams, record["streams"], strict=True):
+        count, late_s = each["streams"], each["finished_after_the_last_block_s"]["max"]
+        assert f"{each['streams_with_the_files_finals']} of {count}" in row
+        assert f"{late_s:.2f} s" in row
+    assert kills.startswith(f"{killed['answered_as_the_engine']:,} answered, {killed['refused']:,} connections refused")
+    assert stops.startswith(f"{stopped['answered_as_the_engine']:,} answered, {stopped['refused']:,} refused")
+
+
+def test_the_record_keeps_what_the_server_promises():
+    record = json.loads((ROOT / "benchmarks/results/serving.json").read_text(encoding="utf-8"))
+    clips = record["clips"]
+    assert (clips["clients"], clips["wrong"], clips["lost"], clips["exit_code"]) == (32, 0, 0, 0)
+    assert set(clips["statuses"]) == {"200", "415", "422"}
+    assert abs(clips["memory"]["growth"]) <= 0.02
+    assert clips["next_to_map"]["rate_over_map"]["value"] >= 0.9
+    for each in record["streams"]:
+        assert each["streams_with_the_files_finals"] == each["streams"] == 16
+        assert each["lost_s"] == 0
+        assert each["finished_after_the_last_block_s"]["max"] < 0.2
+    for each in record["kills"]:
+        assert (each["others"], each["hung"], each["zombies"], each["files_left"]) == (0, 0, 0, [])
+        assert each["open_files"]["after"] < each["open_files"]["under_load"]

@@ -85,7 +85,10 @@ def test_a_stream_says_what_the_engines_own_stream_says(shipped_server, shipped,
     finished = said.pop()
     assert (finished["type"], finished["lost_s"]) == ("finished", 0.0)
     assert finished["duration_s"] == pytest.approx(len(spoken) / 16_000)
-    assert without_latency(said) == without_latency(heard(shipped["live"][0], spoken, kind=kind))
+    own = heard(shipped["live"][0], spoken, kind=kind)
+    if kind == "windowed":  # where it falls behind, its steps, and so its partial answers, are further apart
+        said, own = ([each for each in events if each["type"] == "final"] for events in (said, own))
+    assert without_latency(said) == without_latency(own)
 
 
 def test_finals_alone_at_another_rate_from_two_channels_of_floats(server, engine):
