@@ -20,8 +20,8 @@ DURATIONS_S = (0.05, 0.2)
 @pytest.fixture
 def quick(monkeypatch):
     """`wav2edge bench` on short clips, with one cold start."""
-    plan = functools.partial(BenchmarkPlan, durations_s=DURATIONS_S, cold_starts=1)
-    monkeypatch.setattr("wav2edge.cli.commands.bench.BenchmarkPlan", plan)
+    monkeypatch.setattr("wav2edge.cli.commands.bench.BenchmarkPlan", functools.partial(BenchmarkPlan, cold_starts=1))
+    monkeypatch.setattr("wav2edge.cli.commands.bench.DURATIONS_S", DURATIONS_S)
 
 
 @pytest.mark.slow

@@ -79,7 +79,7 @@ def test_a_missing_graph_is_refused(refused, own_bundle):
     assert "1 of 5 checks failed: onnx/model.onnx" in refused(own_bundle, verb="verify")
 
 
-@pytest.mark.parametrize("verb", OWN_VERBS)
+@pytest.mark.parametrize("verb", [name for name in OWN_VERBS if name != "doctor"])  # which says so in its findings
 def test_a_folder_without_a_manifest_is_refused_by_every_verb(cli, clip, tmp_path, verb):
     (tmp_path / "hollow").mkdir()
     (tmp_path / "metadata.csv").write_text("file_name,label\ngood.wav,1\n")
