@@ -53,8 +53,8 @@ docs: $(VENV)/.dev ## write the two references anew, and build the pages into bu
 web: $(WEB)/.installed ## the page for browsers, on this computer; BUNDLES='name=folder ...', PORT=8080
 	node runtime/js/page/serve.mjs --modules $(WEB) --port $(PORT) $(foreach each,$(BUNDLES),--bundle $(each))
 
-gpu: $(VENV)/.dev ## what needs a CUDA GPU: answers, latency, throughput, trainings; WORDS=data, BUNDLE=, SYLLABLES=, BASE=
-	$(BIN)/python -m benchmarks.records.gpu $(WORDS) $(if $(BUNDLE),--bundle $(BUNDLE)) $(if $(SYLLABLES),--syllables $(SYLLABLES)) $(if $(BASE),--base $(BASE)) \
+gpu: $(VENV)/.dev ## what needs a CUDA GPU: answers, latency, throughput, trainings; WORDS=data, BUNDLE=, SYLLABLES=, BASE=, TEACHER=
+	$(BIN)/python -m benchmarks.records.gpu $(WORDS) $(if $(BUNDLE),--bundle $(BUNDLE)) $(if $(SYLLABLES),--syllables $(SYLLABLES)) $(if $(BASE),--base $(BASE)) $(if $(TEACHER),--teacher $(TEACHER)) \
 		--output build/gpu --result benchmarks/results/gpu $(GPU_OPTIONS)
 
 format: $(VENV)/.dev ## let ruff format and fix

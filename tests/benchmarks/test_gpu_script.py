@@ -50,15 +50,16 @@ def words_of(tmp_path, *more):
 
 def test_each_model_is_trained_once_by_the_clock_evaluated_and_its_record_kept(commands, tmp_path):
     more = ["--syllables", str(tmp_path / "s"), "--base", str(tmp_path / "xlsr"), "--minutes", "2"]
-    (tmp_path / "out/words-medium-full/checkpoints").mkdir(parents=True)
+    (tmp_path / "out/words-medium-strong/checkpoints").mkdir(parents=True)
     script.main(words_of(tmp_path, *more, "--bundle", str(tmp_path / "b")))
     trained = {
         Path(words[words.index("--output") + 1]).name: words for words in commands if words[0] in ("train", "distill")
     }
-    assert set(list(trained)[3:5]) == {"words-xlsr53-student", "words-medium-strong-student"}  # side by side
+    assert set(list(trained)[:2]) == {"words-medium-strong", "words-medium-masked"}  # side by side
+    assert list(trained)[2] == "words-xlsr53"
+    assert set(list(trained)[3:5]) == {"words-xlsr53-student", "words-medium-masked-student"}
     assert list(trained)[5:] == ["syllables-medium"]
-    assert set(list(trained)[:3]) == {"words-xlsr53", "words-medium-strong", "words-medium-full"}
-    assert trained["words-medium-full"][-2:] == ["--resume", "limit 210"]
+    assert trained["words-medium-strong"][-2:] == ["--resume", "limit 210"]
     assert trained["words-xlsr53"][2:4] == ["--base", str(tmp_path / "xlsr")]
     assert "--max-minutes 2.0" in " ".join(trained["words-medium-strong"])
     assert [words[0] for words in commands[:3]] == ["gpu_latency", "gpu_answers", "training_throughput"]
@@ -66,11 +67,24 @@ def test_each_model_is_trained_once_by_the_clock_evaluated_and_its_record_kept(c
     assert record["training"].startswith("wav2edge train WORDS --base XLSR-53 ")
     assert record["reports"]["test"]["accuracy_interval"] == pytest.approx([0.8256, 0.9448], abs=1e-3)
     assert (tmp_path / "kept/words-xlsr53/loss.png").is_file()
-    assert str(tmp_path) not in (tmp_path / "kept/words-medium-strong-student/record.json").read_text()
+    assert str(tmp_path) not in (tmp_path / "kept/words-medium-masked-student/record.json").read_text()
 
     commands.clear()
-    script.main(words_of(tmp_path, *more, "--steps", "words,students,syllables"))
+    script.main(words_of(tmp_path, *more, "--steps", "words,largest,students,syllables"))
     assert {words[0] for words in commands} == {"evaluate"}
+
+
+def test_with_a_teacher_the_best_of_its_students_teaches_the_largest(commands, tmp_path):
+    teacher = tmp_path / "small"
+    for name, accuracy in {"masked": 0.9, "taught": 0.96, "taught-masked": 0.95}.items():
+        folder = tmp_path / "out" / f"words-medium-{name}"
+        folder.mkdir(parents=True)
+        (folder / "report.json").write_text(json.dumps({"accuracy": accuracy, "wer": 0.1}))
+    options = script.parse(words_of(tmp_path, "--teacher", str(teacher)))
+    assert [trial.teacher for trial in script.word_trials(options)] == [None, teacher, teacher]
+    (largest,) = script.largest_trials(options)
+    assert largest.command[:2] == ("distill", tmp_path / "out/words-medium-taught")
+    assert "large" in largest.command
 
 
 def test_the_latency_step_is_told_when_the_gpu_is_free(commands, tmp_path):
@@ -85,7 +99,7 @@ def test_a_step_that_fails_is_told_of_and_the_others_go_on(commands, tmp_path, m
         raise subprocess.TimeoutExpired("wav2edge", 3)
 
     monkeypatch.setattr(CommandRecorder, "run", fail)
-    with pytest.raises(SystemExit, match=r"failed: words-.*words-.*words-"):
+    with pytest.raises(SystemExit, match=r"failed: words-.*words-"):
         script.main(words_of(tmp_path, "--steps", "throughput,words"))
     assert "timed out after 3 seconds" in capsys.readouterr().err
 
@@ -124,7 +138,7 @@ def test_the_command_line_accepts_every_option_of_the_trials(tmp_path):
     distill_command.COMMAND.add_arguments(parsers["distill"])
     corpus = write_corpus(tmp_path, [("train", word, "0") for word in WORDS])
     common = [str(corpus), "--syllables", str(corpus), "--output", "o", "--result", "r"]
-    for more in ([], ["--rehearse"], ["--base", "b"], ["--no-cuda-graphs"]):
+    for more in ([], ["--rehearse"], ["--base", "b"], ["--teacher", "t"], ["--no-cuda-graphs"]):
         options = script.parse([*common, *more])
         for trial in (trial for trials in script.TRIALS.values() for trial in trials(options)):
             verb, *words = map(str, trial.command)
@@ -153,7 +167,7 @@ def test_the_script_is_rehearsed_on_the_cpu(tmp_path):
     bundle = tmp_path / "bundle"
     words = ["export", str(tmp_path / "checkpoint"), "--output", str(bundle)]
     assert main([*words, "--operators", "gpu", "--precision", "fp16,fp32"]) == 0
-    more = ["--bundle", str(bundle), "--rehearse", "--steps", "answers,throughput,latency,words"]
+    more = ["--bundle", str(bundle), "--rehearse", "--steps", "answers,throughput,latency,words,largest"]
     output = ["--output", str(tmp_path / "out"), "--result", str(tmp_path / "kept")]
     command = [sys.executable, "-m", "benchmarks.records.gpu", str(corpus), *output, *more]
     finished = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)

@@ -91,6 +91,8 @@ CHOICES = (
     Choice(field="class_balance", choices=CLASS_BALANCES, help="weigh classes in the loss by how rare they are"),
     Choice(field="heads", choices=tuple(HEAD_CHOICES), help="heads to train; auto: those that the data has labels for"),
     Choice(field="augmentation", choices=tuple(AUGMENTATIONS), help="how much training clips are varied"),
+    Choice(field="mask_time", parse=float, metavar="SHARE", help="share of the frames that SpecAugment masks"),
+    Choice(field="mask_features", parse=float, metavar="SHARE", help="share of the channels that SpecAugment masks"),
     Choice(
         field="follow_word_starts",
         parse=bool,

@@ -52,6 +52,8 @@ class TrainingOptions(_Options):
     ``cuda_graphs`` replays the transformer on a GPU as CUDA graphs; see ``model.cuda_graphs``.
     ``streaming`` trains for streams as well as for whole clips, which give the answer to a frame ``stream_delay_ms``
     later; each batch draws one of the chunks, look-aheads and left contexts, see ``model.chunked_encoder``.
+    ``mask_time`` and ``mask_features`` are the shares of frames and of channels that SpecAugment masks; None leaves them
+    as the base has them.
     ``class_balance`` "balanced" weighs each class in the cross-entropy by ``clips / (classes * clips of the class)``.
     Frozen parts stay frozen for the whole training, or until the update given by ``unfreeze_..._after``; see
     ``model.freezing``. ``patience`` is how many evaluations may pass without a new best.
@@ -80,6 +82,8 @@ class TrainingOptions(_Options):
     gradient_checkpointing: bool = False
     cuda_graphs: bool = True
     augmentation: str = "none"
+    mask_time: float | None = None
+    mask_features: float | None = None
     follow_word_starts: bool = True
     lowercase: bool = False
     strip_punctuation: bool = False
@@ -127,8 +131,9 @@ class TrainingOptions(_Options):
                 raise UsageError(f"{name} is {getattr(self, name)}; it must be 0 or above")
         if self.max_minutes is not None and not 0 < self.max_minutes < math.inf:
             raise UsageError(f"max_minutes is {self.max_minutes}; it must be above 0 and finite")
-        if not 0 <= self.prune_ffn < 1:
-            raise UsageError(f"prune_ffn is {self.prune_ffn}; it is a share, at least 0 and below 1")
+        for name in ("prune_ffn", "mask_time", "mask_features"):
+            if (share := getattr(self, name)) is not None and not 0 <= share < 1:
+                raise UsageError(f"{name} is {share}; it is a share, at least 0 and below 1")
         for name in ("max_steps", "patience", "unfreeze_feature_encoder_after", "unfreeze_layers_after"):
             if (value := getattr(self, name)) is not None and value < 1:
                 raise UsageError(f"{name} is {value}; it must be above 0")

@@ -10,7 +10,9 @@ random weights. The steps are
 - ``answers``: the bundle on CUDA against the CPU;
 - ``throughput``: the training loop against a bare one;
 - ``latency``: XLSR-53's shape against PyTorch. It exports and compiles while other steps run, and measures last;
-- ``words``: models for WORDS, all at once, each for ``--minutes``;
+- ``words``: models of 20 million parameters for WORDS, all at once, each for ``--minutes``; some of them learn from the
+  trained checkpoint ``--teacher`` as well, if there is one;
+- ``largest``: XLSR-53's shape for WORDS, for ``--minutes``;
 - ``students`` of them, and ``syllables``.
 
 A step that fails or outlasts its limit is told of, and the others go on; what is complete is not done again. It needs
@@ -21,6 +23,7 @@ onnxruntime-gpu with the libraries of the extra ``gpu``, PyTorch for CUDA, and f
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 import subprocess
 import sys
@@ -37,13 +40,17 @@ from benchmarks.records.command_recorder import CommandRecorder, with_interval
 from benchmarks.records.gpu.gpu_meter import device_name
 from wav2edge.errors import UsageError
 
-STEPS = ("answers", "throughput", "latency", "words", "students", "syllables")
+STEPS = ("answers", "throughput", "latency", "words", "largest", "students", "syllables")
 KEPT = ("README.md", "report.json", "comparison.json", "loss.png", "accuracy.png", "confusion.png")
 """Files of a checkpoint that its record keeps: card, figures and charts, never weights."""
 
 FINE_TUNED = (
     *("--augmentation", "full", "--schedule", "cosine", "--accumulation", "1", "--batch-size", "16"),
     *("--learning-rate", "1e-4", "--warmup-steps", "200"),
+)
+MEDIUM = (
+    *("--preset", "medium", "--augmentation", "strong", "--batch-size", "32"),
+    *("--learning-rate", "6e-4", "--eval-steps", "1000"),
 )
 REHEARSAL = ("--max-steps", "2", "--batch-size", "4", "--warmup-steps", "0")
 SPARE_S = 90.0
@@ -58,7 +65,7 @@ class Trial:
     words: tuple[str | Path, ...]
     data: Path
     teacher: Path | None = None
-    splits: tuple[str, ...] = ("test",)
+    splits: tuple[str, ...] = ("validation", "test")
 
     @property
     def command(self) -> tuple[str | Path, ...]:
@@ -68,26 +75,51 @@ class Trial:
 
 
 def word_trials(options: argparse.Namespace) -> Iterator[Trial]:
-    """The largest model, and the one of 20 million parameters with either augmentation."""
-    largest: tuple[str | Path, ...] = ("--base", options.base, *FINE_TUNED) if options.base else ("--preset", "large")
-    medium: tuple[str | Path, ...] = ("--preset", "medium")
-    timed: tuple[str, ...] = ("--max-minutes", str(options.minutes), "--no-follow-word-starts")
-    timed += () if options.cuda_graphs else ("--no-cuda-graphs",)
+    """The model of 20 million parameters, with and without a teacher, and with more or less of each clip masked."""
+    masked = ("--mask-time", "0.15", "--mask-features", "0.05")
+    kinds = {"masked": (None, masked), "strong": (None, ())}
+    if options.teacher is not None:
+        teacher = options.teacher
+        kinds = {"masked": (None, masked), "taught": (teacher, ()), "taught-masked": (teacher, masked)}
+    for name, (teacher, more) in kinds.items():
+        words = _timed(options, (*MEDIUM, *more), teacher)
+        yield Trial(name=f"words-medium-{name}", words=words, data=options.words, teacher=teacher)
+
+
+def largest_trials(options: argparse.Namespace) -> Iterator[Trial]:
+    """XLSR-53's shape: a copy of it is fine-tuned; random weights learn from the best of the models for words."""
+    teacher = None if options.base else best_medium(options)
+    how: tuple[str | Path, ...] = ("--base", options.base, *FINE_TUNED, "--eval-steps", "1000")
+    how = how if options.base else ("--preset", "large", "--eval-steps", "1500")
+    yield Trial(name="words-xlsr53", words=_timed(options, how, teacher), data=options.words, teacher=teacher)
+
+
+def _timed(options: argparse.Namespace, how: tuple[str | Path, ...], teacher: Path | None) -> tuple[str | Path, ...]:
+    """How to train for the time that is given; in a rehearsal two updates of a tiny model."""
     if options.rehearse:
-        largest = medium = ("--preset", "tiny", "--feature-pretrain-steps", "2")
-        timed = REHEARSAL
-    yield Trial(name="words-xlsr53", words=(*largest, *timed, "--eval-steps", "1000"), data=options.words)
-    for augmentation in ("strong", "full"):
-        chosen = ("--augmentation", augmentation, *timed, "--eval-steps", "500")
-        yield Trial(name=f"words-medium-{augmentation}", words=(*medium, *chosen), data=options.words)
+        tiny = ("--preset", "tiny", "--feature-pretrain-steps", "2")
+        return (*REHEARSAL, *(tiny if teacher is None else ("--encoder-layers", "1")))
+    timed = (*how, "--max-minutes", str(options.minutes), "--no-follow-word-starts")
+    return timed if options.cuda_graphs else (*timed, "--no-cuda-graphs")
+
+
+def best_medium(options: argparse.Namespace) -> Path:
+    """The checkpoint of the model for words that is best on the validation split."""
+
+    def score(checkpoint: Path) -> float:
+        report = checkpoint / "report.json"
+        found = json.loads(report.read_text(encoding="utf-8")) if report.is_file() else {}
+        return float(found.get("accuracy", 0.0) - found.get("wer", 0.0))
+
+    return max((options.output / trial.name for trial in word_trials(options)), key=score)
 
 
 def student_trials(options: argparse.Namespace) -> Iterator[Trial]:
-    """Of each model for words a student with half its layers."""
-    layers = {"words-xlsr53": "12", "words-medium-strong": "4"}
+    """Of each kind of model for words a student with half its layers."""
+    layers = {options.output / "words-xlsr53": "12", best_medium(options): "4"}
     for teacher, count in layers.items():
         words = ("--encoder-layers", "1" if options.rehearse else count, *(REHEARSAL if options.rehearse else ()))
-        yield Trial(name=f"{teacher}-student", words=words, data=options.words, teacher=options.output / teacher)
+        yield Trial(name=f"{teacher.name}-student", words=words, data=options.words, teacher=teacher)
 
 
 def syllable_trials(options: argparse.Namespace) -> Iterator[Trial]:
@@ -98,11 +130,12 @@ def syllable_trials(options: argparse.Namespace) -> Iterator[Trial]:
             if options.rehearse
             else ("--preset", "medium")
         )
-        yield Trial(name="syllables-medium", words=words, data=options.syllables, splits=("validation", "test"))
+        yield Trial(name="syllables-medium", words=words, data=options.syllables)
 
 
 TRIALS: dict[str, Callable[[argparse.Namespace], Iterator[Trial]]] = {
     "words": word_trials,
+    "largest": largest_trials,
     "students": student_trials,
     "syllables": syllable_trials,
 }
@@ -127,6 +160,7 @@ def run_trial(trial: Trial, options: argparse.Namespace) -> None:
 
 def _names(options: argparse.Namespace) -> dict[Path, str]:
     names = {options.words: "WORDS", options.syllables: "SYLLABLES", options.base: "XLSR-53", options.output: "OUTPUT"}
+    names[options.teacher] = "TEACHER"
     return {path: name for path, name in names.items() if path is not None}
 
 
@@ -135,7 +169,7 @@ class Script:
 
     def __init__(self, options: argparse.Namespace) -> None:
         self.options, self.failed = options, list[str]()
-        self._measured, self._trained = (options.output / f"{name}.ended" for name in ("throughput", "words"))
+        self._measured, self._trained = (options.output / f"{name}.ended" for name in ("throughput", "largest"))
         for flag in (self._measured, self._trained):
             flag.unlink(missing_ok=True)
         self._latency: subprocess.Popen[bytes] | None = None
@@ -155,7 +189,7 @@ class Script:
         for step, trials in TRIALS.items():
             if step in steps:
                 self._train(list(trials(self.options)))
-            if step == "words":
+            if step == "largest":
                 self._trained.touch()
                 self._attempt("latency", lambda: self._finish(self._latency, 300))
 
@@ -211,6 +245,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--bundle", type=Path, metavar="BUNDLE", help="for the step answers")
     parser.add_argument("--syllables", type=Path, metavar="SYLLABLES", help="for the step syllables")
     parser.add_argument("--base", type=Path, metavar="CHECKPOINT", help="local copy of XLSR-53 to fine-tune")
+    parser.add_argument("--teacher", type=Path, metavar="CHECKPOINT", help="a trained model for WORDS to learn from")
     parser.add_argument("--steps", type=lambda text: tuple(text.split(",")), default=STEPS, metavar="A,B,...")
     parser.add_argument("--minutes", type=float, default=5.0, metavar="M", help="for each training (default: 5)")
     parser.add_argument("--no-cuda-graphs", dest="cuda_graphs", action="store_false", help="train kernel by kernel")

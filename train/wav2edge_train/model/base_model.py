@@ -180,6 +180,10 @@ def joint_config(
         "bos_token_id": None,
         "eos_token_id": None,
     }
+    masked = {"mask_time_prob": options.mask_time, "mask_feature_prob": options.mask_features}
+    if any(masked.values()):
+        fields["apply_spec_augment"] = True
+    fields |= {name: share for name, share in masked.items() if share is not None}
     if targets.vocabulary is not None:
         fields |= {"vocab_size": len(targets.vocabulary.tokens), "pad_token_id": targets.vocabulary.blank_id}
     if targets.labels is not None:

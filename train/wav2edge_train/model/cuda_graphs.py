@@ -1,9 +1,9 @@
-"""The transformer as CUDA graphs while it trains: its forward and its backward pass are one launch each.
+"""An encoder as CUDA graphs while it trains, from waveform to last hidden states: each pass is one launch.
 
 One update of XLSR-53 on eight clips of 1.5 s launches thousands of kernels, and hands 400 gradients to 400 weights, all
 of which takes a processor longer than the arithmetic takes a GPU. Captured once for each shape of batch, the passes are
 replayed (Nguyen et al., "Accelerating PyTorch with CUDA Graphs", PyTorch blog, 2021), and gradients are written where
-the optimizer reads them. Frames are padded up to a multiple of ``STEP``, so that there are few shapes.
+the optimizer reads them. Clips are padded up to a multiple of ``STEP`` frames, so that there are few shapes.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers.modeling_outputs import BaseModelOutput
 
+from wav2edge_train.checkpoint.families.family_table import geometry_of
+from wav2edge_train.checkpoint.families.framing import frame_counts, inside
 from wav2edge_train.model.joint_model import JointModel
 
 STEP = 8
@@ -26,13 +28,13 @@ MOST_SHAPES = 64
 
 
 def capture_encoder(model: JointModel) -> None:
-    """Let the transformer of a model on a CUDA GPU train through CUDA graphs; evaluation is as it was.
+    """Let the encoder of a model on a CUDA GPU train through CUDA graphs; evaluation is as it was.
 
     Masks of SpecAugment are drawn on the GPU, which transformers draws on the host, after waiting for the GPU.
     """
     backbone = model.backbone
-    backbone.encoder.forward = CapturedEncoder(backbone.encoder)
     backbone._mask_hidden_states = partial(mask_hidden_states, backbone)
+    backbone.forward = CapturedEncoder(model)
 
 
 def mask_hidden_states(
@@ -87,42 +89,54 @@ def covered_places(counts: Tensor, places: int, share: float, length: int, fewes
 
 
 class CapturedEncoder:
-    """The forward pass of an encoder of transformers, captured for each shape that is asked for in training."""
+    """The forward pass of a ``Wav2Vec2Model``, captured for each shape that is asked for in training.
 
-    def __init__(self, encoder: Any) -> None:
-        self._encoder, self._eager = encoder, encoder.forward
+    A feature encoder with group norm hears the padding of a clip, so it is launched kernel by kernel on clips that are
+    not padded further, and what is captured begins behind it.
+    """
+
+    def __init__(self, model: JointModel) -> None:
+        self._backbone, self._eager, self._from_waveforms = model.backbone, model.backbone.forward, model.masked
+        self._geometry = geometry_of(model.config, adapter=False)
+        self._weights = tuple(model.backbone.parameters())  # to walk over the modules takes a millisecond
         self._passes: dict[tuple[Any, ...], _Passes] = {}
         self._gradients: dict[int, Tensor] = {}
         self._pool: Any = None
 
-    def __call__(self, hidden_states: Tensor, attention_mask: Tensor | None = None, **options: Any) -> Any:
-        """As the encoder: hidden_states ``[batch, frames, hidden]``, attention_mask ``[batch, frames]`` or None."""
+    def __call__(self, input_values: Tensor, attention_mask: Tensor | None = None, **options: Any) -> Any:
+        """As the backbone: input_values ``[batch, samples]``, attention_mask ``[batch, samples]`` or None."""
         wanted = options.get("output_hidden_states") or options.get("output_attentions")
-        if not self._encoder.training or wanted or not hidden_states.requires_grad:
-            return self._eager(hidden_states, attention_mask=attention_mask, **options)
-        batch, frames, _ = hidden_states.shape
-        behind = -frames % STEP
-        if attention_mask is None:
-            attention_mask = hidden_states.new_ones((batch, frames), dtype=torch.bool)
-        hidden = functional.pad(hidden_states, (0, 0, 0, behind))
-        mask = functional.pad(attention_mask.bool(), (0, behind))
-        return BaseModelOutput(last_hidden_state=cast(Any, self._encode(hidden, mask)[:, :frames]))
+        trained = [weights for weights in self._weights if weights.requires_grad]
+        if not (self._backbone.training and torch.is_grad_enabled() and trained) or wanted:
+            return self._eager(input_values, attention_mask=attention_mask, **options)
+        geometry, frames = self._geometry, self._geometry.frames(input_values.shape[1])
+        counts = input_values.new_full((len(input_values),), frames, dtype=torch.int64)
+        if attention_mask is not None:
+            counts = frame_counts(attention_mask.sum(dim=-1), geometry.receptive_field, geometry.hop)
+        padded = frames + -frames % STEP
+        if self._from_waveforms:
+            heard = geometry.receptive_field + geometry.hop * (padded - 1)
+            inputs = functional.pad(input_values, (0, heard - input_values.shape[1]))
+        else:
+            features = self._backbone.feature_extractor(input_values).transpose(1, 2)
+            inputs = functional.pad(features, (0, 0, 0, padded - frames))
+        hidden = self._encode(inputs, inside(counts, padded), trained)[:, :frames]
+        adapter = getattr(self._backbone, "adapter", None)
+        return BaseModelOutput(last_hidden_state=cast(Any, hidden if adapter is None else adapter(hidden)))
 
-    def _encode(self, hidden: Tensor, mask: Tensor) -> Tensor:
+    def _encode(self, inputs: Tensor, mask: Tensor, trained: list[Any]) -> Tensor:
         dtype = torch.get_autocast_dtype("cuda") if torch.is_autocast_enabled("cuda") else None
-        body = MaskedEncoder(self._encoder, dtype)
+        body = MaskedBackbone(self._backbone, dtype, from_waveforms=self._from_waveforms)
         # Counted for each batch, since frozen layers may thaw.
-        trained = [weights for weights in self._encoder.parameters() if weights.requires_grad]
-        key = (*hidden.shape, hidden.dtype, dtype, len(trained))
+        key = (*inputs.shape, inputs.dtype, dtype, len(trained))
         if key not in self._passes:
-            if not hidden.is_cuda or len(self._passes) >= MOST_SHAPES:
-                return cast(Tensor, body(hidden, mask))
+            if not inputs.is_cuda or len(self._passes) >= MOST_SHAPES:
+                return cast(Tensor, body(inputs, mask))
             self._pool = self._pool or torch.cuda.graph_pool_handle()
             for weights in trained:
                 self._gradients.setdefault(id(weights), torch.zeros_like(weights))
-            gradients = [self._gradients[id(weights)] for weights in trained]
-            self._passes[key] = _Passes(body, hidden, trained, gradients, self._pool)
-        return cast(Tensor, _Replay.apply(hidden, mask, self._passes[key]))
+            self._passes[key] = _Passes(body, inputs, trained, self._gradients, self._pool)
+        return cast(Tensor, _Replay.apply(inputs, mask, trained[0], self._passes[key]))
 
 
 class _Passes:
@@ -130,33 +144,39 @@ class _Passes:
 
     Args:
         body: what is captured.
-        like: its input, ``[batch, frames, hidden]``.
+        like: its input, with a batch and a time.
         weights: those that are trained.
-        gradients: where the backward pass writes theirs; all shapes share them.
+        gradients: where the backward pass writes theirs, by the id of the weights; all shapes share them.
         pool: memory that all shapes share, since a backward pass ends before the next forward pass begins.
     """
 
-    def __init__(self, body: nn.Module, like: Tensor, weights: list[Any], gradients: list[Tensor], pool: Any) -> None:
-        self.hidden = torch.zeros_like(like, requires_grad=True)
-        self.mask = torch.ones(like.shape[:2], dtype=torch.bool, device=like.device)
-        self.weights, self.gradients = weights, gradients
+    def __init__(
+        self, body: MaskedBackbone, like: Tensor, weights: list[Any], gradients: dict[int, Tensor], pool: Any
+    ) -> None:
+        self.inputs = torch.zeros_like(like, requires_grad=like.requires_grad)
+        frames = body.frames(like)
+        self.mask = torch.ones((len(like), frames), dtype=torch.bool, device=like.device)
         body.train()
-        inputs = [self.hidden, *weights]
+        sources = [*([self.inputs] if like.requires_grad else []), *weights]
         stream = torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
             for _ in range(WARM_UP):
-                encoded = body(self.hidden, self.mask)
-                torch.autograd.grad(encoded, inputs, torch.ones_like(encoded))
+                encoded = body(self.inputs, self.mask)
+                found = torch.autograd.grad(encoded, sources, torch.ones_like(encoded), allow_unused=True)
         torch.cuda.current_stream().wait_stream(stream)
+        used = [source for source, gradient in zip(sources, found, strict=True) if gradient is not None]
+        self.weights = [source for source in used if source is not self.inputs]
+        self.gradients = [gradients[id(each)] for each in self.weights]
         self.forward, self.backward = torch.cuda.CUDAGraph(), torch.cuda.CUDAGraph()
         with torch.cuda.graph(self.forward, pool=pool):
-            encoded = body(self.hidden, self.mask)
+            encoded = body(self.inputs, self.mask)
         self.encoded_gradient = torch.zeros_like(encoded)
         with torch.cuda.graph(self.backward, pool=pool):
-            found = torch.autograd.grad(encoded, inputs, self.encoded_gradient)
-            torch._foreach_copy_(gradients, list(found[1:]))
-        self.encoded, self.hidden_gradient = encoded.detach(), found[0].detach()
+            found = torch.autograd.grad(encoded, used, self.encoded_gradient)
+            torch._foreach_copy_(self.gradients, list(found[-len(self.weights) :]))
+        self.encoded = encoded.detach()
+        self.input_gradient = found[0].detach() if like.requires_grad else None
 
     def accumulate(self) -> None:
         """Run the backward pass, and add its gradients to those that the weights have."""
@@ -173,43 +193,57 @@ class _Replay(torch.autograd.Function):
     """One replayed forward pass, whose backward pass is replayed as well."""
 
     @staticmethod
-    def forward(ctx: Any, hidden: Tensor, mask: Tensor, passes: _Passes) -> Tensor:
-        """Encode: hidden ``[batch, frames, hidden]``, mask ``[batch, frames]`` -> like hidden."""
+    def forward(ctx: Any, inputs: Tensor, mask: Tensor, trained: Tensor, passes: _Passes) -> Tensor:
+        """Encode a batch; ``trained``, any of the weights, is there so that autograd asks for a backward pass."""
         ctx.passes = passes
-        passes.hidden.detach().copy_(hidden)
+        passes.inputs.detach().copy_(inputs)
         passes.mask.copy_(mask)
         passes.forward.replay()
         return passes.encoded.clone()
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        """The gradient of the hidden states; those of the weights go to the weights."""
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, None, None, None]:
+        """The gradient of the inputs, where they want one; those of the weights go to the weights."""
         passes = ctx.passes
         passes.encoded_gradient.copy_(gradient)
         passes.accumulate()
-        return passes.hidden_gradient.clone(), None, None
+        return None if passes.input_gradient is None else passes.input_gradient.clone(), None, None, None
 
 
-class MaskedEncoder(nn.Module):
-    """What the encoders of transformers compute, without a look at the mask from the host.
+class MaskedBackbone(nn.Module):
+    """What ``Wav2Vec2Model`` computes up to its adapter, without a look at the mask from the host.
 
-    These are ``Wav2Vec2Encoder`` and ``Wav2Vec2EncoderStableLayerNorm`` in ``models/wav2vec2/modeling_wav2vec2.py``. A
-    layer that layer drop leaves out is computed all the same, and then not used.
+    Its encoders are ``Wav2Vec2Encoder`` and ``Wav2Vec2EncoderStableLayerNorm`` in
+    ``models/wav2vec2/modeling_wav2vec2.py``. A layer that layer drop leaves out is computed all the same, and then not
+    used.
+
+    Args:
+        backbone: the model.
+        dtype: of autocast, None without it.
+        from_waveforms: the inputs are ``[batch, samples]``, otherwise what the feature encoder gives, ``[batch, frames,
+            channels]``.
     """
 
-    def __init__(self, encoder: Any, dtype: torch.dtype | None) -> None:
+    def __init__(self, backbone: Any, dtype: torch.dtype | None, *, from_waveforms: bool) -> None:
         super().__init__()
-        self.encoder, self.dtype = encoder, dtype
-        self.norm_first = encoder.config.do_stable_layer_norm
+        self.backbone, self.dtype, self.from_waveforms = backbone, dtype, from_waveforms
+        self.norm_first = backbone.config.do_stable_layer_norm
 
-    def forward(self, hidden: Tensor, mask: Tensor) -> Tensor:
-        """Encode: hidden ``[batch, frames, hidden]``, mask ``[batch, frames]`` bool -> like hidden."""
+    def frames(self, inputs: Tensor) -> int:
+        """Frames of an input."""
+        lengths = self.backbone._get_feat_extract_output_lengths(inputs.shape[1], add_adapter=False)
+        return int(lengths) if self.from_waveforms else inputs.shape[1]
+
+    def forward(self, inputs: Tensor, mask: Tensor) -> Tensor:
+        """The last hidden states, ``[batch, frames, hidden]``; mask ``[batch, frames]`` bool, False in the padding."""
         # A captured graph reads weights where they are, so none may be cast once and kept.
-        with torch.autocast(hidden.device.type, self.dtype, enabled=self.dtype is not None, cache_enabled=False):
-            return self._encode(hidden, mask)
+        with torch.autocast(inputs.device.type, self.dtype, enabled=self.dtype is not None, cache_enabled=False):
+            features = self.backbone.feature_extractor(inputs).transpose(1, 2) if self.from_waveforms else inputs
+            hidden, _ = self.backbone.feature_projection(features)
+            return self._encode(mask_hidden_states(self.backbone, hidden, attention_mask=mask), mask)
 
     def _encode(self, hidden: Tensor, mask: Tensor) -> Tensor:
-        encoder = self.encoder
+        encoder = self.backbone.encoder
         hidden = hidden * mask[:, :, None]
         attended = mask[:, None, None].expand(-1, 1, hidden.shape[1], -1)
         hidden = hidden + encoder.pos_conv_embed(hidden)
