@@ -52,8 +52,8 @@ class TrainingOptions(_Options):
     ``cuda_graphs`` replays the transformer on a GPU as CUDA graphs; see ``model.cuda_graphs``.
     ``streaming`` trains for streams as well as for whole clips, which give the answer to a frame ``stream_delay_ms``
     later; each batch draws one of the chunks, look-aheads and left contexts, see ``model.chunked_encoder``.
-    ``mask_time`` and ``mask_features`` are the shares of frames and of channels that SpecAugment masks; None leaves them
-    as the base has them.
+    ``mask_time`` and ``mask_features`` are the shares of frames and of channels that SpecAugment masks; None leaves
+    them as the base has them.
     ``class_balance`` "balanced" weighs each class in the cross-entropy by ``clips / (classes * clips of the class)``.
     Frozen parts stay frozen for the whole training, or until the update given by ``unfreeze_..._after``; see
     ``model.freezing``. ``patience`` is how many evaluations may pass without a new best.

@@ -10,9 +10,8 @@ random weights. The steps are
 - ``answers``: the bundle on CUDA against the CPU;
 - ``throughput``: the training loop against a bare one;
 - ``latency``: XLSR-53's shape against PyTorch. It exports and compiles while other steps run, and measures last;
-- ``words``: models of 20 million parameters for WORDS, all at once, each for ``--minutes``; some of them learn from the
-  trained checkpoint ``--teacher`` as well, if there is one;
-- ``largest``: XLSR-53's shape for WORDS, for ``--minutes``;
+- ``words``: models for WORDS, all at once, each for ``--minutes``; those with random weights learn from the trained
+  checkpoint ``--teacher`` as well, if there is one;
 - ``students`` of them, and ``syllables``.
 
 A step that fails or outlasts its limit is told of, and the others go on; what is complete is not done again. It needs
@@ -40,7 +39,7 @@ from benchmarks.records.command_recorder import CommandRecorder, with_interval
 from benchmarks.records.gpu.gpu_meter import device_name
 from wav2edge.errors import UsageError
 
-STEPS = ("answers", "throughput", "latency", "words", "largest", "students", "syllables")
+STEPS = ("answers", "throughput", "latency", "words", "students", "syllables")
 KEPT = ("README.md", "report.json", "comparison.json", "loss.png", "accuracy.png", "confusion.png")
 """Files of a checkpoint that its record keeps: card, figures and charts, never weights."""
 
@@ -50,8 +49,10 @@ FINE_TUNED = (
 )
 MEDIUM = (
     *("--preset", "medium", "--augmentation", "strong", "--batch-size", "32"),
-    *("--learning-rate", "6e-4", "--eval-steps", "1000"),
+    *("--learning-rate", "5e-4", "--eval-steps", "1000"),
 )
+MASKS = {"strong": (), "masked": ("--mask-time", "0.15", "--mask-features", "0.05")}
+"""What is masked of the clips of that model beyond what its preset says."""
 REHEARSAL = ("--max-steps", "2", "--batch-size", "4", "--warmup-steps", "0")
 SPARE_S = 90.0
 """For what a training does before and after its updates."""
@@ -65,7 +66,7 @@ class Trial:
     words: tuple[str | Path, ...]
     data: Path
     teacher: Path | None = None
-    splits: tuple[str, ...] = ("validation", "test")
+    splits: tuple[str, ...] = ("test",)
 
     @property
     def command(self) -> tuple[str | Path, ...]:
@@ -75,23 +76,14 @@ class Trial:
 
 
 def word_trials(options: argparse.Namespace) -> Iterator[Trial]:
-    """The model of 20 million parameters, with and without a teacher, and with more or less of each clip masked."""
-    masked = ("--mask-time", "0.15", "--mask-features", "0.05")
-    kinds = {"masked": (None, masked), "strong": (None, ())}
-    if options.teacher is not None:
-        teacher = options.teacher
-        kinds = {"masked": (None, masked), "taught": (teacher, ()), "taught-masked": (teacher, masked)}
-    for name, (teacher, more) in kinds.items():
-        words = _timed(options, (*MEDIUM, *more), teacher)
-        yield Trial(name=f"words-medium-{name}", words=words, data=options.words, teacher=teacher)
-
-
-def largest_trials(options: argparse.Namespace) -> Iterator[Trial]:
-    """XLSR-53's shape: a copy of it is fine-tuned; random weights learn from the best of the models for words."""
-    teacher = None if options.base else best_medium(options)
-    how: tuple[str | Path, ...] = ("--base", options.base, *FINE_TUNED, "--eval-steps", "1000")
-    how = how if options.base else ("--preset", "large", "--eval-steps", "1500")
-    yield Trial(name="words-xlsr53", words=_timed(options, how, teacher), data=options.words, teacher=teacher)
+    """The largest model, and the one of 20 million parameters with more or less of each clip masked."""
+    how: tuple[str | Path, ...] = ("--preset", "large", "--eval-steps", "1500")
+    if options.base:
+        how = ("--base", options.base, *FINE_TUNED, "--eval-steps", "1000")
+    trials = {"words-xlsr53": how} | {f"words-medium-{name}": (*MEDIUM, *more) for name, more in MASKS.items()}
+    for name, words in trials.items():
+        teacher = None if options.base in words else options.teacher
+        yield Trial(name=name, words=_timed(options, words, teacher), data=options.words, teacher=teacher)
 
 
 def _timed(options: argparse.Namespace, how: tuple[str | Path, ...], teacher: Path | None) -> tuple[str | Path, ...]:
@@ -111,7 +103,7 @@ def best_medium(options: argparse.Namespace) -> Path:
         found = json.loads(report.read_text(encoding="utf-8")) if report.is_file() else {}
         return float(found.get("accuracy", 0.0) - found.get("wer", 0.0))
 
-    return max((options.output / trial.name for trial in word_trials(options)), key=score)
+    return max((options.output / f"words-medium-{name}" for name in MASKS), key=score)
 
 
 def student_trials(options: argparse.Namespace) -> Iterator[Trial]:
@@ -130,12 +122,11 @@ def syllable_trials(options: argparse.Namespace) -> Iterator[Trial]:
             if options.rehearse
             else ("--preset", "medium")
         )
-        yield Trial(name="syllables-medium", words=words, data=options.syllables)
+        yield Trial(name="syllables-medium", words=words, data=options.syllables, splits=("validation", "test"))
 
 
 TRIALS: dict[str, Callable[[argparse.Namespace], Iterator[Trial]]] = {
     "words": word_trials,
-    "largest": largest_trials,
     "students": student_trials,
     "syllables": syllable_trials,
 }
@@ -169,7 +160,7 @@ class Script:
 
     def __init__(self, options: argparse.Namespace) -> None:
         self.options, self.failed = options, list[str]()
-        self._measured, self._trained = (options.output / f"{name}.ended" for name in ("throughput", "largest"))
+        self._measured, self._trained = (options.output / f"{name}.ended" for name in ("throughput", "words"))
         for flag in (self._measured, self._trained):
             flag.unlink(missing_ok=True)
         self._latency: subprocess.Popen[bytes] | None = None
@@ -189,7 +180,7 @@ class Script:
         for step, trials in TRIALS.items():
             if step in steps:
                 self._train(list(trials(self.options)))
-            if step == "largest":
+            if step == "words":
                 self._trained.touch()
                 self._attempt("latency", lambda: self._finish(self._latency, 300))
 

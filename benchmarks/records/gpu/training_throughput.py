@@ -41,7 +41,7 @@ from wav2edge_train.model.base_model import BaseModel, build_model, preset_base_
 from wav2edge_train.model.joint_model import JointModel
 from wav2edge_train.training_options import TrainingOptions
 
-CLIP_S, BATCH_SIZE, CLIPS = 1.5, 8, 320
+CLIP_S, BATCH_SIZE, CLIPS = 1.5, 8, 1_200
 TARGETS = Targets(vocabulary=Vocabulary(tokens=("|", *"abcdefghij", "[UNK]", "[PAD]")), labels=("0", "1", "2", "3"))
 TARGET_MINIMA = {"ratio": 0.9, "gpu_busy": 0.85}
 """Targets: this share of the bare loop's speed, and this share of time with the GPU busy."""
@@ -102,7 +102,7 @@ def base_of(shape: str) -> BaseModel:
 
 
 def synthetic_corpus(base: BaseModel) -> Corpus:
-    """Noise of 1.5 s with random labels."""
+    """Noise of 1.5 s with random labels, as many clips as the training split of ``words`` has."""
     rng = np.random.default_rng(0)
     samples = int(CLIP_S * SAMPLE_RATE_HZ)
     examples = [

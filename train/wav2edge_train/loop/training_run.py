@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
+import torch
 from transformers import TrainingArguments
 
 from wav2edge_train.data.clips import ClipDataset, Collator
@@ -62,6 +63,9 @@ class Run:
             patience=self.options.patience,
             limit_s=self.options.limit_s,
         )
+        if trainer.args.device.type == "cuda":
+            # Its backward pass gives NaN under a mask where scores are low (pytorch/pytorch issue 196678).
+            torch.backends.cuda.enable_cudnn_sdp(enabled=False)
         options = self.options
         captured = options.cuda_graphs and not options.gradient_checkpointing and process_count() == 1
         captured = captured and model.family.name == "wav2vec2"  # whose encoder is written down for it

@@ -23,6 +23,8 @@ from wav2edge_train.model.joint_model import JointModel
 STEP = 8
 WARM_UP = 3
 """Passes before the capture, in which libraries choose their kernels and take their memory."""
+CAPTURE_MODE = "thread_local"
+"""Other threads pin memory for the next batches meanwhile, which would end a capture of the ``global`` mode."""
 MOST_SHAPES = 64
 """Shapes that are captured; a batch of another one is launched kernel by kernel."""
 
@@ -169,10 +171,11 @@ class _Passes:
         self.weights = [source for source in used if source is not self.inputs]
         self.gradients = [gradients[id(each)] for each in self.weights]
         self.forward, self.backward = torch.cuda.CUDAGraph(), torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self.forward, pool=pool):
+        capture = partial(torch.cuda.graph, pool=pool, capture_error_mode=CAPTURE_MODE)
+        with capture(self.forward):
             encoded = body(self.inputs, self.mask)
         self.encoded_gradient = torch.zeros_like(encoded)
-        with torch.cuda.graph(self.backward, pool=pool):
+        with capture(self.backward):
             found = torch.autograd.grad(encoded, used, self.encoded_gradient)
             torch._foreach_copy_(self.gradients, list(found[-len(self.weights) :]))
         self.encoded = encoded.detach()
