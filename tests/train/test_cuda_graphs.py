@@ -117,6 +117,19 @@ def test_gradients_of_several_batches_add_up(device: str) -> None:
 
 
 @pytest.mark.parametrize("device", DEVICES)
+def test_an_output_may_outlive_its_batch(device: str) -> None:
+    plain, captured = make_model(device), make_model(device)
+    capture_encoder(captured)
+    kept: list[torch.Tensor] = []
+    captured.dropout.register_forward_pre_hook(lambda module, inputs: kept.append(inputs[0]))
+    for samples in (9_000, 12_000, 15_000):
+        one = [batch(device, samples, samples)]
+        (_, wanted), (_, found) = gradients(plain, one), gradients(captured, one)
+        assert torch.allclose(found, wanted, atol=1e-4 * float(wanted.abs().max()))
+    assert len(kept) == 3
+
+
+@pytest.mark.parametrize("device", DEVICES)
 def test_evaluation_is_the_library_s(device: str) -> None:
     plain, captured = make_model(device).eval(), make_model(device)
     capture_encoder(captured)

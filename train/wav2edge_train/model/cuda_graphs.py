@@ -138,7 +138,10 @@ class CapturedEncoder:
             for weights in trained:
                 self._gradients.setdefault(id(weights), torch.zeros_like(weights))
             self._passes[key] = _Passes(body, inputs, trained, self._gradients, self._pool)
-        return cast(Tensor, _Replay.apply(inputs, mask, trained[0], self._passes[key]))
+        # What asks autograd for a backward pass is none of the weights: a tensor that is kept would hold on to what
+        # accumulates their gradients, on the stream of this batch, and no later shape could be captured on another.
+        wanted = torch.zeros((), requires_grad=True)
+        return cast(Tensor, _Replay.apply(inputs, mask, wanted, self._passes[key]))
 
 
 class _Passes:
@@ -196,8 +199,8 @@ class _Replay(torch.autograd.Function):
     """One replayed forward pass, whose backward pass is replayed as well."""
 
     @staticmethod
-    def forward(ctx: Any, inputs: Tensor, mask: Tensor, trained: Tensor, passes: _Passes) -> Tensor:
-        """Encode a batch; ``trained``, any of the weights, is there so that autograd asks for a backward pass."""
+    def forward(ctx: Any, inputs: Tensor, mask: Tensor, wanted: Tensor, passes: _Passes) -> Tensor:
+        """Encode a batch; ``wanted`` requires a gradient, so that there is a backward pass."""
         ctx.passes = passes
         passes.inputs.detach().copy_(inputs)
         passes.mask.copy_(mask)
