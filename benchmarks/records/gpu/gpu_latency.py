@@ -29,8 +29,7 @@ from wav2edge_export.quantization.fp16 import convert_to_fp16
 from wav2edge_export.rewrite.onnx_export import export_graph
 from wav2edge_train.checkpoint.loading import Checkpoint, load_checkpoint
 
-COMMAND = "python -m benchmarks.records.gpu.gpu_latency --output build/gpu --result"
-COMMAND += " benchmarks/results/gpu/latency.json"
+COMMAND = "python -m benchmarks.records.gpu.gpu_latency --output build/gpu --result benchmarks/results/gpu/"
 CASES = ((1, 1.0), (1, 10.0), (32, 1.0), (32, 10.0))
 """Clips in a batch, and their length in seconds."""
 COMPILED = CASES[2:]
@@ -124,7 +123,7 @@ def measure(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     one = clips_of((1, 1.0))
     wanted = pytorch(model, device, torch.float32)(one)
     model = model.to(dtype)
-    cases = [case for case in CASES if case[0] <= options.largest_batch]
+    cases = [case for case in CASES if options.smallest_batch <= case[0] <= options.largest_batch]
     wanted_fast = [case for case in cases if case in COMPILED]
     fast, fast_cases = compiled(model, wanted_fast, device, dtype, options.measure_after)
     wait_for(options.measure_after)
@@ -158,14 +157,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--largest-batch", type=int, default=32, metavar="N", help="leave out larger ones (default: 32)"
     )
+    parser.add_argument(
+        "--smallest-batch", type=int, default=1, metavar="N", help="leave out smaller ones (default: 1)"
+    )
     parser.add_argument("--gpu-after", type=Path, metavar="FILE", help="use the GPU when this file exists")
     parser.add_argument("--measure-after", type=Path, metavar="FILE", help="measure when this file exists")
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="where the graphs go")
     parser.add_argument("--result", type=Path, required=True, metavar="FILE", help="the record to write")
     options = parser.parse_args(arguments)
+    chosen = f" --smallest-batch {options.smallest_batch}" if options.smallest_batch > 1 else ""
     for record in measure(options):
         CommandRecorder().write(
-            options.result, {"what": "latency on a GPU, random weights", "command": COMMAND, **record}
+            options.result,
+            {"what": "latency on a GPU, random weights", "command": COMMAND + options.result.name + chosen, **record},
         )
 
 
