@@ -14,7 +14,7 @@ TABLE = HERE / "messages.json"
 SCRIPTS = HERE / "js" / "src"
 JAVASCRIPT = {
     SCRIPTS / "refusal_messages.js": re.compile(r"import .* from \"[./]*refusals\.js\"|export function withDefaults"),
-    SCRIPTS / "failure_messages.js": re.compile(r"import .* from \"[./]*errors\.js\"|reader\.fail"),
+    SCRIPTS / "failure_messages.js": re.compile(r"import .* from \"[./]*errors\.js\"|reader\.(fail|need)"),
 }
 """The copies for JavaScript, and what the modules have in them that raise their messages.
 
@@ -50,14 +50,21 @@ def names_in_javascript(modules: re.Pattern[str]) -> set[str]:
 def javascript(table: dict[str, dict[str, str]], copy: Path) -> str:
     """A copy for JavaScript, with the messages of its modules."""
     names = names_in_javascript(JAVASCRIPT[copy])
-    entries = [
-        f"  {name}: [{json.dumps(entry['error'])}, {json.dumps(entry['message'], ensure_ascii=False)}],\n"
-        for name, entry in table.items()
-        if name in names
-    ]
+    own = {name: entry for name, entry in table.items() if name in names}
+    classes = dict.fromkeys(entry["error"] for entry in own.values())
+    entries = [f"  {error}: {{\n{messages_of(error, own)}  }},\n" for error in classes]
     head = "// Written by runtime/generate_messages.py from runtime/messages.json: change that table.\n\n"
-    comment = "/** Each message by its name: the class of its error, and its words with {placeholders}. */\n"
+    comment = "/** By the class of an error its messages, by their names, with {placeholders}. */\n"
     return f"{head}{comment}export const MESSAGES = {{\n{''.join(entries)}}};\n"
+
+
+def messages_of(error: str, table: dict[str, dict[str, str]]) -> str:
+    """The messages of a class of errors, a line each."""
+    return "".join(
+        f"    {name}: {json.dumps(entry['message'], ensure_ascii=False)},\n"
+        for name, entry in table.items()
+        if entry["error"] == error
+    )
 
 
 def c_source(table: dict[str, dict[str, str]], source: str) -> str:

@@ -34,7 +34,7 @@ def build(folder: Path, *targets: str, **settings: str) -> Path:
     with FileLock(folder / "lock"):
         options = [f"-D{name}={value}" for name, value in {"W2E_TESTS": "ON", **settings}.items()]
         run_checked("cmake", "-S", SOURCE, "-B", folder, *options)
-        run_checked("cmake", "--build", folder, *(("--target", *targets) if targets else ()))
+        run_checked("cmake", "--build", folder, "--parallel", "4", *(("--target", *targets) if targets else ()))
     return folder
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -229,9 +230,15 @@ def test_damaged_input_does_no_damage(tmp_path):
     compilers = {"CMAKE_C_COMPILER": "clang", "CMAKE_CXX_COMPILER": "clang++"}
     settings = {"W2E_FUZZ": "ON", "CMAKE_BUILD_TYPE": "Debug", "W2E_EXAMPLES": "OFF"}
     folder = build(BUILD / "fuzz", *(f"fuzz_{name}" for name in TARGETS), **compilers, **settings)
-    for name in TARGETS:
+
+    def fuzz(name: str) -> None:
+        corpus = tmp_path / name
+        corpus.mkdir()
         seeds = SOURCE / "fuzz" / "seeds" / name
-        run_checked(folder / f"fuzz_{name}", f"-runs={RUNS}", "-seed=14", "-max_len=2048", tmp_path, seeds)
+        run_checked(folder / f"fuzz_{name}", f"-runs={RUNS}", "-seed=14", "-max_len=2048", corpus, seeds)
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(fuzz, TARGETS))
 
 
 def test_the_version_is_that_of_the_package(command):

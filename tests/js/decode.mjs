@@ -13,12 +13,12 @@ async function decoderOf({ kind, phrases, options = {} }) {
   return new Beam(options.lm ? { ...options, lm: await readLanguageModel(options.lm) } : options);
 }
 
-const headOf = (written) => readHeads({ ctc: written }, new ManifestReader("question")).ctc;
+const headOf = async (written) => (await readHeads({ ctc: written }, new ManifestReader("question"))).ctc;
 
 async function answer({ logits, head, decoder }) {
   const matrix = { data: Float32Array.from(logits.flat()), dims: [logits.length, head.vocabulary.length] };
   try {
-    return (await decoderOf(decoder)).decode(matrix, headOf(head));
+    return (await decoderOf(decoder)).decode(matrix, await headOf(head));
   } catch ({ name, message, exitCode, stack }) {
     if (!exitCode) throw new Error(stack);
     return { error: { name, message, exitCode } };

@@ -2,7 +2,9 @@
 // and prints the results as JSON.
 import { text } from "node:stream/consumers";
 
-import { readFrames } from "./node_modules/wav2edge/src/frame_labels.js";
+import "wav2edge"; // gives results their JSON
+
+import { readRare } from "./node_modules/wav2edge/src/rare_outputs.js";
 import { ConvGeometry } from "./node_modules/wav2edge/src/geometry.js";
 import { readHeads } from "./node_modules/wav2edge/src/heads.js";
 import { interpret } from "./node_modules/wav2edge/src/interpretation.js";
@@ -13,15 +15,16 @@ const matrix = (rows) => {
   return { data: Float32Array.from(rows.flat()), dims };
 };
 
-const results = JSON.parse(await text(process.stdin)).map(({ heads, outputs, temperatures }) => {
+async function read({ heads, outputs, temperatures }) {
   const model = {
-    heads: readHeads(heads, new ManifestReader("question")),
+    heads: await readHeads(heads, new ManifestReader("question")),
     geometry: new ConvGeometry([10, 3, 3, 3, 3, 2, 2], [5, 2, 2, 2, 2, 2, 2]),
     decoder: null,
     temperatures,
-    readFrames,
+    readRare,
   };
   const found = Object.fromEntries(Object.entries(outputs).map(([name, rows]) => [name, matrix(rows)]));
   return interpret(found, model, 1.5, ["a warning"]);
-});
-console.log(JSON.stringify(results));
+}
+
+console.log(JSON.stringify(await Promise.all(JSON.parse(await text(process.stdin)).map(read))));

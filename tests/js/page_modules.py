@@ -17,6 +17,7 @@ from tests.js.conftest import LIMIT_S, ROOT, UNREACHABLE
 PACKAGE = Path(__file__).with_name("page_package.json")
 INSTALLED = ROOT / "build" / "page"
 DRIVER = Path(__file__).with_name("page_driver.mjs")
+PAGE = ROOT / "runtime" / "js" / "page"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -46,6 +47,7 @@ def use_page(
     bundles: Mapping[str, Path],
     scenarios: Sequence[Mapping[str, Any]],
     microphone: Path | None = None,
+    page: Path = PAGE,
 ) -> dict[str, Any]:
     """What a browser without a window saw in each scenario, by its name; see ``page_driver.mjs``.
 
@@ -54,9 +56,10 @@ def use_page(
         bundles: folders of bundles by their names on the page.
         scenarios: names of scenarios, and what each wants.
         microphone: a WAV file that the microphone plays.
+        page: the folder of the page.
     """
     options = {
-        "page": str(ROOT / "runtime" / "js" / "page"),
+        "page": str(page),
         "modules": str(modules),
         "tools": str(page_tools()),
         "chromium": browser(),

@@ -61,6 +61,16 @@ export const SCENARIOS = {
     };
   },
 
+  /** What is loaded until the first answer to a file. */
+  async first(site, { clip, bundle }) {
+    const visit = await Visit.open(site, { path: `/?bundle=${bundle}` });
+    await visit.ready();
+    await visit.drop(clip);
+    const answers = await visit.answers();
+    const untilAnswer = [...site.downloads];
+    return { answers, untilAnswer, seen: await visit.close() };
+  },
+
   /** The microphone, which plays a file: what was shown while it ran, and what stays. */
   async microphone(site, { bundle, seconds }) {
     const visit = await Visit.open(site, { path: `/?bundle=${bundle}` });
@@ -226,8 +236,8 @@ export const SCENARIOS = {
     return { reached, theme, answers, words, kept };
   },
 
-  /** Microphones that cannot be had: refused, absent, and taken. */
-  async refused(site, { bundle }) {
+  /** Microphones that cannot be had: refused, absent, and taken; then a file that is no sound. */
+  async refused(site, { file, bundle }) {
     const visit = await Visit.open(site, { path: `/?bundle=${bundle}` });
     await visit.ready();
     const notices = {};
@@ -241,7 +251,10 @@ export const SCENARIOS = {
       notices[name] = await visit.notice();
       await visit.tab.click("#notice-close");
     }
-    return { notices, recordText: await visit.text("record-text"), seen: await visit.close() };
+    const recordText = await visit.text("record-text");
+    await visit.tab.setInputFiles("#file", file);
+    notices.noSound = await visit.notice();
+    return { notices, recordText, status: await visit.text("status"), seen: await visit.close() };
   },
 
   /** A page that may not share memory runs one thread. */
@@ -255,13 +268,5 @@ export const SCENARIOS = {
     const figures = await visit.figures();
     const isolated = await visit.tab.evaluate(() => crossOriginIsolated);
     return { answers, figures, isolated, seen: await visit.close() };
-  },
-
-  /** A file that is no sound. */
-  async noSound(site, { file, bundle }) {
-    const visit = await Visit.open(site, { path: `/?bundle=${bundle}` });
-    await visit.ready();
-    await visit.tab.setInputFiles("#file", file);
-    return { notice: await visit.notice(), status: await visit.text("status"), seen: await visit.close() };
   },
 };

@@ -16,6 +16,7 @@ from tests.js.same_answers import assert_same
 from wav2edge.audio.clip import load_clip
 from wav2edge.bundle.geometry import ConvGeometry
 from wav2edge.bundle.heads import ClassificationHead, CtcHead, EmbeddingHead, FrameClassificationHead, Heads
+from wav2edge.bundle.manifest import sealed
 from wav2edge.errors import Wav2EdgeError
 from wav2edge.inference.interpretation import interpret
 
@@ -76,7 +77,7 @@ def rewritten(tmp_path) -> Callable[[Callable[[dict[str, Any]], None]], Path]:
         shutil.copytree(WORDS, folder)
         document = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         change(document)
-        (folder / "manifest.json").write_text(json.dumps(document), encoding="utf-8")
+        (folder / "manifest.json").write_text(sealed(document), encoding="utf-8")
         return folder
 
     return rewrite

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import wav2edge
+from wav2edge.bundle.manifest import sealed
 from wav2edge.errors import Wav2EdgeError
 
 pytestmark = pytest.mark.slow
@@ -191,6 +192,16 @@ MANIFESTS: dict[str, Callable[[dict[str, Any]], None]] = {
 }
 
 
+ALTERED: dict[str, Callable[[bytes], bytes]] = {
+    "another token, not sealed": lambda content: content.replace(b'"b"', b'"B"', 1),
+    "the first version, not sealed": lambda content: content.replace(b'"format_version": 2', b'"format_version": 1'),
+    "no seal": lambda content: content.replace(b'"content_sha256"', b'"other_sha256"'),
+    "other line breaks": lambda content: content.replace(b"\n", b"\r\n"),
+    "one space more": lambda content: content + b" ",
+}
+"""Alterations of a manifest's bytes that leave it JSON."""
+
+
 def own_copy(folder: Path) -> Path:
     shutil.copytree(WORDS, folder)
     return folder
@@ -207,7 +218,13 @@ def damaged_bundles(folder: Path) -> dict[str, Path]:
         path = found[name] / "manifest.json"
         document = json.loads(path.read_text(encoding="utf-8"))
         change(document)
-        path.write_text(json.dumps(document), encoding="utf-8")
+        path.write_text(sealed(document), encoding="utf-8")
+    for name, change in ALTERED.items():
+        found[name] = own_copy(folder / name)
+        path = found[name] / "manifest.json"
+        content = path.read_bytes()
+        path.write_bytes(change(content))
+        assert path.read_bytes() != content
     for name in ("no graph", "a shorter graph", "a flipped bit", "a manifest in a list", "a folder as manifest"):
         found[name] = own_copy(folder / name)
     (found["no graph"] / GRAPH).unlink()
@@ -232,6 +249,8 @@ def test_bundles_are_refused_with_the_words_of_python(tmp_path, run_script):
     found = run_script("load.mjs", questions)
     for here, (name, folder) in zip(found, bundles.items(), strict=True):
         assert here == python_refusal(folder, threads=1), name
+        if name in ALTERED:
+            assert "damaged or altered" in here["error"]["message"]
 
 
 def test_what_is_no_json_or_no_graph_is_refused_with_the_reason(tmp_path, run_script):
@@ -241,7 +260,7 @@ def test_what_is_no_json_or_no_graph_is_refused_with_the_reason(tmp_path, run_sc
     (graph / GRAPH).write_bytes(noise)
     document = json.loads((graph / "manifest.json").read_text(encoding="utf-8"))
     document["files"][GRAPH] = {"sha256": hashlib.sha256(noise).hexdigest(), "size_bytes": len(noise)}
-    (graph / "manifest.json").write_text(json.dumps(document), encoding="utf-8")
+    (graph / "manifest.json").write_text(sealed(document), encoding="utf-8")
     found = run_script("load.mjs", [{"bundle": str(folder), "options": {"device": "cpu"}} for folder in (text, graph)])
     beginnings = [f"{text / 'manifest.json'}: not JSON (", f"{graph / GRAPH}: ONNX Runtime "]
     for here, folder, beginning in zip(found, (text, graph), beginnings, strict=True):
@@ -260,3 +279,19 @@ def test_options_are_refused_with_the_words_of_python(run_script):
     found = run_script("load.mjs", [{"bundle": str(WORDS), "options": each} for each in others])
     assert [answer["error"]["name"] for answer in found] == ["UsageError"] * 4
     assert found[0]["error"]["message"] == "unknown device 'gpu'; choose from cpu, wasm, auto"
+
+
+def test_a_threshold_is_refused_when_it_is_set_with_the_words_of_python(run_script):
+    engine = wav2edge.load(WORDS, threads=1)
+
+    def refusal(value: float) -> dict[str, Any] | None:
+        try:
+            engine.reject_below = value
+        except Wav2EdgeError as error:
+            return told(error)
+        return None
+
+    values = [0, 2, 0.5, -0.5, 1, 1.0001, float("inf")]
+    found = run_script("reject_below.mjs", {"bundle": str(WORDS), "values": values})
+    assert found == [refusal(value) for value in values]
+    assert [answer is None for answer in found] == [True, False, True, False, True, False, False]

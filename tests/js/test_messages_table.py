@@ -73,12 +73,15 @@ def test_the_copies_for_javascript_are_up_to_date():
 
 
 def test_each_copy_for_javascript_has_the_messages_that_its_modules_raise():
-    raised = {"refusal": r'\brefusal\(\s*"(\w+)"', "failure": r'(?:\bfailure|\.fail)\(\s*"(\w+)"|\["(warning_\w+)"'}
+    raised = {
+        "refusal": r'\brefusal\(\s*"(\w+)"',
+        "failure": r'(?:\bfailure|\.fail|\.need)\(\s*"(\w+)"|\["(warning_\w+)"',
+    }
     for kind, pattern in raised.items():
         copy = next(path for path in GENERATOR["JAVASCRIPT"] if path.name == f"{kind}_messages.js")
         found = {match[match.lastindex] for script in SCRIPTS for match in re.finditer(pattern, read(script))}
         assert len(found) > 10
-        assert found <= set(re.findall(r"^  (\w+):", read(copy), re.MULTILINE))
+        assert found <= set(re.findall(r"^    (\w+):", read(copy), re.MULTILINE))
 
 
 def test_the_copy_for_c_is_up_to_date():
@@ -88,7 +91,7 @@ def test_the_copy_for_c_is_up_to_date():
 
 def test_every_message_is_raised_by_a_binding_and_every_binding_raises_messages_of_the_table():
     code = "\n".join(path.read_text(encoding="utf-8") for path in SCRIPTS)
-    assert set(re.findall(r'(?:failure|refusal|words|fail)\(\s*"(\w+)"', code)) <= set(TABLE)
+    assert set(re.findall(r'(?:failure|refusal|words|fail|need)\(\s*"(\w+)"', code)) <= set(TABLE)
     in_c = GENERATOR["C"].read_text(encoding="utf-8").partition(GENERATOR["END"])[2]
     used = set(re.findall(r'"(\w+)"', code)) | {name.lower() for name in re.findall(r"MESSAGE_(\w+)", in_c)}
     assert set(TABLE) - used == set()

@@ -11,17 +11,20 @@ import pytest
 import soundfile
 
 import wav2edge
+from benchmarks.records.browser.page_javascript import minified_page
 from tests.js.conftest import ROOT
-from tests.js.page_modules import browser, use_page
+from tests.js.page_modules import browser, page_tools, use_page
 
 MODELS = ROOT / "models"
 BUNDLES = {"words": MODELS / "words", "words-stream": MODELS / "words-stream"}
 CLIP = MODELS / "clips" / "fu-dan-3.flac"
-SPOKEN = [MODELS / "clips" / f"{name}.flac" for name in ("shang-hai-2", "fu-dan-3", "bei-jing-0")]
+SPOKEN = [MODELS / "clips" / f"{name}.flac" for name in ("shang-hai-2", "fu-dan-3")]
 PAUSE_S = 1.0
 BEGINNINGS_S = (0.0, 0.04, 0.08, 0.12)
 """Where in a chunk of 160 ms a microphone's sound begins nobody knows, and the chunks decide what is heard first."""
 LONGEST_TASK_MS = 50
+MOST_JAVASCRIPT_BYTES = 40_000
+"""Until the first answer, minified."""
 
 pytestmark = pytest.mark.slow
 
@@ -55,17 +58,28 @@ def long_recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def seen(
-    js_folder: Path, wav: Path, speech: Path, long_recording: Path, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, Any]:
-    """What a browser saw in every scenario."""
-    browser()
-    damaged = tmp_path_factory.mktemp("damaged") / "words"
-    shutil.copytree(BUNDLES["words"], damaged)
-    graph = damaged / "onnx" / "model_quantized.onnx"
+def damaged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle with one bit of its graph turned over."""
+    folder = tmp_path_factory.mktemp("damaged") / "words"
+    shutil.copytree(BUNDLES["words"], folder)
+    graph = folder / "onnx" / "model_quantized.onnx"
     content = bytearray(graph.read_bytes())
     content[len(content) // 2] ^= 1
     graph.write_bytes(content)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def seen(
+    js_folder: Path,
+    wav: Path,
+    speech: Path,
+    long_recording: Path,
+    damaged: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[str, Any]:
+    """What a browser saw in every scenario."""
+    browser()
     no_sound = tmp_path_factory.mktemp("text") / "letter.wav"
     no_sound.write_text("Dear reader, this is not sound.\n" * 20)
     silence = no_sound.with_name("silence.wav")
@@ -79,11 +93,23 @@ def seen(
         {"name": "damaged", "bundle": "damaged"},
         {"name": "narrow", **clip},
         {"name": "keyboard", **clip},
-        {"name": "refused", "bundle": "words"},
-        {"name": "noSound", "file": str(no_sound), "bundle": "words"},
+        {"name": "refused", "file": str(no_sound), "bundle": "words"},
         {"name": "alone", **clip},
     ]
     return use_page(js_folder / "node_modules", {**BUNDLES, "damaged": damaged}, scenarios, speech)
+
+
+@pytest.fixture(scope="module")
+def published(
+    js_folder: Path, wav: Path, damaged: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, dict[str, Any]]:
+    """The minified page, and what a browser saw of it."""
+    browser()
+    folder = tmp_path_factory.mktemp("published") / "page"
+    minified_page(page_tools(), folder)
+    scenarios = [{"name": "first", "clip": str(wav), "bundle": "words"}, {"name": "damaged", "bundle": "damaged"}]
+    bundles = {**BUNDLES, "damaged": damaged}
+    return folder, use_page(js_folder / "node_modules", bundles, scenarios, page=folder)
 
 
 def of(seen: dict[str, Any], scenario: str) -> dict[str, Any]:
@@ -179,22 +205,31 @@ def test_a_first_answer_loads_no_code_that_it_does_not_need(seen: dict[str, Any]
     assert {"/page/page.js", "/src/ctc.js", "/src/worker_server.js"} <= loaded
     assert not {path for path in loaded if "/streaming/" in path or path.endswith("messages.js")}
     later = (
-        "beam",
-        "grammar",
-        "hypothesis",
-        "language_model",
-        "recordings",
-        "resampler",
-        "self_test",
-        "variants",
-        "wav",
+        *("beam", "grammar", "hypothesis", "language_model", "rare_heads", "rare_outputs", "text_rules", "variants"),
+        *("error_classes", "graph_faults", "lengths", "recordings", "resampler", "samples", "self_test"),
+        *("result_json", "sound_faults", "wav", "web_environment"),
     )
     assert not loaded & {f"/src/{name}.js" for name in later}
     assert not loaded & {f"/page/{name}.js" for name in ("microphone", "player", "recording", "self-test")}
 
 
-def test_a_damaged_bundle_is_named_in_the_words_of_every_binding(seen: dict[str, Any]) -> None:
-    found = of(seen, "damaged")
+def test_the_minified_page_answers_with_little_code(
+    published: tuple[Path, dict[str, Any]], expected: wav2edge.Result
+) -> None:
+    folder, seen = published
+    found = of(seen, "first")
+    assert [each["text"] for each in found["answers"]] == [expected.text]
+    assert found["seen"]["errors"] == []
+    scripts = {Path(each["path"]).name for each in found["untilAnswer"] if each["path"].endswith(".js")}
+    assert {"page.js", "engine-worker.js", "service-worker.js"} <= scripts
+    assert sum((folder / name).stat().st_size for name in scripts) <= MOST_JAVASCRIPT_BYTES
+
+
+@pytest.mark.parametrize("minified", [False, True])
+def test_a_damaged_bundle_is_named_in_the_words_of_every_binding(
+    minified: bool, seen: dict[str, Any], published: tuple[Path, dict[str, Any]]
+) -> None:
+    found = of(published[1] if minified else seen, "damaged")
     assert found["notice"]["title"] == "This bundle cannot be used"
     words = "onnx/model_quantized.onnx: damaged, its SHA-256 is not the manifest's; copy or export it again"
     assert found["notice"]["text"].endswith(words)
@@ -223,7 +258,7 @@ def test_everything_can_be_done_with_keys(seen: dict[str, Any], expected: wav2ed
 
 def test_a_microphone_that_cannot_be_had_is_explained(seen: dict[str, Any]) -> None:
     found = of(seen, "refused")
-    titles = {name: notice["title"] for name, notice in found["notices"].items()}
+    titles = {name: notice["title"] for name, notice in found["notices"].items() if name.endswith("Error")}
     assert titles == {
         "NotAllowedError": "The microphone is not allowed",
         "NotFoundError": "No microphone found",
@@ -234,8 +269,8 @@ def test_a_microphone_that_cannot_be_had_is_explained(seen: dict[str, Any]) -> N
 
 
 def test_a_file_that_is_no_sound_is_named(seen: dict[str, Any]) -> None:
-    found = of(seen, "noSound")
-    assert found["notice"]["text"].startswith("letter.wav: this browser cannot decode it")
+    found = of(seen, "refused")
+    assert found["notices"]["noSound"]["text"].startswith("letter.wav: this browser cannot decode it")
     assert found["status"] == "Ready"
 
 

@@ -1,10 +1,14 @@
 /** Sound of a file, which can be drawn and played. */
 
 import { Pyramid } from "./pyramid.js";
-import { inSlices } from "./slices.js";
 
 const PIECE = 1 << 16;
+/** After so much work the page answers the keys and clicks that wait. */
+const SLICE_MS = 8;
 const OTHER_RATE_HZ = 48_000;
+
+/** Gives way to everything that waits. */
+const pause = () => globalThis.scheduler?.yield?.() ?? new Promise((resume) => setTimeout(resume));
 
 /** A decoded file. */
 export class FileSound {
@@ -20,19 +24,26 @@ export class FileSound {
   async channels() {
     const { buffer, pyramid } = this;
     const Memory = globalThis.crossOriginIsolated ? SharedArrayBuffer : ArrayBuffer; // shared: the worker needs no copy
-    const copies = Array.from(
-      { length: buffer.numberOfChannels },
-      () => new Float32Array(new Memory(4 * buffer.length)),
-    );
-    await inSlices(buffer.length, PIECE, (start, end) => {
-      const [piece, mean] = [new Float32Array(end - start), new Float32Array(end - start)];
-      copies.forEach((copy, channel) => {
+    const copies = [];
+    while (copies.length < buffer.numberOfChannels) {
+      copies.push(new Float32Array(new Memory(4 * buffer.length))); // of zeros, which takes its time
+      await pause();
+    }
+    const [piece, mean] = [new Float32Array(PIECE), new Float32Array(PIECE)];
+    let began = performance.now();
+    for (let start = 0; start < buffer.length; start += PIECE) {
+      const length = Math.min(PIECE, buffer.length - start);
+      mean.fill(0);
+      for (const [channel, copy] of copies.entries()) {
         buffer.copyFromChannel(piece, channel, start);
-        copy.set(piece, start);
-        for (let at = 0; at < piece.length; at++) mean[at] += piece[at] / copies.length;
-      });
-      pyramid.append(mean);
-    });
+        copy.set(piece.subarray(0, length), start);
+        for (let at = 0; at < length; at++) mean[at] += piece[at] / copies.length;
+      }
+      pyramid.append(mean.subarray(0, length));
+      if (performance.now() - began < SLICE_MS) continue;
+      await pause();
+      began = performance.now();
+    }
     return copies;
   }
 

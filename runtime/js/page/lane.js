@@ -1,101 +1,81 @@
 /** Words under the waveform, as buttons at their times; arrow keys move from one to the next. */
 
-import { made } from "./elements.js";
+import { $, playButton } from "./elements.js";
 import { percent } from "./words.js";
 
-export class Lane {
-  #items = [];
-  #buttons = new Map();
-  #focused = 0;
+const lane = $("lane");
+/** In order of time: `{text, startS, endS, confidence, tentative}`. */
+let words = [];
+/** Those in the document, by their numbers: button and word. */
+const buttons = new Map();
+let focused = 0;
 
-  /**
-   * @param {HTMLElement} element
-   * @param {(item: object) => void} onPlay a word was chosen
-   * @param {(item: object) => void} onGo a key moves to a word: it has to be laid out
-   */
-  constructor(element, onPlay, onGo) {
-    this.element = element;
-    this.onPlay = onPlay;
-    this.onGo = onGo;
-    element.addEventListener("keydown", (event) => this.#key(event));
-  }
+/** Other words; those that are the same stay. */
+export function setWords(wanted) {
+  keepButtons((number, word) => {
+    const now = wanted[number];
+    return now?.text === word.text && now.startS === word.startS && now.tentative === word.tentative;
+  });
+  words = wanted;
+  focused = Math.min(focused, Math.max(0, words.length - 1));
+}
 
-  /** Other words, in order of time: `{text, startS, endS, confidence, tentative}`. Those that are the same stay. */
-  items(items) {
-    for (const [number, { button, item }] of this.#buttons) {
-      const now = items[number];
-      if (now && now.text === item.text && now.startS === item.startS && now.tentative === item.tentative) continue;
-      button.remove();
-      this.#buttons.delete(number);
-    }
-    this.#items = items;
-    this.#focused = Math.min(this.#focused, Math.max(0, items.length - 1));
-  }
+/** Puts words into the document as far as they are in sight, and nearby. */
+export function layOut(left, width, scale) {
+  const first = words.findIndex(({ endS }) => endS * scale >= left - width);
+  let end = first;
+  while (words[end]?.startS * scale < left + 2 * width) end++;
+  keepButtons((number) => number >= first && number < end);
+  for (let number = first; number < end; number++) place(number, scale);
+}
 
-  /** Puts words into the document as far as they are in sight, and nearby. */
-  layOut(left, width, scale) {
-    const first = this.#firstAfter((left - width) / scale);
-    let end = first;
-    while (end < this.#items.length && this.#items[end].startS * scale < left + 2 * width) end++;
-    for (const [number, { button }] of this.#buttons) {
-      if (number >= first && number < end) continue;
-      button.remove();
-      this.#buttons.delete(number);
-    }
-    for (let number = first; number < end; number++) this.#place(number, scale);
-  }
+/** Marks the word that is played. */
+export function markWord(atS) {
+  for (const [button, { startS, endS }] of buttons.values())
+    button.classList.toggle("playing", atS !== null && startS <= atS && atS < endS);
+}
 
-  /** Marks the word that is played. */
-  mark(atS) {
-    for (const { button, item } of this.#buttons.values()) {
-      button.classList.toggle("playing", atS !== null && item.startS <= atS && atS < item.endS);
-    }
-  }
-
-  #firstAfter(seconds) {
-    let low = 0;
-    for (let high = this.#items.length; low < high;) {
-      const middle = (low + high) >> 1;
-      if (this.#items[middle].endS < seconds) low = middle + 1;
-      else high = middle;
-    }
-    return low;
-  }
-
-  #place(number, scale) {
-    const item = this.#items[number];
-    const button = this.#buttons.get(number)?.button ?? this.#make(number, item);
-    const next = this.#items[number + 1];
-    button.style.left = `${item.startS * scale}px`;
-    button.style.maxWidth = next ? `${Math.max(2, (next.startS - item.startS) * scale - 4)}px` : "none";
-    button.style.setProperty("--span", `${Math.max(2, (item.endS - item.startS) * scale)}px`);
-    button.tabIndex = number === this.#focused ? 0 : -1;
-  }
-
-  #make(number, item) {
-    const button = made("button", item.tentative ? "word tentative" : "word", item.text);
-    button.title = `${item.startS.toFixed(2)} to ${item.endS.toFixed(2)} s, confidence ${percent(item.confidence)}`;
-    button.addEventListener("click", () => this.onPlay(item));
-    button.addEventListener("focus", () => this.#focus(number));
-    const later = [...this.#buttons.keys()].filter((each) => each > number);
-    this.element.insertBefore(button, later.length ? this.#buttons.get(Math.min(...later)).button : null);
-    this.#buttons.set(number, { button, item });
-    return button;
-  }
-
-  #focus(number) {
-    const before = this.#buttons.get(this.#focused);
-    if (before) before.button.tabIndex = -1;
-    this.#buttons.get(number).button.tabIndex = 0;
-    this.#focused = number;
-  }
-
-  #key(event) {
-    const last = this.#items.length - 1;
-    const to = { ArrowLeft: this.#focused - 1, ArrowRight: this.#focused + 1, Home: 0, End: last }[event.key];
-    if (to === undefined || to < 0 || to > last) return;
+/** @param {(word: object) => void} onGo a key moves to a word: it has to be laid out */
+export function onKeys(onGo) {
+  lane.addEventListener("keydown", (event) => {
+    const last = words.length - 1;
+    const to = { ArrowLeft: focused - 1, ArrowRight: focused + 1, Home: 0, End: last }[event.key];
+    if (!words[to]) return;
     event.preventDefault();
-    this.onGo(this.#items[to]);
-    this.#buttons.get(to).button.focus({ preventScroll: true });
+    onGo(words[to]);
+    buttons.get(to)[0].focus({ preventScroll: true });
+  });
+}
+
+function keepButtons(isKept) {
+  for (const [number, [button, word]] of buttons) {
+    if (isKept(number, word)) continue;
+    button.remove();
+    buttons.delete(number);
   }
+}
+
+function place(number, scale) {
+  const { startS, endS } = words[number];
+  const [button] = buttons.get(number) ?? makeButton(number, words[number]);
+  const next = words[number + 1];
+  button.style.left = `${startS * scale}px`;
+  button.style.maxWidth = next ? `${Math.max(2, (next.startS - startS) * scale - 4)}px` : "none";
+  button.style.setProperty("--span", `${Math.max(2, (endS - startS) * scale)}px`);
+  button.tabIndex = number === focused ? 0 : -1;
+}
+
+function makeButton(number, word) {
+  const button = playButton(word, word.tentative ? "word tentative" : "word", word.text);
+  button.title = `${word.startS.toFixed(2)} to ${word.endS.toFixed(2)} s, confidence ${percent(word.confidence)}`;
+  button.addEventListener("focus", () => {
+    const [before] = buttons.get(focused) ?? [];
+    if (before) before.tabIndex = -1;
+    button.tabIndex = 0;
+    focused = number;
+  });
+  const later = Math.min(...[...buttons.keys()].filter((each) => each > number));
+  lane.insertBefore(button, buttons.get(later)?.[0] ?? null);
+  buttons.set(number, [button, word]);
+  return [button];
 }

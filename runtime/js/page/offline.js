@@ -5,15 +5,16 @@ const PATIENCE_MS = 2000;
 /** Somebody who drops a file at once does not wait for what the first answer does not need. */
 const QUIET_MS = 3000;
 
+const workers = navigator.serviceWorker;
+const after = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
 /** Starts the service worker, and waits until it sees what this page loads; where there is none, at once. */
 export async function keepLoaded() {
-  const workers = navigator.serviceWorker;
   if (!workers || workers.controller) return;
-  const controlled = new Promise((resolve) => workers.addEventListener("controllerchange", resolve, { once: true }));
-  const late = new Promise((resolve) => setTimeout(resolve, PATIENCE_MS));
+  const controlled = new Promise((resolve) => (workers.oncontrollerchange = resolve));
   try {
     await workers.register(new URL("service-worker.js", import.meta.url));
-    await Promise.race([controlled, late]);
+    await Promise.race([controlled, after(PATIENCE_MS)]);
   } catch {} // forbidden by the browser: the page works, with a connection
 }
 
@@ -22,10 +23,10 @@ export async function keepLoaded() {
  * browser has them still.
  */
 export async function keepPage() {
-  if (!navigator.serviceWorker?.controller) return;
-  const names = new Set([location.pathname, ...performance.getEntriesByType("resource").map((entry) => entry.name)]);
-  await Promise.allSettled([...names].map(async (name) => (await caches.match(name)) ?? fetch(name)));
-  await new Promise((resolve) => setTimeout(resolve, QUIET_MS));
+  if (!workers?.controller) return;
+  const names = [location.pathname, ...performance.getEntriesByType("resource").map(({ name }) => name)];
+  await Promise.allSettled(names.map(async (name) => (await caches.match(name)) ?? fetch(name)));
+  await after(QUIET_MS);
   const { loadRest } = await import("./rest.js");
   await loadRest();
 }

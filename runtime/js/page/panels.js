@@ -1,76 +1,50 @@
 /** The panels at the side: class scores as bars, figures, and messages. */
 
-import { made } from "./elements.js";
+import { $, made, write } from "./elements.js";
 import { percent } from "./words.js";
 
-/** Bars of the class scores; the bars stay and only their lengths change. */
-export class Scores {
-  #rows = new Map();
+/** Row, bar and share of each label: they stay, and only their lengths change. */
+let rows = new Map();
 
-  constructor(section, list) {
-    this.section = section;
-    this.list = list;
-  }
-
-  show(scores) {
-    this.section.hidden = !scores;
-    if (!scores) return;
-    const labels = Object.keys(scores);
-    if (labels.join("\n") !== [...this.#rows.keys()].join("\n")) this.#make(labels);
-    const best = labels.reduce((one, two) => (scores[two] > scores[one] ? two : one));
-    for (const [label, { row, bar, share }] of this.#rows) {
-      row.classList.toggle("best", label === best);
-      bar.style.transform = `scaleX(${scores[label]})`;
-      share.textContent = percent(scores[label]);
-    }
-  }
-
-  #make(labels) {
-    this.list.replaceChildren();
-    this.#rows.clear();
-    for (const label of labels) {
-      const [row, track, bar, share] = [made("li"), made("span", "bar"), made("span"), made("span", "share")];
-      track.setAttribute("aria-hidden", "true");
-      track.append(bar);
-      row.append(made("span", "label", label), track, share);
-      this.list.append(row);
-      this.#rows.set(label, { row, bar, share });
-    }
+/** @param {{ [label: string]: number } | null} scores */
+export function showScores(scores) {
+  $("classes").hidden = !scores;
+  if (!scores) return;
+  const labels = Object.keys(scores);
+  if (labels.join("\n") !== [...rows.keys()].join("\n")) makeRows(labels);
+  const best = labels.reduce((one, two) => (scores[two] > scores[one] ? two : one));
+  for (const [label, [row, bar, share]] of rows) {
+    row.classList.toggle("best", label === best);
+    bar.style.transform = `scaleX(${scores[label]})`;
+    share.textContent = percent(scores[label]);
   }
 }
 
-/** Names and values; a value that is not known has a dash. */
-export class Figures {
-  #values = new Map();
-
-  constructor(list, names) {
-    for (const name of names) {
-      const value = made("dd", "", "–");
-      list.append(made("dt", "", name), value);
-      this.#values.set(name, value);
-    }
-  }
-
-  set(name, text) {
-    const value = this.#values.get(name);
-    if (value.textContent !== text) value.textContent = text;
+/** @param {string[]} labels */
+function makeRows(labels) {
+  $("scores").replaceChildren();
+  rows = new Map();
+  for (const label of labels) {
+    const [row, track, bar, share] = [made("li"), made("span", "bar"), made("span"), made("span", "share")];
+    track.ariaHidden = "true";
+    track.append(bar);
+    row.append(made("span", "label", label), track, share);
+    $("scores").append(row);
+    rows.set(label, [row, bar, share]);
   }
 }
 
-/** What went wrong, in a box that a screen reader reads at once. */
-export class Notice {
-  constructor(box, title, text, close) {
-    Object.assign(this, { box, title, text });
-    close.addEventListener("click", () => this.hide());
-  }
+/** @param {string} name @param {string} text */
+export const showFigure = (name, text) => write(`figure-${name}`, text);
 
-  show(title, text) {
-    this.title.textContent = title;
-    this.text.textContent = text;
-    this.box.hidden = false;
-  }
+/** Seconds of computing for those of sound. @param {number} computeS @param {number} soundS */
+export const showFactor = (computeS, soundS) =>
+  showFigure("factor", soundS > 0 ? `${(computeS / soundS).toPrecision(2)}×` : "–");
 
-  hide() {
-    this.box.hidden = true;
-  }
+/** What went wrong, in a box that a screen reader reads at once; without a title the box goes. */
+export function showNotice(title, text) {
+  $("notice").hidden = !title;
+  if (!title) return;
+  write("notice-title", title);
+  write("notice-text", text);
 }

@@ -1,50 +1,48 @@
 /** Plays stretches of a sound, and says where it is. */
 
-export class Player {
-  #source = null;
-  #frame = 0;
+let source = null;
+let frame = 0;
+/** Is told where it plays, each frame; null once it has ended. @type {(atS: number | null) => void} */
+let tell;
 
-  /**
-   * @param {() => AudioContext} context
-   * @param {(atS: number | null) => void} onPlace where it plays, each frame; null once it has ended
-   */
-  constructor(context, onPlace) {
-    this.context = context;
-    this.onPlace = onPlace;
-  }
+export const isPlaying = () => source !== null;
 
-  get playing() {
-    return this.#source !== null;
-  }
+/**
+ * @param {AudioContext} context
+ * @param {object} sound
+ * @param {number} startS
+ * @param {number} endS
+ * @param {(atS: number | null) => void} onPlace is told where it plays, each frame; null once it has ended
+ * @returns {Promise<boolean>} whether that stretch is still kept
+ */
+export async function play(context, sound, startS, endS, onPlace) {
+  stop();
+  tell = onPlace;
+  await context.resume();
+  const end = Math.min(endS, sound.durationS);
+  const stretch = sound.stretch(context, startS, end);
+  if (!stretch) return false;
+  stop(); // what began while the context woke up
+  source = context.createBufferSource();
+  source.buffer = stretch.buffer;
+  source.connect(context.destination);
+  source.onended = stop;
+  const began = context.currentTime;
+  source.start(0, stretch.offsetS, end - startS);
+  const follow = () => {
+    tell(Math.min(end, startS + context.currentTime - began));
+    frame = requestAnimationFrame(follow);
+  };
+  follow();
+  return true;
+}
 
-  async play(sound, startS, endS) {
-    this.stop();
-    const context = this.context();
-    await context.resume();
-    const stretch = sound.stretch(context, startS, endS);
-    if (!stretch) return false;
-    const source = context.createBufferSource();
-    source.buffer = stretch.buffer;
-    source.connect(context.destination);
-    source.onended = () => this.stop();
-    const began = context.currentTime;
-    source.start(0, stretch.offsetS, endS - startS);
-    this.#source = source;
-    const follow = () => {
-      this.onPlace(Math.min(endS, startS + context.currentTime - began));
-      this.#frame = requestAnimationFrame(follow);
-    };
-    follow();
-    return true;
-  }
-
-  stop() {
-    if (!this.#source) return;
-    cancelAnimationFrame(this.#frame);
-    this.#source.onended = null;
-    this.#source.stop();
-    this.#source.disconnect();
-    this.#source = null;
-    this.onPlace(null);
-  }
+export function stop() {
+  if (!source) return;
+  cancelAnimationFrame(frame);
+  source.onended = null;
+  source.stop();
+  source.disconnect();
+  source = null;
+  tell(null);
 }

@@ -1,28 +1,67 @@
-/** A recording: the microphone's sound is drawn, kept to be played, and recognised as it comes. */
+/** The button that records: the microphone's sound is drawn, kept to be played, and recognised as it comes. */
 
+import { write } from "./elements.js";
 import { LiveSession } from "./live.js";
 import { openMicrophone } from "./microphone.js";
+import { showFactor, showFigure, showNotice, showScores } from "./panels.js";
 import { RecordedSound } from "./recorded-sound.js";
-import { FIGURES } from "./view.js";
+import { redraw } from "./timeline.js";
+import { say, showNow } from "./transcript.js";
+import { begin, fail, showAnswer, showClock, showComplete, showTentative } from "./view.js";
 import { secondsText } from "./words.js";
 
 /** Latencies are medians of the latest answers. */
 const COUNTED = 50;
 
-export class Recording {
+/** What is recorded now; null: nothing. @type {Recording | null} */
+let recording = null;
+
+/**
+ * Begins to record, or stops.
+ * @param {object} page
+ * @param {AudioContext} page.context made or resumed while the person's click is handled
+ * @param {{ engine: object } | null} page.loaded
+ * @param {string} page.kind of the engine's stream
+ * @param {(words: string, busy: boolean) => void} page.showStatus
+ */
+export async function toggle({ context, loaded, kind, showStatus }) {
+  if (recording) return stop();
+  const show = (words = null) => {
+    if (!words) recording = null;
+    document.body.classList.toggle("recording", recording !== null);
+    write("record-text", recording ? "Stop" : "Record");
+    showStatus(words ?? "Ready", recording !== null);
+    if (recording) say("Listening.");
+  };
+  if (!loaded) return;
+  showStatus("Waiting for the microphone", true);
+  recording = new Recording(loaded.engine, kind, show);
+  try {
+    if (await recording.start(context)) show("Listening");
+  } catch (error) {
+    show();
+    fail(error);
+  }
+}
+
+/** Stops, and waits for the last answers. */
+export async function stop() {
+  await recording?.stop();
+}
+
+class Recording {
   #close = null;
   #session = null;
   #stopped = null;
   #latencies = { partial: [], final: [] };
 
   /**
-   * @param {import("./view.js").View} view
    * @param {object} engine
-   * @param {object} options of the engine's stream
+   * @param {string} kind of its stream
    * @param {() => void} onStop it has ended, by `stop` or by itself, and the last answers are shown
    */
-  constructor(view, engine, options, onStop) {
-    Object.assign(this, { view, engine, options, onStop });
+  constructor(engine, kind, onStop) {
+    Object.assign(this, { engine, kind, onStop });
   }
 
   /**
@@ -42,11 +81,10 @@ export class Recording {
       this.#close();
       return false;
     }
-    this.view.begin(sound, true);
-    this.#session = new LiveSession(this.engine.stream({ rateHz, ...this.options }), rateHz, {
+    begin(sound, true);
+    this.#session = new LiveSession(this.engine.stream({ rateHz, kind: this.kind }), rateHz, {
       onEvents: (events, stream) => this.#show(events, stream),
-      onLost: (lostS) =>
-        this.view.notice.show("Sound was lost", `${lostS.toFixed(1)} s: this device is too slow for the model.`),
+      onLost: (lostS) => showNotice("Sound was lost", `${lostS.toFixed(1)} s: this device is too slow for the model.`),
     });
     this.#session.done.catch(() => this.stop());
     return true;
@@ -63,39 +101,38 @@ export class Recording {
     try {
       await this.#session?.finish();
     } catch (error) {
-      this.view.fail(error);
+      fail(error);
     }
-    if (this.#session) this.view.rest();
+    if (this.#session) showComplete();
     this.onStop();
   }
 
   #show(events, stream) {
     for (const event of events) this.#take(event);
-    this.view.factor(stream.computeS, stream.clockS);
+    showFactor(stream.computeS, stream.clockS);
   }
 
   #take(event) {
-    const { view } = this;
     const latencies = this.#latencies[event.type];
     latencies.push(event.latencyS);
     if (latencies.length > COUNTED) latencies.shift();
-    view.figures.set(FIGURES[event.type], secondsText(median(latencies)));
-    view.transcript.now(event);
-    if (event.scores) view.scores.show(event.scores);
-    if (event.type === "final") view.answer(event);
-    else view.tentative(event);
+    showFigure(event.type, secondsText(median(latencies)));
+    showNow(event);
+    if (event.scores) showScores(event.scores);
+    if (event.type === "final") showAnswer(event);
+    else showTentative(event);
   }
 
   #hear(sound, block) {
     sound.append(block);
     this.#session.push(block);
-    this.view.clock();
-    this.view.timeline.redraw();
+    showClock(true);
+    redraw();
   }
 
   async #lose() {
     await this.stop();
-    this.view.notice.show(
+    showNotice(
       "The microphone went away",
       "It was unplugged, or another program took it. What was said before is below.",
     );

@@ -22,7 +22,7 @@ async function answer(event) {
   try {
     const response = await fetch(request.mode === "navigate" ? request : unlessKept(request, kept));
     if (response.status === 304) return kept;
-    if (response.status === 200) event.waitUntil(keep(cache, key, response.clone()));
+    if (response.status === 200) event.waitUntil(cache.put(key, response.clone()).catch(noRoom));
     return response;
   } catch (error) {
     if (kept) return kept;
@@ -30,13 +30,8 @@ async function answer(event) {
   }
 }
 
-async function keep(cache, key, response) {
-  try {
-    await cache.put(key, response);
-  } catch {
-    // There is no room: the next visit needs a connection.
-  }
-}
+/** The next visit needs a connection for what is not kept. */
+const noRoom = () => {};
 
 /** The same request, for a file that is not the kept one: browsers do not keep large ones for long. */
 function unlessKept(request, kept) {

@@ -1,6 +1,7 @@
 /** The waveform on a canvas, with words under it. It scrolls where the sound is longer than the page is wide. */
 
-import { Lane } from "./lane.js";
+import { $ } from "./elements.js";
+import { layOut, markWord, onKeys, setWords } from "./lane.js";
 import { clockText } from "./words.js";
 
 const LIVE_PX_PER_S = 76;
@@ -13,170 +14,148 @@ const LEAST_TICK_PX = 64;
 /** A bar shows ten milliseconds at least: a period of most voices, so that the outline is smooth however near it is. */
 const LEAST_SPAN_S = 0.01;
 
-export class Timeline {
-  #sound = null;
-  #place = null;
-  #live = false;
-  #following = true;
-  #frame = null;
-  #colours = {};
-  #columns = new Float32Array(0);
-  #still = matchMedia("(prefers-reduced-motion: reduce)");
+const [scroller, wave] = [$("scroller"), $("wave")];
+const pen = wave.getContext("2d");
+const lessMotion = matchMedia("(prefers-reduced-motion: reduce)");
 
-  /**
-   * @param {(id: string) => HTMLElement} $ the element of an id
-   * @param {(item: object) => void} onPlay a word was chosen
-   */
-  constructor($, onPlay) {
-    for (const id of ["scroller", "track", "wave"]) this[id] = $(id);
-    this.lane = new Lane($("lane"), onPlay, (item) => {
-      this.#reveal(item.startS * this.#scale);
-      this.#draw();
-    });
-    new ResizeObserver(() => this.redraw()).observe(this.scroller);
-    this.scroller.addEventListener("scroll", () => this.#scrolled());
-  }
+let sound = null;
+/** Where it plays, in seconds; null for nowhere. */
+let playedS = null;
+let isLive = false;
+let isFollowing = true;
+let frame = null;
+let columns = new Float32Array(0);
+/** Colours of the style sheet, and its font. */
+let ink, muted, accent, line, font;
+/** What is drawn: where the part in sight begins, how wide and high it is, and how many pixels a second has. */
+let left, width, height, scale;
 
-  /** Shows another sound, or nothing; a live one grows, and its newest part is followed. */
-  show(sound, live) {
-    this.#sound = sound;
-    this.#live = this.#following = live;
-    this.#place = null;
-    this.scroller.scrollLeft = 0;
-    this.items([]);
-  }
+new ResizeObserver(redraw).observe(scroller);
+/** Whoever scrolls back while speaking stays there; at the end the newest sound is followed again. */
+scroller.addEventListener("scroll", () => {
+  isFollowing = scroller.scrollLeft > scroller.scrollWidth - scroller.clientWidth - MARGIN_PX;
+  redraw();
+});
+onKeys(({ startS }) => {
+  reveal(startS * scale);
+  draw();
+});
 
-  /** The sound does not grow any more. */
-  rest() {
-    this.#live = false;
-    this.redraw();
-  }
+/** Shows another sound, or nothing; a live one grows, and its newest part is followed. */
+export function showSound(shown, live) {
+  sound = shown;
+  isLive = isFollowing = live;
+  playedS = null;
+  scroller.scrollLeft = 0;
+  showWords([]);
+}
 
-  /** Words in order of time. */
-  items(items) {
-    this.lane.items(items);
-    this.redraw();
-  }
+/** The sound does not grow any more, and has these words. */
+export function showWhole(words) {
+  isLive = false;
+  showWords(words);
+}
 
-  /** Where it plays; null for nowhere. */
-  place(atS) {
-    this.#place = atS;
-    if (atS !== null) this.#reveal(atS * this.#scale);
-    this.lane.mark(atS);
-    this.redraw();
-  }
+/** Words in order of time. */
+export function showWords(words) {
+  setWords(words);
+  redraw();
+}
 
-  /** Takes the colours of the style sheet anew. */
-  recolour() {
-    const style = getComputedStyle(this.wave);
-    for (const name of ["ink", "muted", "accent", "line"])
-      this.#colours[name] = style.getPropertyValue(`--${name}`).trim();
-    this.#colours.font = `11px ${style.fontFamily}`;
-    this.redraw();
-  }
+/** Where it plays; null for nowhere. */
+export function showPlace(atS) {
+  playedS = atS;
+  if (atS !== null) reveal(atS * scale);
+  markWord(atS);
+  redraw();
+}
 
-  redraw() {
-    this.#frame ??= requestAnimationFrame(() => this.#draw());
-  }
+/** Takes the colours of the style sheet anew. */
+export function recolour() {
+  const style = getComputedStyle(wave);
+  [ink, muted, accent, line] = ["ink", "muted", "accent", "line"].map((name) => style.getPropertyValue(`--${name}`));
+  font = `11px ${style.fontFamily}`;
+  redraw();
+}
 
-  get #scale() {
-    const durationS = this.#sound?.durationS || 0;
-    if (this.#live || !durationS) return LIVE_PX_PER_S;
-    return Math.max(LEAST_PX_PER_S, this.scroller.clientWidth / durationS);
-  }
+export function redraw() {
+  frame ??= requestAnimationFrame(draw);
+}
 
-  #draw() {
-    this.#frame = null;
-    const width = this.scroller.clientWidth;
-    const scale = this.#scale;
-    const length = Math.floor((this.#sound?.durationS ?? 0) * scale);
-    this.track.style.width = `${Math.max(width, length)}px`;
-    if (this.#live && this.#following) this.scroller.scrollLeft = this.#liveEdge(length, width);
-    const left = this.scroller.scrollLeft;
-    const { pen, height } = this.#canvas(width);
-    const middle = (height - AXIS_PX) / 2;
-    this.#drawAxis(pen, left, width, scale, height);
-    this.#bar(pen, this.#colours.line, 0, width, middle - 0.5, 1);
-    if (this.#sound) this.#drawBars(pen, left, Math.min(width, length - left), scale, middle);
-    if (this.#place !== null)
-      this.#bar(pen, this.#colours.accent, this.#place * scale - left - 1, 2, 0, height - AXIS_PX);
-    this.lane.layOut(left, width, scale);
-  }
+function draw() {
+  frame = null;
+  const durationS = sound?.durationS ?? 0;
+  width = scroller.clientWidth;
+  scale = isLive || !durationS ? LIVE_PX_PER_S : Math.max(LEAST_PX_PER_S, width / durationS);
+  const length = Math.floor(durationS * scale);
+  $("track").style.width = `${Math.max(width, length)}px`;
+  if (isLive && isFollowing) scroller.scrollLeft = liveEdge(length);
+  left = scroller.scrollLeft;
+  clear();
+  const middle = (height - AXIS_PX) / 2;
+  drawAxis();
+  bar(line, 0, width, middle - 0.5, 1);
+  if (sound) drawBars(Math.min(width, length - left), middle);
+  if (playedS !== null) bar(accent, playedS * scale - left - 1, 2, 0, height - AXIS_PX);
+  layOut(left, width, scale);
+}
 
-  /** The newest sound at the right; in jumps of half the width where the system asks for less motion. */
-  #liveEdge(length, width) {
-    const half = width / 2;
-    return this.#still.matches ? Math.max(0, Math.ceil((length - width) / half)) * half : length - width;
-  }
+/** The newest sound at the right; in jumps of half the width where the system asks for less motion. */
+function liveEdge(length) {
+  const half = width / 2;
+  return lessMotion.matches ? Math.max(0, Math.ceil((length - width) / half)) * half : length - width;
+}
 
-  #canvas(width) {
-    const density = devicePixelRatio || 1;
-    const height = this.wave.clientHeight;
-    const [across, down] = [Math.round(width * density), Math.round(height * density)];
-    if (this.wave.width !== across || this.wave.height !== down) {
-      this.wave.style.width = `${width}px`;
-      this.wave.width = across;
-      this.wave.height = down;
-    }
-    const pen = this.wave.getContext("2d");
-    pen.setTransform(density, 0, 0, density, 0, 0);
-    pen.clearRect(0, 0, width, height);
-    return { pen, height };
+function clear() {
+  const density = devicePixelRatio;
+  height = wave.clientHeight;
+  const [across, down] = [Math.round(width * density), Math.round(height * density)];
+  if (wave.width !== across || wave.height !== down) {
+    wave.style.width = `${width}px`;
+    wave.width = across;
+    wave.height = down;
   }
+  pen.setTransform(density, 0, 0, density, 0, 0);
+  pen.clearRect(0, 0, width, height);
+}
 
-  /** Bars lie on a grid of the sound, not of the page, so that they do not shimmer while they move. */
-  #drawBars(pen, left, width, scale, middle) {
-    const first = Math.floor(left / PITCH_PX);
-    const count = Math.max(0, Math.ceil((left + width) / PITCH_PX) - first);
-    if (this.#columns.length < 2 * count) this.#columns = new Float32Array(2 * count);
-    const columns = this.#columns.subarray(0, 2 * count);
-    const step = (PITCH_PX / scale) * this.#sound.rateHz;
-    this.#sound.pyramid.columns(first * step, step, Math.max(step, LEAST_SPAN_S * this.#sound.rateHz), columns);
-    const played = this.#place === null ? -1 : this.#place * scale;
-    for (let column = 0; column < count; column++) {
-      const x = (first + column) * PITCH_PX;
-      const low = Math.min(loudness(columns[2 * column]) * middle, -0.75);
-      const high = Math.max(loudness(columns[2 * column + 1]) * middle, 0.75);
-      this.#bar(
-        pen,
-        x < played ? this.#colours.accent : this.#colours.ink,
-        x - left,
-        BAR_PX,
-        middle - high,
-        high - low,
-      );
-    }
+/** Bars lie on a grid of the sound, not of the page, so that they do not shimmer while they move. */
+function drawBars(span, middle) {
+  const { rateHz, pyramid } = sound;
+  const first = Math.floor(left / PITCH_PX);
+  const count = Math.max(0, Math.ceil((left + span) / PITCH_PX) - first);
+  if (columns.length < 2 * count) columns = new Float32Array(2 * count);
+  const step = (PITCH_PX / scale) * rateHz;
+  pyramid.columns(first * step, step, Math.max(step, LEAST_SPAN_S * rateHz), columns.subarray(0, 2 * count));
+  for (let column = 0; column < count; column++) {
+    const x = (first + column) * PITCH_PX;
+    const low = Math.min(loudness(columns[2 * column]) * middle, -0.75);
+    const high = Math.max(loudness(columns[2 * column + 1]) * middle, 0.75);
+    const isPlayed = playedS !== null && x < playedS * scale;
+    bar(isPlayed ? accent : ink, x - left, BAR_PX, middle - high, high - low);
   }
+}
 
-  #drawAxis(pen, left, width, scale, height) {
-    const every = [0.1, 0.2, 0.5, 1, 2, 5].find((seconds) => seconds * scale >= LEAST_TICK_PX) ?? 10;
-    pen.font = this.#colours.font;
-    pen.textBaseline = "bottom";
-    for (let tick = Math.floor(left / scale / every); tick * every * scale < left + width; tick++) {
-      const x = tick * every * scale - left;
-      this.#bar(pen, this.#colours.line, x, 1, height - AXIS_PX + 4, AXIS_PX - 6);
-      pen.fillStyle = this.#colours.muted;
-      pen.fillText(clockText(tick * every, every < 1 ? 1 : 0), x + 5, height - 1);
-    }
+function drawAxis() {
+  const every = [0.1, 0.2, 0.5, 1, 2, 5].find((seconds) => seconds * scale >= LEAST_TICK_PX) ?? 10;
+  pen.font = font;
+  pen.textBaseline = "bottom";
+  for (let tick = Math.floor(left / scale / every); tick * every * scale < left + width; tick++) {
+    const x = tick * every * scale - left;
+    bar(line, x, 1, height - AXIS_PX + 4, AXIS_PX - 6);
+    pen.fillStyle = muted;
+    pen.fillText(clockText(tick * every, every < 1 ? 1 : 0), x + 5, height - 1);
   }
+}
 
-  #bar(pen, colour, x, width, y, height) {
-    pen.fillStyle = colour;
-    pen.fillRect(x, y, width, height);
-  }
+function bar(colour, x, across, y, down) {
+  pen.fillStyle = colour;
+  pen.fillRect(x, y, across, down);
+}
 
-  #reveal(x) {
-    const { scrollLeft, clientWidth } = this.scroller;
-    if (x < scrollLeft || x > scrollLeft + clientWidth - MARGIN_PX)
-      this.scroller.scrollLeft = Math.max(0, x - MARGIN_PX);
-  }
-
-  /** Whoever scrolls back while speaking stays there; at the end the newest sound is followed again. */
-  #scrolled() {
-    const { scrollLeft, scrollWidth, clientWidth } = this.scroller;
-    this.#following = scrollLeft > scrollWidth - clientWidth - MARGIN_PX;
-    this.redraw();
-  }
+function reveal(x) {
+  const { scrollLeft, clientWidth } = scroller;
+  if (x < scrollLeft || x > scrollLeft + clientWidth - MARGIN_PX) scroller.scrollLeft = Math.max(0, x - MARGIN_PX);
 }
 
 /** Quiet speech is to be seen as well: the root, with its sign; 0.94 at full scale. */

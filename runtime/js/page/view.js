@@ -1,127 +1,82 @@
 /** What the page shows of one sound: its waveform and words, its answers, scores and figures. */
 
-import { Figures, Notice, Scores } from "./panels.js";
-import { Timeline } from "./timeline.js";
-import { Transcript } from "./transcript.js";
-import { clockText, factorText } from "./words.js";
+import { $, onClick, onPlay, write } from "./elements.js";
+import { showFigure, showNotice, showScores } from "./panels.js";
+import { showPlace, showSound, showWhole, showWords } from "./timeline.js";
+import { addAnswer, clearAnswers, showNow } from "./transcript.js";
+import { clockText } from "./words.js";
 
-export const FIGURES = {
-  partial: "Latency, partial",
-  final: "Latency, final",
-  factor: "Real-time factor",
-  ready: "Load time",
-  backEnd: "Runs on",
-  model: "Model",
-};
 const TITLES = {
   AudioError: "This sound cannot be recognised",
   BundleError: "This bundle cannot be used",
   DeviceError: "The model does not run here",
 };
 
-export class View {
-  #segments = [];
-  #items = [];
-  /** Of the first sound that is played on. */
-  #player = null;
+/** The sound that is shown; null: none. */
+let sound = null;
+/** Whether it grows. */
+let isLive = false;
+/** The finished answers, and what stands under the waveform for them. */
+let segments = [];
+let items = [];
+/** Plays the sound, once somebody has asked for it. */
+let player = null;
+let context = null;
 
-  /**
-   * @param {(id: string) => HTMLElement} $ the element of an id
-   * @param {() => AudioContext} context to play with
-   */
-  constructor($, context) {
-    this.$ = $;
-    this.sound = null;
-    this.live = false;
-    const play = ({ startS, endS, scores }) => {
-      this.play(startS, endS);
-      if (scores && !this.live) this.scores.show(scores); // those of a recording are the mean of its answers
-    };
-    this.timeline = new Timeline($, play);
-    this.transcript = new Transcript($, play);
-    this.scores = new Scores($("classes"), $("scores"));
-    this.figures = new Figures($("figures"), Object.values(FIGURES));
-    this.notice = new Notice($("notice"), $("notice-title"), $("notice-text"), $("notice-close"));
-    this.context = context;
-    $("play").addEventListener("click", () =>
-      this.#player?.playing ? this.#player.stop() : this.play(this.sound.firstS, this.sound.durationS),
-    );
-  }
+/** @returns {AudioContext} one for all that is recorded and played */
+export const audioContext = () => (context ??= new AudioContext());
 
-  /** Another sound: what was shown of the one before goes. */
-  begin(sound, live) {
-    this.#player?.stop();
-    this.notice.hide();
-    this.sound = sound;
-    this.live = live;
-    this.#segments = [];
-    this.#items = [];
-    this.timeline.show(sound, live);
-    this.transcript.clear();
-    this.scores.show(null);
-    for (const name of ["partial", "final", "factor"]) this.figures.set(FIGURES[name], "–");
-    this.clock();
-  }
+/** Another sound: what was shown of the one before goes. */
+export function begin(shown, live) {
+  player?.stop();
+  showNotice();
+  sound = shown;
+  segments = [];
+  items = [];
+  showSound(sound, live);
+  clearAnswers();
+  showScores(null);
+  for (const name of ["partial", "final", "factor"]) showFigure(name, "–");
+  showClock(live);
+}
 
-  /** The sound is complete: it may be played. */
-  rest() {
-    this.live = false;
-    this.timeline.rest();
-    this.#items = this.#segments.flatMap((segment) => itemsOf(segment, false));
-    this.timeline.items(this.#items);
-    this.clock();
-  }
+/** @param {boolean} live whether the sound grows; it may be played once it is complete */
+export function showClock(live) {
+  isLive = live;
+  write("clock", sound ? clockText(sound.durationS) : "");
+  $("play").disabled = isLive || !sound?.durationS;
+}
 
-  clock() {
-    this.$("clock").textContent = this.sound ? clockText(this.sound.durationS) : "";
-    this.$("play").disabled = this.live || !this.sound?.durationS;
-  }
+/** The sound is complete: it may be played, and has single words. */
+export function showComplete() {
+  showClock(false);
+  items = segments.flatMap((segment) => itemsOf(segment, false));
+  showWhole(items);
+}
 
-  /** An answer so far, behind the finished ones. */
-  tentative(segment) {
-    this.timeline.items([...this.#items, ...itemsOf(segment, true)]);
-  }
+/** An answer so far, behind the finished ones. */
+export function showTentative(segment) {
+  showWords([...items, ...itemsOf(segment, true)]);
+}
 
-  /** A finished answer: a final event, or a segment of a recording. */
-  answer(segment) {
-    this.transcript.add(segment, this.live);
-    this.#segments.push(segment);
-    this.#items.push(...itemsOf(segment, this.live)); // while sound comes in there is no room for single words
-    this.timeline.items(this.#items);
-  }
+/** A finished answer: a final event, or a segment of a recording. */
+export function showAnswer(segment) {
+  addAnswer(segment, isLive);
+  segments.push(segment);
+  items.push(...itemsOf(segment, isLive)); // while sound comes in there is no room for single words
+  showWords(items);
+}
 
-  /** The result of a file; segments were answers before it. */
-  result(result) {
-    this.transcript.now(result);
-    if (!result.segments) this.answer(wholeOf(result));
-    if (result.scores) this.scores.show(result.scores);
-  }
+/** The result of a file; segments were answers before it. */
+export function showResult(result) {
+  showNow(result);
+  if (!result.segments) showAnswer({ ...result, label: result.label, startS: 0, endS: result.durationS });
+  if (result.scores) showScores(result.scores);
+}
 
-  factor(computeS, soundS) {
-    this.figures.set(FIGURES.factor, soundS > 0 ? factorText(computeS / soundS) : "–");
-  }
-
-  /** What went wrong, in the words of the error. */
-  fail(error) {
-    this.notice.show(error.title ?? TITLES[error.name] ?? "Something went wrong", error.message);
-  }
-
-  async play(startS, endS) {
-    const { sound } = this;
-    if (this.live || !sound) return;
-    this.context().resume(); // browsers want it while a click is handled
-    const { Player } = await import("./player.js");
-    if (sound !== this.sound) return;
-    this.#player ??= new Player(this.context, (atS) => this.#playsAt(atS));
-    const plays = await this.#player.play(sound, startS, Math.min(endS, sound.durationS));
-    if (!plays)
-      this.notice.show("This is too long ago", "Of a microphone, the latest three minutes are kept to be played.");
-  }
-
-  #playsAt(atS) {
-    this.timeline.place(atS);
-    this.$("play").textContent = atS === null ? "Play" : "Stop";
-  }
+/** What went wrong, in the words of the error. */
+export function fail(error) {
+  showNotice(error.title ?? TITLES[error.name] ?? "Something went wrong", error.message);
 }
 
 /** The words of a segment; all of it as one where that is asked for, or where the bundle has no true word times. */
@@ -135,7 +90,23 @@ function itemsOf(segment, whole) {
     .filter((item) => item.text);
 }
 
-/** A clip that was answered whole, as the one segment of it. */
-function wholeOf({ text, words, scores, label, confidence, rejected, durationS }) {
-  return { text, words, scores, label, confidence, rejected, startS: 0, endS: durationS };
+async function play({ startS, endS, scores }) {
+  if (isLive || !sound) return;
+  if (scores) showScores(scores); // those of a recording are the mean of its answers
+  audioContext().resume(); // browsers want it while a click is handled
+  const wanted = sound;
+  player = await import("./player.js");
+  if (sound !== wanted) return;
+  if (await player.play(audioContext(), sound, startS, endS, showPlaying)) return;
+  showNotice("This is too long ago", "Of a microphone, the latest three minutes are kept to be played.");
 }
+
+/** @param {number | null} atS where it plays */
+function showPlaying(atS) {
+  showPlace(atS);
+  write("play", atS === null ? "Play" : "Stop");
+}
+
+onPlay(play);
+onClick("play", () => (player?.isPlaying() ? player.stop() : play({ startS: sound.firstS, endS: sound.durationS })));
+onClick("notice-close", () => showNotice());

@@ -10,6 +10,3 @@ export function clockText(seconds, digits = 1) {
   const rounded = Number(seconds.toFixed(digits));
   return `${Math.floor(rounded / 60)}:${(rounded % 60).toFixed(digits).padStart(digits ? digits + 3 : 2, "0")}`;
 }
-
-/** Seconds of computing for a second of sound. */
-export const factorText = (factor) => `${factor.toPrecision(2)}×`;

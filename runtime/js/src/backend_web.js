@@ -3,10 +3,6 @@
 import { failure } from "./errors.js";
 import { feedsOf, session } from "./ort_session.js";
 
-const IS_NODE = typeof process === "object" && Boolean(process.versions?.node);
-/** More threads hardly help with clips of seconds, and phones have slow cores beside the fast ones. */
-const MOST_THREADS = 4;
-
 /**
  * @param {"wasm" | "webgpu"} device
  * @param {object} options
@@ -17,12 +13,10 @@ const MOST_THREADS = 4;
  * @returns {Promise<import("./graph_session.js").BackEnd>}
  */
 export async function webBackEnd(device, { runtime = null, wasmPaths = null, threads = null }) {
-  if (device === "webgpu" && !(await globalThis.navigator?.gpu?.requestAdapter())) {
-    throw failure("device_unusable", { device, reason: "there is no WebGPU" });
-  }
+  if (device === "webgpu") await (await environment()).requireGpu(device);
   const ort = await imported(device, runtime);
   if (wasmPaths !== null) ort.env.wasm.wasmPaths = wasmPaths;
-  ort.env.wasm.numThreads = threads ?? usualThreads();
+  ort.env.wasm.numThreads = threads ?? (await environment()).usualThreads();
   ort.env.logLevel = "fatal"; // an error is thrown as well
   return {
     version: ort.env.versions.web ?? ort.env.versions.common,
@@ -42,21 +36,17 @@ export async function webBackEnd(device, { runtime = null, wasmPaths = null, thr
   };
 }
 
-/** The package, or the module at an address; each of its builds has its own `.wasm` file. */
+/** Most pages say where ONNX Runtime is, and how many threads it has. */
+const environment = () => import("./web_environment.js");
+
+/** The module at an address, or the package. */
 async function imported(device, runtime) {
   try {
     if (runtime !== null) return await import(/* @vite-ignore */ /* webpackIgnore: true */ runtime);
-    if (IS_NODE) return await import("onnxruntime-web");
-    return await (device === "webgpu" ? import("onnxruntime-web/webgpu") : import("onnxruntime-web/wasm"));
+    return await (await environment()).runtimePackage(device);
   } catch {
     throw failure("runtime_missing", { install: "npm install onnxruntime-web" });
   }
-}
-
-/** Threads share memory, which browsers give to pages that are cross-origin isolated only. */
-function usualThreads() {
-  if (IS_NODE || !globalThis.crossOriginIsolated) return 1;
-  return Math.max(1, Math.min(MOST_THREADS, Math.floor(navigator.hardwareConcurrency / 2)));
 }
 
 /** One call after the other: a session takes no second one before the first is done. */

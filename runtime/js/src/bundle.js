@@ -1,11 +1,8 @@
 /** A bundle: opened by its manifest, its files checked by their digests. */
 
+import { sha256 } from "./digest.js";
 import { failure } from "./errors.js";
 import { MANIFEST, parseManifest } from "./manifest.js";
-
-export const GOLDEN = "golden.json";
-/** Variants that run on GPUs, the best first; the others are quantised in ways that only CPUs have kernels for. */
-export const ON_GPUS = ["fp16", "fp32"];
 
 /**
  * Where the files of a bundle come from.
@@ -14,7 +11,7 @@ export const ON_GPUS = ["fp16", "fp32"];
  * @property {(file: string) => string} pathOf what messages call a file in it
  * @property {(file: string, sha256?: string) => Promise<Uint8Array | null>} read the content of a file, whose digest
  *   may be known; null where there is no such file
- * @property {() => Promise<boolean>} isCheckpoint whether there are a PyTorch checkpoint's files
+ * @property {() => Promise<boolean>} [isCheckpoint] whether there are a PyTorch checkpoint's files
  */
 
 /** A folder with a manifest. No other file in it is trusted before it is checked against the manifest. */
@@ -36,7 +33,7 @@ export class Bundle {
   static async open(source) {
     const bytes = await source.read(MANIFEST);
     if (bytes === null) {
-      const isCheckpoint = await source.isCheckpoint();
+      const isCheckpoint = await source.isCheckpoint?.();
       throw failure(isCheckpoint ? "bundle_is_checkpoint" : "bundle_no_manifest", { folder: source.name });
     }
     return new Bundle(source, await parseManifest(bytes, source.pathOf(MANIFEST)));
@@ -59,15 +56,9 @@ export class Bundle {
 
   /** The decoder that the bundle decodes with by default; null: the best token of each frame. */
   async decoder() {
-    const stored = this.manifest.decoder;
-    if (!stored) return null;
-    const { describedDecoder } = await import("./decoders.js"); // most bundles have none
-    try {
-      return await describedDecoder(stored, async (file) => [await this.checked(file), this.source.pathOf(file)]);
-    } catch (error) {
-      if (!["UsageError", "DataError"].includes(error.name)) throw error;
-      throw failure("decoder_damaged", { folder: this.folder, reason: error.message });
-    }
+    if (!this.manifest.decoder) return null;
+    const { storedDecoder } = await import("./decoders.js"); // most bundles have none
+    return storedDecoder(this);
   }
 
   /** Content of a listed file, after checking its size only. @param {string} name */
@@ -100,16 +91,4 @@ export class Bundle {
     await this.checkDigest(name, bytes);
     return bytes;
   }
-
-  /** Content of a listed JSON file, after checking its digest. @param {string} name */
-  async readJson(name) {
-    return JSON.parse(new TextDecoder().decode(await this.checked(name)));
-  }
-}
-
-/** SHA-256 in hexadecimal. @param {Uint8Array} bytes */
-export async function sha256(bytes) {
-  if (!globalThis.crypto?.subtle) throw failure("digest_unavailable");
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
-  return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

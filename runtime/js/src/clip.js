@@ -1,8 +1,7 @@
 /** Clips and recordings in, 16 kHz mono float32 out; what cannot be recognised reliably is refused in one line. */
 
 import { failure, general, shown } from "./errors.js";
-import { SAMPLE_RATE_HZ } from "./geometry.js";
-import { channelsOf, checkRate, toFloats, toMono } from "./samples.js";
+import { MAX_RATE_HZ, MIN_RATE_HZ, NAME, SAMPLE_RATE_HZ, isConstant } from "./inputs.js";
 
 /** Power of silence relative to the loudest frame, samples of a frame, and how much silence stays at each end. */
 const SILENCE = 1e-4;
@@ -10,8 +9,8 @@ const SILENCE_HOP = 320;
 const KEPT_SILENCE = 3_200;
 /** Less silence than this is not worth to be left out. */
 const WORTH = 1_600;
-/** What messages call samples. */
-export const NAME = "array";
+/** Samples below this are not clipped. */
+const FULL_SCALE = 0.999;
 
 /**
  * Samples at 16 kHz, mono, not normalised, with warnings about the recording. They begin `beginsS` after its beginning;
@@ -29,16 +28,26 @@ export class Recording {
    * @param {number} rateHz
    */
   constructor(samples, rateHz) {
-    if (rateHz === undefined || rateHz === null) throw failure("audio_no_rate", { option: "rateHz" });
-    if (typeof rateHz !== "number") throw failure("audio_rate_type", { option: "rateHz", rate: shown(rateHz) });
-    this.channels = channelsOf(NAME, samples);
-    checkRate(NAME, rateHz);
+    this.channels = [samples].flat();
     this.rateHz = rateHz;
-    this.length = this.channels[0].length;
+    this.length = this.channels[0]?.length;
   }
 
   get durationS() {
     return this.length / this.rateHz;
+  }
+
+  /** Whether these are channels of one length, at a rate that sound has. */
+  get isSound() {
+    const { channels, rateHz, length } = this;
+    const isRate = typeof rateHz === "number" && rateHz >= MIN_RATE_HZ && rateHz <= MAX_RATE_HZ;
+    return isRate && length >= 0 && channels.every((each) => ArrayBuffer.isView(each) && each.length === length);
+  }
+
+  /** Says what is wrong where it is no sound. */
+  async refuse() {
+    const { checkSound } = await import("./sound_faults.js");
+    checkSound(NAME, this.channels, this.rateHz);
   }
 
   /**
@@ -46,33 +55,35 @@ export class Recording {
    * @returns {Promise<Clip>}
    */
   async clip() {
-    const channels = this.channels.map(toFloats);
-    if (!this.length) throw failure("audio_empty", { name: NAME });
-    const { mono, warnings } = toMono(NAME, channels);
+    // Copies: the caller may use its memory again before the clip is recognised.
+    const copies = this.channels.map((channel) => channel.slice());
+    const { mono, warnings } = isPlain(copies) ? { mono: copies[0], warnings: [] } : await mixed(copies);
     if (isConstant(mono)) {
       throw failure("audio_silent", { name: NAME, samples: mono.length, value: general(mono[0]) });
     }
-    // A copy: the caller may use its memory again before the clip is recognised.
-    const samples =
-      this.rateHz === SAMPLE_RATE_HZ ? Float32Array.from(mono) : await resampled(mono.slice(), this.rateHz);
-    if (!samples.length) {
-      throw failure("audio_too_short", { name: NAME, samples: mono.length, rate: shown(this.rateHz) });
-    }
+    const samples = this.rateHz === SAMPLE_RATE_HZ ? new Float32Array(mono) : await resampled(mono, this.rateHz);
     return { samples, warnings, beginsS: 0, durationS: samples.length / SAMPLE_RATE_HZ };
   }
 }
 
-/** @param {import("./samples.js").Floats} samples @param {number} rateHz */
-async function resampled(samples, rateHz) {
-  const { resampledWhole } = await import("./resampler.js"); // most clips have the model's rate already
-  return resampledWhole(samples, rateHz);
+/** One channel of samples that need no change and no warning: most clips. @param {Samples[]} channels */
+function isPlain([only, ...others]) {
+  const isQuiet = (sample) => Math.abs(sample) < FULL_SCALE;
+  return !others.length && only instanceof Float32Array && only.length > 0 && only.every(isQuiet);
 }
 
-/** Whether all samples are the same. @param {ArrayLike<number>} samples */
-export function isConstant(samples) {
-  const first = Math.fround(samples[0]);
-  for (let place = 1; place < samples.length; place += 1) if (Math.fround(samples[place]) !== first) return false;
-  return true;
+/** @param {Samples[]} channels */
+async function mixed(channels) {
+  const { mixedFloats } = await import("./samples.js");
+  return mixedFloats(NAME, channels);
+}
+
+/** @param {import("./samples.js").Floats} mono @param {number} rateHz */
+async function resampled(mono, rateHz) {
+  const { resampledWhole } = await import("./resampler.js"); // most clips have the model's rate already
+  const samples = resampledWhole(mono, rateHz);
+  if (samples.length) return samples;
+  throw failure("audio_too_short", { name: NAME, samples: mono.length, rate: shown(rateHz) });
 }
 
 /**
@@ -95,13 +106,10 @@ export function withoutSilence(clip) {
  * @param {Float32Array} samples at 16 kHz
  */
 function sounding(samples) {
-  const powers = new Float32Array(Math.floor(samples.length / SILENCE_HOP));
-  for (let frame = 0; frame < powers.length; frame += 1) {
-    let power = 0;
-    const end = (frame + 1) * SILENCE_HOP;
-    for (let place = frame * SILENCE_HOP; place < end; place += 1) power += samples[place] * samples[place];
-    powers[frame] = power;
-  }
+  const power = (frame) => frame.reduce((sum, sample) => sum + sample * sample, 0);
+  const powers = Float32Array.from({ length: samples.length / SILENCE_HOP }, (_, place) =>
+    power(samples.subarray(place * SILENCE_HOP, (place + 1) * SILENCE_HOP)),
+  );
   const silence = Math.fround(powers.reduce((one, other) => Math.max(one, other), 0) * Math.fround(SILENCE));
   const loud = (power) => power > silence;
   const [first, last] = [powers.findIndex(loud), powers.findLastIndex(loud)];

@@ -2,10 +2,6 @@
 
 import { Word } from "./result.js";
 
-/** What loses its spaces where a head cleans up, one after the other (`clean_up_tokenization` of transformers,
- * `tokenization_utils_base.py`). */
-const TIGHT = [" .", " ?", " !", " ,", " ' ", " n't", " 'm", " 's", " 've", " 're"];
-
 /**
  * What a graph gives for a clip, or something computed from it: `dims` are `[frames, vocabulary]` or `[classes]`.
  * @typedef {{ data: Float32Array | Float64Array, dims: readonly number[] }} Matrix
@@ -125,91 +121,43 @@ export function divided(logits, temperature) {
 
 /**
  * The words that tokens are written as, with their times in seconds from the start of the clip.
- * @param {Token[]} tokens
- * @param {CtcHead} head
+ *
+ * Words are what white space separates in a transcript, which is that of transformers' `Wav2Vec2CTCTokenizer` and
+ * `Wav2Vec2PhonemeCTCTokenizer` (`models/wav2vec2*\/tokenization_wav2vec2*.py`).
+ * @param {Token[]} tokens without blanks and silent tokens
+ * @param {CtcHead} head how they are written
  * @param {number} frameS
  */
 export function joinWords(tokens, head, frameS) {
-  return writtenWords(tokens, head).map(({ text, own }) => {
+  const written = tokens.flatMap(({ id }, place) => [
+    ...lettersOf(place ? head.tokenSeparator : "", null),
+    ...lettersOf(id === head.delimiterId ? head.delimiterText : head.vocabulary[id], place),
+  ]);
+  /** @type {Letter[][]} */
+  const words = [[]];
+  for (const each of head.rewritten ? head.rewritten(written) : written) {
+    if (/\s/.test(each[0])) words.push([]);
+    else words.at(-1).push(each);
+  }
+  return words.flatMap((letters) => {
+    const owners = new Set(letters.map(([, owner]) => owner));
+    const own = tokens.filter((_, place) => owners.has(place));
+    if (!own.length) return [];
     // A word is right if each of its tokens is. Of a token the surest frame counts: CTC can be unsure of where a token
     // begins and ends, and sure of the token.
-    const logProbability = own.reduce((sum, token) => sum + token.logProbability, 0);
-    const times = { startS: own[0].start * frameS, endS: own.at(-1).end * frameS };
-    return new Word({ text, ...times, confidence: Math.exp(logProbability) });
+    const confidence = Math.exp(own.reduce((sum, token) => sum + token.logProbability, 0));
+    const text = letters.map(([letter]) => letter).join("");
+    return new Word({ text, startS: own[0].start * frameS, endS: own.at(-1).end * frameS, confidence });
   });
 }
 
 /**
  * A character of a transcript, and the place of the token that it is from; null for a separator.
- * @typedef {{ letter: string, owner: number | null }} Letter
+ * @typedef {[letter: string, owner: number | null]} Letter
  */
 
-/**
- * The words of a transcript, which are what white space separates in it, each with the tokens that it is from.
- *
- * The transcript is that of transformers' `Wav2Vec2CTCTokenizer` and `Wav2Vec2PhonemeCTCTokenizer`
- * (`models/wav2vec2*\/tokenization_wav2vec2*.py`), with one space for each run of white space.
- * @param {Token[]} tokens without blanks and silent tokens
- * @param {CtcHead} head how they are written
- */
-function writtenWords(tokens, head) {
-  /** @type {Letter[][]} */
-  const words = [[]];
-  for (const each of transcript(tokens, head)) {
-    if (/\s/.test(each.letter)) words.push([]);
-    else words.at(-1).push(each);
-  }
-  return words
-    .map((letters) => {
-      const owners = new Set(letters.map(({ owner }) => owner).filter((owner) => owner !== null));
-      const own = [...owners].sort((one, other) => one - other).map((place) => tokens[place]);
-      return { text: letters.map(({ letter }) => letter).join(""), own };
-    })
-    .filter(({ own }) => own.length > 0);
-}
-
-/**
- * The text of tokens, without white space at its ends.
- * @param {Token[]} tokens
- * @param {CtcHead} head
- * @returns {Letter[]}
- */
-function transcript(tokens, head) {
-  const lettersOf = (text, owner) => Array.from(text, (letter) => ({ letter, owner }));
-  const text = tokens.flatMap(({ id }, place) => {
-    const between = lettersOf(place ? head.tokenSeparator : "", null);
-    const written = id === head.delimiterId ? head.delimiterText : head.vocabulary[id];
-    return [...between, ...lettersOf(written, place)];
-  });
-  const isWritten = ({ letter }) => !/\s/.test(letter);
-  const inside = text.slice(Math.max(0, text.findIndex(isWritten)), text.findLastIndex(isWritten) + 1);
-  const lower = head.lowerCase ? lowered(inside) : inside;
-  return head.cleanUpSpaces ? TIGHT.reduce(tightened, lower) : lower;
-}
-
-/** @param {Letter[]} text */
-function lowered(text) {
-  const owners = text.flatMap(({ letter, owner }) => Array.from(letter.toLowerCase(), () => owner));
-  const letters = [
-    ...text
-      .map(({ letter }) => letter)
-      .join("")
-      .toLowerCase(),
-  ];
-  return letters.map((letter, place) => ({ letter, owner: owners[place] }));
-}
-
-/** The text without the spaces of a pattern. @param {Letter[]} text @param {string} pattern */
-function tightened(text, pattern) {
-  const stands = (place) => [...pattern].every((letter, at) => text[place + at]?.letter === letter);
-  const spaces = new Set();
-  for (let place = 0; place < text.length; place += 1) {
-    if (!stands(place)) continue;
-    [...pattern].forEach((letter, at) => letter === " " && spaces.add(place + at));
-    place += pattern.length - 1;
-  }
-  return text.filter((_, place) => !spaces.has(place));
-}
+/** @returns {Letter[]} */
+const lettersOf = (text, owner) => Array.from(text, (letter) => [letter, owner]);
 
 /** The share of words that are right, as far as their confidences tell; 1 without words. @param {Word[]} words */
 export function meanConfidence(words) {

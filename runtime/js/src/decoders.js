@@ -27,11 +27,25 @@ const KINDS = {
 };
 
 /**
+ * The decoder that a bundle decodes with by default.
+ * @param {import("./bundle.js").Bundle} bundle whose manifest describes one
+ */
+export async function storedDecoder(bundle) {
+  const read = async (file) => [await bundle.checked(file), bundle.source.pathOf(file)];
+  try {
+    return await describedDecoder(bundle.manifest.decoder, read);
+  } catch (error) {
+    if (!["UsageError", "DataError"].includes(error.name)) throw error;
+    throw refusal("decoder_damaged", { folder: bundle.folder, reason: error.message });
+  }
+}
+
+/**
  * The decoder that a manifest describes: one kind, with its options.
  * @param {object} description such as `{"beam": {"width": 8, "lm": "lm.arpa"}}`
  * @param {(file: string) => Promise<[bytes: Uint8Array, name: string]>} read the content of a file next to it
  */
-export async function describedDecoder(description, read) {
+async function describedDecoder(description, read) {
   const names = Object.keys(description);
   if (names.length !== 1 || !Object.hasOwn(KINDS, names[0])) {
     throw refusal("decoder_kind", { got: names.map(shown).join(", ") || "none" });

@@ -1,8 +1,9 @@
 /** The engine: one ONNX graph, recognising clip after clip. */
 
-import { Bundle, ON_GPUS } from "./bundle.js";
-import { failure, inWords, shown, told } from "./errors.js";
+import { Bundle } from "./bundle.js";
+import { failure, inWords, shown } from "./errors.js";
 import { GraphSession, openGraph } from "./graph_session.js";
+import { outputsOf } from "./heads.js";
 import { withDefaults } from "./options.js";
 import { Recognizer } from "./recognizer.js";
 
@@ -54,8 +55,12 @@ export class Engine extends Recognizer {
    * @param {Float32Array} samples at 16 kHz, padded with zeros if they give no frame
    */
   async outputs(samples) {
-    if (!this._session) throw failure("engine_closed");
+    this.requireOpen();
     return this._session.outputs(samples);
+  }
+
+  requireOpen() {
+    if (!this._session) throw failure("engine_closed");
   }
 
   /**
@@ -66,14 +71,9 @@ export class Engine extends Recognizer {
    * @param {number | null} [options.chunkMs] from one answer to the next
    * @param {object} [options.endpointing] where utterances begin and end
    */
-  stream(options = {}) {
-    return inWords(this._stream(options));
-  }
-
-  async _stream(options) {
-    if (!this._session) throw failure("engine_closed");
+  async stream(options = {}) {
     const { openStream } = await import("./streaming/open.js"); // most programs open no stream
-    return openStream(this, this.graphs, options);
+    return inWords(openStream(this, this.graphs, options));
   }
 
   /** Compare the outputs for the golden input with those that the graphs gave when the bundle was exported. */
@@ -107,54 +107,39 @@ export function loadEngine(source, backEnds, options, defaults) {
 async function openEngine(source, backEnds, options, defaults) {
   const chosen = withDefaults(options, defaults);
   const { device, threads, verify, rejectBelow } = chosen;
-  const devices = [...Object.keys(backEnds), "auto"];
-  if (!devices.includes(device)) throw failure("device_unknown", { device, devices: devices.join(", ") });
+  const devices = Object.keys(backEnds);
+  const names = [...devices, "auto"];
+  if (!names.includes(device)) throw failure("device_unknown", { device, devices: names.join(", ") });
   if (threads !== null && !(threads >= 1)) throw failure("threads", { threads: shown(threads) });
   const bundle = await Bundle.open(source);
   const variant = await bundle.variant(chosen.variant, device, chosen.language);
-  const candidates = device === "auto" ? automatic(backEnds, variant.precision) : [device];
-  const { session, backEnd } = await firstThatWorks(candidates, async (each) => {
-    const opened = await backEnds[each](chosen);
-    const placement = { device: each, threads, verify };
-    return { backEnd: opened, session: await openGraph(bundle, variant.file, opened, placement) };
-  });
+  const open = async (each) => {
+    const backEnd = await backEnds[each](chosen);
+    return { backEnd, session: await openGraph(bundle, variant.file, backEnd, { device: each, threads, verify }) };
+  };
+  const automatic = device === "auto" && (await import("./automatic_device.js"));
+  const { backEnd, session } = await (automatic
+    ? automatic.firstThatWorks(devices, variant.precision, open)
+    : open(device));
   try {
     const { geometry, stream } = bundle.manifest;
     const { heads, batched, precision } = variant;
     const graph = new GraphSession(session, { path: source.pathOf(variant.file), heads, geometry, batched });
-    const placement = { device: graph.device, threads, verify };
+    await graph.check();
+    const openStream = (file, dimensions) =>
+      openGraph(bundle, file, backEnd, { device: graph.device, threads, verify, dimensions });
     // What most bundles and programs do without is loaded where it is wanted.
     const streams = stream && graph.device !== "webgpu" && (await import("./stream_graphs.js"));
-    const graphs = streams ? new streams.StreamGraphs(bundle, backEnd, placement, precision) : null;
+    const graphs = streams
+      ? new streams.StreamGraphs(bundle, openStream, outputsOf(bundle.manifest.heads), precision)
+      : null;
     const decoder = chosen.decoder ?? (await bundle.decoder());
     const segmentation = chosen.segmentation && (await import("./segmentation.js")).segmentation(chosen.segmentation);
-    const readFrames = heads.frameClassification && (await import("./frame_labels.js")).readFrames;
-    const reading = { decoder, readFrames, rejectBelow, segmentation };
-    return new Engine(bundle, { session: graph, variant, graphs, ...reading });
+    const isRare = heads.frameClassification ?? heads.embedding;
+    const readRare = isRare && (await import("./rare_outputs.js")).readRare;
+    return new Engine(bundle, { session: graph, variant, graphs, decoder, readRare, rejectBelow, segmentation });
   } catch (error) {
     await session.release();
     throw error;
   }
-}
-
-/** Devices to try in turn: GPUs only for graphs that have kernels there. */
-function automatic(backEnds, precision) {
-  return Object.keys(backEnds).filter((device) => device !== "webgpu" || ON_GPUS.includes(precision));
-}
-
-/**
- * @template Opened
- * @param {string[]} devices
- * @param {(device: string) => Promise<Opened>} open
- */
-async function firstThatWorks(devices, open) {
-  for (const [place, device] of devices.entries()) {
-    try {
-      return await open(device);
-    } catch (found) {
-      const error = await told(found);
-      if (error.name !== "DeviceError" || place === devices.length - 1) throw error;
-    }
-  }
-  throw failure("device_none", { install: "npm install onnxruntime-web" });
 }

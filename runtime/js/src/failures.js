@@ -13,5 +13,5 @@ export function withWords({ id, values }) {
  * @param {import("./samples.js").Warning[]} warnings
  */
 export function allInWords(warnings) {
-  return [...new Set(warnings.map(([id, values]) => wordsOf(MESSAGES, id, values)))];
+  return [...new Set(warnings.map(([id, values]) => wordsOf(MESSAGES.Warning[id], values)))];
 }

@@ -1,7 +1,6 @@
 /** Frames of a clip: the arithmetic of the convolutional feature encoder. */
 
-/** The sample rate that every wav2vec2-family checkpoint expects. */
-export const SAMPLE_RATE_HZ = 16_000;
+import { SAMPLE_RATE_HZ } from "./inputs.js";
 
 /** Kernels and strides of the feature encoder, first layer first (wav2vec 2.0, arXiv:2006.11477, section 4.2). */
 export class ConvGeometry {
@@ -22,26 +21,6 @@ export class ConvGeometry {
     }, 1);
     /** Seconds between the starts of two frames. */
     this.frameS = this.hop / SAMPLE_RATE_HZ;
-  }
-
-  /**
-   * Frames of a clip of so many samples; 0 when it is shorter than the receptive field.
-   * @param {number} samples
-   */
-  frames(samples) {
-    for (const [layer, kernel] of this.kernels.entries()) {
-      if (samples < kernel) return 0;
-      samples = Math.floor((samples - kernel) / this.strides[layer]) + 1;
-    }
-    return samples;
-  }
-
-  /**
-   * Samples of the shortest clip that gives so many frames, at least one.
-   * @param {number} frames
-   */
-  shortest(frames) {
-    return this.receptiveField + (frames - 1) * this.hop;
   }
 
   /**

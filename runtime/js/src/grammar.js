@@ -6,7 +6,7 @@
  */
 
 import { bestColumns } from "./ctc.js";
-import { UsageError } from "./errors.js";
+import { UsageError } from "./error_classes.js";
 import { aligned, hypothesis, logAddExp, logProbabilities, spell } from "./hypothesis.js";
 import { withDefaults } from "./options.js";
 import { refusal } from "./refusals.js";

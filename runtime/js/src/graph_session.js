@@ -1,14 +1,7 @@
 /** One ONNX graph on one device: clips in, the outputs of each head out. */
 
-import { failure } from "./errors.js";
-import { SAMPLE_RATE_HZ } from "./geometry.js";
 import { outputsOf } from "./heads.js";
-import { fixed } from "./numbers.js";
-
-/** The input for samples of every graph, `[batch, samples] float32`. */
-export const INPUT = "input_values";
-/** The input of a batched graph that tells clips from padding, `[batch, samples]`, 1 and 0. */
-const MASK = "attention_mask";
+import { INPUT, MASK } from "./inputs.js";
 
 /** @typedef {import("./ctc.js").Outputs} Outputs */
 /** @typedef {import("./heads.js").Heads} Heads */
@@ -50,17 +43,8 @@ export async function openGraph(bundle, file, backEnd, { verify, ...placement })
     throw digest.reason;
   }
   if (session.status === "fulfilled") return session.value;
-  const reason = oneLine(session.reason);
-  if (placement.device === "webgpu") throw failure("device_unusable", { device: placement.device, reason });
-  throw failure("graph_unloadable", { path: bundle.source.pathOf(file), version: backEnd.version, reason });
-}
-
-/** @param {unknown} error */
-export function oneLine(error) {
-  return String(error instanceof Error ? error.message : error)
-    .split(/\s+/)
-    .join(" ")
-    .trim();
+  const { openingFailure } = await import("./graph_faults.js");
+  throw openingFailure(session.reason, bundle.source.pathOf(file), backEnd.version, placement.device);
 }
 
 /** Runs a graph on clips, one at a time. */
@@ -76,16 +60,30 @@ export class GraphSession {
   constructor(session, { path, heads, geometry, batched }) {
     this._session = session;
     this._path = path;
-    this._heads = heads;
     this._geometry = geometry;
-    this._mask = batched ? session.inputs.find(({ name }) => name === MASK)?.type : null;
+    this._batched = batched;
+    this._outputs = outputsOf(heads);
+    this._mask = session.inputs.find(({ name }) => name === MASK)?.type;
     this.device = session.device;
-    this._checkInputs(batched);
-    this._checkOutputs();
   }
 
   toString() {
     return `${this._path} on ${this.device}`;
+  }
+
+  /**
+   * The graph must ask for the samples, for a mask if it is batched, and for nothing else; and it must give what the
+   * heads say, as wide as they say.
+   */
+  async check() {
+    const { inputs, outputs } = this._session;
+    const wanted = this._batched ? [MASK, INPUT] : [INPUT];
+    const isFed = inputs.length === wanted.length && inputs.every(({ name }) => wanted.includes(name));
+    const gives = ({ output, width: expected }) =>
+      outputs.some(({ name, width }) => name === output && (width ?? expected) === expected);
+    if (isFed && this._outputs.every(gives)) return;
+    const { graphFault } = await import("./graph_faults.js");
+    throw graphFault(this._session, this._path, this._outputs, this._batched);
   }
 
   /**
@@ -97,44 +95,19 @@ export class GraphSession {
     const data = this._geometry.padToFrame(samples);
     const dims = [1, data.length];
     const feeds = { [INPUT]: { data, dims } };
-    if (this._mask) feeds[MASK] = { data: ones(this._mask, data.length), dims };
+    if (this._batched) feeds[MASK] = { data: ones(this._mask, data.length), dims };
     let found;
     try {
       found = await this._session.run(feeds);
     } catch (error) {
-      const duration = fixed(data.length / SAMPLE_RATE_HZ, 1);
-      throw failure("device_failed", { device: this.device, duration, reason: oneLine(error) });
+      const { runningFailure } = await import("./graph_faults.js");
+      throw runningFailure(error, data.length, this.device);
     }
-    const own = outputsOf(this._heads).map(({ output }) => [output, withoutBatch(found[output])]);
-    return Object.fromEntries(own);
+    return Object.fromEntries(this._outputs.map(({ output }) => [output, withoutBatch(found[output])]));
   }
 
   async release() {
     await this._session.release();
-  }
-
-  /** The graph must ask for the samples, for a mask if it is batched, and for nothing else. */
-  _checkInputs(batched) {
-    const names = this._session.inputs.map(({ name }) => name);
-    const wanted = batched ? [MASK, INPUT] : [INPUT];
-    if ([...names].sort().join() !== wanted.join()) {
-      const id = batched ? "graph_inputs_batched" : "graph_inputs";
-      throw failure(id, { path: this._path, names: names.join(", ") });
-    }
-  }
-
-  /** The graph must give what the heads say, as wide as they say. */
-  _checkOutputs() {
-    const widths = new Map(this._session.outputs.map(({ name, width }) => [name, width]));
-    for (const { output, width: expected } of outputsOf(this._heads)) {
-      if (!widths.has(output)) {
-        throw failure("graph_outputs", { path: this._path, names: [...widths.keys()].join(", "), name: output });
-      }
-      const width = widths.get(output);
-      if (width !== null && width !== expected) {
-        throw failure("graph_width", { path: this._path, name: output, width, expected });
-      }
-    }
   }
 }
 
@@ -144,6 +117,4 @@ function withoutBatch({ data, dims }) {
 }
 
 /** @param {string} type @param {number} length */
-function ones(type, length) {
-  return type === "bool" ? new Uint8Array(length).fill(1) : new BigInt64Array(length).fill(1n);
-}
+const ones = (type, length) => (type === "bool" ? new Uint8Array(length).fill(1) : new BigInt64Array(length).fill(1n));

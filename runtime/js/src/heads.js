@@ -1,12 +1,9 @@
 /** The heads of a model: the meaning of each output of the graph. */
 
-import { shown } from "./errors.js";
-
-/**
- * Fields of a CTC head that say how its tokens become text, with what most tokenizers have; only others are written.
- */
-const TEXT_RULES = { delimiter_text: " ", token_separator: "", clean_up_spaces: false };
-const KIND_NAMES = { string: "str", boolean: "bool" };
+/** Fields of a CTC head that say how its tokens become text; they are written where a tokenizer is not as most are. */
+const TEXT_RULES = ["delimiter_text", "token_separator", "clean_up_spaces"];
+/** What most tokenizers have. */
+const USUAL_RULES = { delimiterText: " ", tokenSeparator: "", cleanUpSpaces: false, rewritten: null };
 
 /**
  * Logits `[frames, vocabulary]` for connectionist temporal classification.
@@ -26,6 +23,8 @@ const KIND_NAMES = { string: "str", boolean: "bool" };
  * @property {string} delimiterText
  * @property {string} tokenSeparator
  * @property {boolean} cleanUpSpaces
+ * @property {((text: import("./ctc.js").Letter[]) => import("./ctc.js").Letter[]) | null} rewritten a transcript as the
+ *   tokenizer writes it, where letters change their case, or spaces go
  */
 /** @typedef {{ output: string, labels: string[] }} ClassificationHead logits `[classes]` for the whole clip */
 /**
@@ -45,73 +44,50 @@ const KIND_NAMES = { string: "str", boolean: "bool" };
  * @property {EmbeddingHead | null} embedding
  */
 
-/** Each kind of head by its name in a manifest: its name here, and how it is read. */
-const KINDS = {
-  ctc: ["ctc", readCtc],
-  classification: ["classification", readClassification],
-  frame_classification: ["frameClassification", readFrameClassification],
-  embedding: ["embedding", readEmbedding],
-};
+/** Heads that few models have, by their names in a manifest. */
+const RARE = ["frame_classification", "embedding"];
 
 /**
  * @param {object} written the entry `heads` of a manifest
  * @param {import("./manifest.js").ManifestReader} reader takes values, and says what is wrong with them
- * @returns {Heads}
+ * @returns {Promise<Heads>}
  */
-export function readHeads(written, reader) {
-  const found = Object.entries(KINDS).map(([key, [name, read]]) => {
-    return [name, Object.hasOwn(written, key) ? read(reader.take(written, key, "dict"), reader) : null];
-  });
-  if (found.every(([, head]) => head === null)) throw reader.fail("manifest_no_head");
-  return Object.fromEntries(found);
+export async function readHeads(written, reader) {
+  const found = { ctc: null, classification: null, frameClassification: null, embedding: null };
+  if ("ctc" in written) found.ctc = await readCtc(reader.take(written, "ctc", "dict"), reader);
+  if ("classification" in written) {
+    const head = reader.take(written, "classification", "dict");
+    const output = reader.take(head, "output", "str");
+    found.classification = { output, labels: reader.labels(reader.names(head, "labels")) };
+  }
+  if (RARE.some((kind) => kind in written)) {
+    const { readRareHeads } = await import("./rare_heads.js");
+    Object.assign(found, readRareHeads(written, reader));
+  }
+  reader.need("manifest_no_head", outputsOf(found).length > 0);
+  return found;
 }
 
 /** The heads that a model has: their outputs and how many columns those have. @param {Heads} heads */
 export function outputsOf(heads) {
-  const width = (head) => head.size ?? (head.vocabulary ?? head.labels).length;
-  const present = Object.values(heads).filter((head) => head !== null);
+  const width = ({ size, vocabulary, labels }) => size ?? (vocabulary ?? labels).length;
+  const present = Object.values(heads).filter(Boolean);
   return present.map((head) => ({ output: head.output, width: width(head) }));
 }
 
-function readCtc(head, reader) {
+async function readCtc(head, reader) {
   const output = reader.take(head, "output", "str");
   const vocabulary = reader.names(head, "vocabulary");
   const blankId = reader.take(head, "blank_id", "int");
   const wordDelimiter = head.word_delimiter ?? null;
   const silentIds = new Set(reader.take(head, "silent_ids", "list"));
   const lowerCase = reader.take(head, "lower_case", "bool");
-  if (!(blankId >= 0 && blankId < vocabulary.length)) {
-    throw reader.fail("manifest_blank", { blank: blankId, tokens: vocabulary.length });
-  }
-  if (new Set(vocabulary).size !== vocabulary.length) throw reader.fail("manifest_repeated_token");
-  const [delimiterText, tokenSeparator, cleanUpSpaces] = Object.entries(TEXT_RULES).map(([key, usual]) => {
-    const value = Object.hasOwn(head, key) ? head[key] : usual;
-    if (typeof value === typeof usual) return value;
-    throw reader.fail("manifest_text_rule", { key, value: shown(value), kind: KIND_NAMES[typeof usual] });
-  });
+  const tokens = vocabulary.length;
+  reader.need("manifest_blank", blankId >= 0 && blankId < tokens, { blank: blankId, tokens });
+  reader.need("manifest_repeated_token", new Set(vocabulary).size === tokens);
+  const isUsual = !lowerCase && !TEXT_RULES.some((rule) => rule in head);
+  const rules = isUsual ? USUAL_RULES : (await import("./text_rules.js")).readTextRules(head, lowerCase, reader);
   const place = vocabulary.indexOf(wordDelimiter);
-  const written = { lowerCase, delimiterText, tokenSeparator, cleanUpSpaces };
-  return { output, vocabulary, blankId, wordDelimiter, delimiterId: place < 0 ? null : place, silentIds, ...written };
-}
-
-function readClassification(head, reader) {
-  const [output, labels] = [reader.take(head, "output", "str"), reader.names(head, "labels")];
-  return { output, labels: checkedLabels(labels, reader) };
-}
-
-function readFrameClassification(head, reader) {
-  const [labels, exclusive] = [reader.names(head, "labels"), reader.take(head, "exclusive", "bool")];
-  return { output: reader.take(head, "output", "str"), labels: checkedLabels(labels, reader), exclusive };
-}
-
-function readEmbedding(head, reader) {
-  const [size, fewestFrames] = [reader.take(head, "size", "int"), reader.take(head, "fewest_frames", "int")];
-  const output = reader.take(head, "output", "str");
-  if (Math.min(size, fewestFrames) < 1) throw reader.fail("manifest_embedding", { size, frames: fewestFrames });
-  return { output, size, fewestFrames };
-}
-
-function checkedLabels(labels, reader) {
-  if (labels.length && new Set(labels).size === labels.length) return labels;
-  throw reader.fail("manifest_labels", { labels: shown(labels) });
+  const delimiterId = place < 0 ? null : place;
+  return { output, vocabulary, blankId, wordDelimiter, delimiterId, silentIds, lowerCase, ...rules };
 }

@@ -2,7 +2,7 @@
 
 import { viterbi } from "./alignment.js";
 import { bestColumns, bestPath, logSoftmax, tokenOf } from "./ctc.js";
-import { UsageError } from "./errors.js";
+import { UsageError } from "./error_classes.js";
 import { refusal } from "./refusals.js";
 
 /** @typedef {import("./ctc.js").Matrix} Matrix */

@@ -16,17 +16,12 @@ import { Result } from "./result.js";
  *   each frame where null
  * @param {{ [head: string]: number } | null} model.temperatures what each head's logits are divided by before they
  *   become confidences and scores; nothing is where null. Transcript and label do not depend on it
- * @param {typeof import("./frame_labels.js").readFrames | null} [model.readFrames] that of a model which labels frames
+ * @param {typeof import("./rare_outputs.js").readRare | null} [model.readRare] that of a model with heads that few have
  * @param {number} durationS length of the clip
  * @param {string[]} warnings remarks about its audio
  */
-export function interpret(outputs, { heads, geometry, decoder, temperatures, readFrames }, durationS, warnings) {
-  const found = { durationS, warnings };
-  if (heads.frameClassification) {
-    const { output } = heads.frameClassification;
-    Object.assign(found, readFrames(outputs[output], heads.frameClassification, geometry.frameS));
-  }
-  if (heads.embedding) found.embedding = Array.from(outputs[heads.embedding.output].data);
+export function interpret(outputs, { heads, geometry, decoder, temperatures, readRare }, durationS, warnings) {
+  const found = { durationS, warnings, ...readRare?.(outputs, heads, geometry.frameS) };
   if (heads.classification) {
     const { output, labels } = heads.classification;
     const probabilities = softmax(divided(outputs[output].data, temperatures?.classification ?? 1));
@@ -35,10 +30,7 @@ export function interpret(outputs, { heads, geometry, decoder, temperatures, rea
     found.confidence = Math.max(...probabilities);
   }
   if (heads.ctc) {
-    Object.assign(
-      found,
-      transcript(outputs[heads.ctc.output], heads.ctc, geometry, decoder, temperatures?.ctc ?? null),
-    );
+    Object.assign(found, transcript(outputs[heads.ctc.output], heads.ctc, geometry, decoder, temperatures?.ctc));
   }
   return new Result(found);
 }
@@ -48,14 +40,9 @@ export function interpret(outputs, { heads, geometry, decoder, temperatures, rea
  * @param {CtcHead} head
  */
 function transcript(logits, head, geometry, decoder, temperature) {
-  const none = { confidence: null, rejected: false };
-  const best = decoder ? decoder.decode(logits, head)[0] : { ...none, tokens: bestPath(logits, head) };
-  const tokens = temperature === null ? best.tokens : tempered(best.tokens, logits, temperature);
-  const words = joinWords(tokens, head, geometry.frameS);
-  return {
-    words,
-    text: words.map((word) => word.text).join(" "),
-    confidence: best.confidence ?? meanConfidence(words),
-    rejected: best.rejected,
-  };
+  const best = decoder?.decode(logits, head)[0] ?? { tokens: bestPath(logits, head) };
+  const { tokens, confidence, rejected } = best;
+  const words = joinWords(temperature ? tempered(tokens, logits, temperature) : tokens, head, geometry.frameS);
+  const text = words.map((word) => word.text).join(" ");
+  return { words, text, confidence: confidence ?? meanConfidence(words), rejected };
 }

@@ -1,12 +1,16 @@
 /** `manifest.json`: the description of a bundle and the digests of its files; `docs/bundle.md` explains it. */
 
+import { canDigest, isSealed, SEAL } from "./digest.js";
 import { failure, shown } from "./errors.js";
-import { ConvGeometry, SAMPLE_RATE_HZ } from "./geometry.js";
+import { ConvGeometry } from "./geometry.js";
 import { readHeads } from "./heads.js";
+import { SAMPLE_RATE_HZ } from "./inputs.js";
 
 export const MANIFEST = "manifest.json";
 const FORMAT = "wav2edge-bundle";
-const FORMAT_VERSION = 1;
+const FORMAT_VERSION = 2;
+/** The first version whose manifests end with a digest of themselves. */
+const SEALED_SINCE = 2;
 const UPGRADE = "npm install wav2edge@latest";
 
 /** @typedef {import("./heads.js").Heads} Heads */
@@ -49,19 +53,22 @@ const UPGRADE = "npm install wav2edge@latest";
  */
 
 /** What each kind of entry is, by its name in messages. */
-export const KINDS = {
+const KINDS = {
   str: (value) => typeof value === "string",
-  int: (value) => Number.isInteger(value),
+  int: Number.isInteger,
   bool: (value) => typeof value === "boolean",
-  list: (value) => Array.isArray(value),
+  list: Array.isArray,
   dict: (value) => value !== null && typeof value === "object" && !Array.isArray(value),
 };
 /** Entries that every manifest has, and no engine needs. */
 const UNREAD = { model_type: "str", parameters: "int", macs_per_s: "int", made_with: "dict" };
 /** What a record of `variants` and of `files` must have, and may have. */
 const RECORDS = {
-  variants: { required: ["file", "precision", "operators"], optional: ["target", "batched", "language", "heads"] },
-  files: { required: ["sha256", "size_bytes"], optional: [] },
+  variants: [
+    ["file", "precision", "operators"],
+    ["target", "batched", "language", "heads"],
+  ],
+  files: [["sha256", "size_bytes"], []],
 };
 
 /** Takes entries from a manifest, and says what is wrong with them. */
@@ -80,14 +87,23 @@ export class ManifestReader {
   }
 
   /**
+   * @param {Parameters<typeof failure>[0]} id what is wrong where it does not hold
+   * @param {boolean} holds
+   * @param {object} [values]
+   */
+  need(id, holds, values) {
+    if (!holds) throw this.fail(id, values);
+  }
+
+  /**
    * @param {object} document
    * @param {string} key
    * @param {keyof typeof KINDS} kind
    */
   take(document, key, kind) {
-    const value = Object.hasOwn(document, key) ? document[key] : null;
-    if (value === null) throw this.fail("manifest_key_missing", { key });
-    if (!KINDS[kind](value)) throw this.fail("manifest_key_type", { key, kind });
+    const value = document[key] ?? null;
+    this.need("manifest_key_missing", value !== null, { key });
+    this.need("manifest_key_type", KINDS[kind](value), { key, kind });
     return value;
   }
 
@@ -97,8 +113,15 @@ export class ManifestReader {
 
   names(document, key) {
     const names = this.take(document, key, "list");
-    if (!names.every(KINDS.str)) throw this.fail("manifest_names", { key });
+    this.need("manifest_names", names.every(KINDS.str), { key });
     return names;
+  }
+
+  /** @param {string[]} labels */
+  labels(labels) {
+    const isFine = labels.length > 0 && new Set(labels).size === labels.length;
+    this.need("manifest_labels", isFine, { labels: shown(labels) });
+    return labels;
   }
 }
 
@@ -111,13 +134,14 @@ export class ManifestReader {
 export async function parseManifest(bytes, path) {
   const reader = new ManifestReader(path);
   const document = readDocument(bytes, reader);
+  await checkSeal(document, bytes, reader);
   for (const [key, kind] of Object.entries(UNREAD)) reader.take(document, key, kind);
-  const heads = readHeads(reader.take(document, "heads", "dict"), reader);
+  const heads = await readHeads(reader.take(document, "heads", "dict"), reader);
   const found = {
     name: reader.take(document, "name", "str"),
     heads,
     geometry: readGeometry(document, reader),
-    variants: readVariants(document, heads, reader),
+    variants: await readVariants(document, heads, reader),
     defaultVariant: reader.take(document, "default_variant", "str"),
     files: readRecords(document, "files", reader),
     certifiedUpToS: readSeconds(document, "certified_up_to_s", reader),
@@ -142,19 +166,29 @@ function readDocument(bytes, reader) {
   } catch (error) {
     throw reader.fail("manifest_not_json", { reason: error.message });
   }
-  if (!KINDS.dict(document) || document.format !== FORMAT) throw reader.fail("manifest_wrong_format");
+  reader.need("manifest_wrong_format", KINDS.dict(document) && document.format === FORMAT);
   const version = document.format_version;
-  if (!KINDS.int(version) || version < 1) throw reader.fail("manifest_bad_version", { version: shown(version) });
-  if (version > FORMAT_VERSION) throw reader.fail("manifest_too_new", { version, upgrade: UPGRADE });
+  reader.need("manifest_bad_version", KINDS.int(version) && version >= 1, { version: shown(version) });
+  reader.need("manifest_too_new", version <= FORMAT_VERSION, { version, upgrade: UPGRADE });
   return document;
+}
+
+/**
+ * Where there are no digests, the check of the graph says so, unless the program does without.
+ * @param {object} document
+ * @param {Uint8Array} bytes
+ * @param {ManifestReader} reader
+ */
+async function checkSeal(document, bytes, reader) {
+  const isExpected = document.format_version >= SEALED_SINCE || SEAL in document;
+  reader.need("manifest_unsealed", !isExpected || !canDigest() || (await isSealed(bytes)));
 }
 
 /** @param {object} document @param {string} key @param {ManifestReader} reader */
 function readSeconds(document, key, reader) {
   const value = document[key] ?? null;
-  if (value !== null && !(typeof value === "number" && value > 0)) {
-    throw reader.fail("manifest_seconds", { key, value: shown(value) });
-  }
+  const isLength = typeof value === "number" && value > 0;
+  reader.need("manifest_seconds", value === null || isLength, { key, value: shown(value) });
   return value;
 }
 
@@ -162,9 +196,8 @@ function readSeconds(document, key, reader) {
 function readTemperatures(document, reader) {
   const found = reader.maybe(document, "confidence_temperature", "dict");
   for (const [head, value] of Object.entries(found ?? {})) {
-    if (!(typeof value === "number" && value > 0 && value < Infinity)) {
-      throw reader.fail("manifest_temperature", { head, value: shown(value) });
-    }
+    const isTemperature = typeof value === "number" && value > 0 && value < Infinity;
+    reader.need("manifest_temperature", isTemperature, { head, value: shown(value) });
   }
   return found;
 }
@@ -174,14 +207,15 @@ function readTemperatures(document, reader) {
  * @param {Heads} usual
  * @param {ManifestReader} reader
  */
-function readVariants(document, usual, reader) {
-  const records = [...readRecords(document, "variants", reader)].map(([key, record]) => {
+async function readVariants(document, usual, reader) {
+  const found = new Map();
+  for (const [key, record] of readRecords(document, "variants", reader)) {
     const { file, precision, batched = false, language = null } = record;
-    const own = record.heads ? readHeads(record.heads, reader) : null;
+    const own = record.heads ? await readHeads(record.heads, reader) : null;
     const name = own ? `${precision}-${language}` : precision;
-    return [key, { name, file, precision, batched, language, heads: own ?? usual }];
-  });
-  return new Map(records);
+    found.set(key, { name, file, precision, batched, language, heads: own ?? usual });
+  }
+  return found;
 }
 
 /**
@@ -190,13 +224,13 @@ function readVariants(document, usual, reader) {
  * @param {ManifestReader} reader
  */
 function readRecords(document, key, reader) {
-  const { required, optional } = RECORDS[key];
+  const [required, optional] = RECORDS[key];
+  const known = [...required, ...optional];
   const records = new Map(Object.entries(reader.take(document, key, "dict")));
   for (const [name, record] of records) {
-    const isComplete = KINDS.dict(record) && required.every((field) => Object.hasOwn(record, field));
-    if (!isComplete || Object.keys(record).some((field) => ![...required, ...optional].includes(field))) {
-      throw reader.fail("manifest_record", { name, key });
-    }
+    const isComplete = KINDS.dict(record) && required.every((field) => field in record);
+    const isKnown = isComplete && Object.keys(record).every((field) => known.includes(field));
+    reader.need("manifest_record", isKnown, { name, key });
   }
   return records;
 }
@@ -206,12 +240,10 @@ function readGeometry(document, reader) {
   const kernels = reader.take(document, "conv_kernels", "list");
   const strides = reader.take(document, "conv_strides", "list");
   const rate = reader.take(document, "sample_rate_hz", "int");
-  if (!kernels.length || kernels.length !== strides.length) {
-    throw reader.fail("manifest_layers", { kernels: kernels.length, strides: strides.length });
-  }
-  if (![...kernels, ...strides, rate].every((each) => KINDS.int(each) && each >= 1)) {
-    throw reader.fail("manifest_not_positive");
-  }
+  const layers = { kernels: kernels.length, strides: strides.length };
+  reader.need("manifest_layers", kernels.length > 0 && kernels.length === strides.length, layers);
+  const isPositive = (each) => KINDS.int(each) && each >= 1;
+  reader.need("manifest_not_positive", [...kernels, ...strides, rate].every(isPositive));
   return new ConvGeometry(kernels, strides);
 }
 
@@ -220,7 +252,7 @@ async function readStream(document, reader) {
   const entry = reader.maybe(document, "stream", "dict");
   if (entry === null) return null;
   const { checkedStream } = await import("./stream_entry.js");
-  return checkedStream(entry, reader);
+  return checkedStream(entry, reader, KINDS);
 }
 
 /**
@@ -228,21 +260,17 @@ async function readStream(document, reader) {
  * @param {number} rate
  * @param {ManifestReader} reader
  */
-function checkFiles({ variants, defaultVariant, files, stream }, rate, reader) {
-  if (!variants.has(defaultVariant)) {
-    const known = shown([...variants.keys()].sort());
-    throw reader.fail("manifest_default_variant", { variant: defaultVariant, variants: known });
-  }
+function checkFiles({ variants, defaultVariant: variant, files, stream }, rate, reader) {
+  const known = shown([...variants.keys()].sort());
+  reader.need("manifest_default_variant", variants.has(variant), { variant, variants: known });
   for (const { precision, file } of variants.values()) {
-    if (!files.has(file)) throw reader.fail("manifest_variant_file", { variant: precision, file });
+    reader.need("manifest_variant_file", files.has(file), { variant: precision, file });
   }
   for (const [precision, file] of Object.entries(stream?.files ?? {})) {
-    if (!files.has(file)) throw reader.fail("manifest_stream_file", { variant: precision, file });
+    reader.need("manifest_stream_file", files.has(file), { variant: precision, file });
   }
-  if (rate !== SAMPLE_RATE_HZ) throw reader.fail("manifest_sample_rate", { rate });
+  reader.need("manifest_sample_rate", rate === SAMPLE_RATE_HZ, { rate });
   for (const file of files.keys()) {
-    if (file.startsWith("/") || file.split("/").includes("..") || file.includes("\\")) {
-      throw reader.fail("manifest_outside", { file });
-    }
+    reader.need("manifest_outside", !/^\/|\\|(^|\/)\.\.(\/|$)/.test(file), { file });
   }
 }

@@ -8,6 +8,7 @@ import { LOAD_DEFAULTS, loadEngine } from "./engine.js";
 import { failure, inWords } from "./errors.js";
 import { LanguageModel } from "./language_model.js";
 import { refusal } from "./refusals.js";
+import { guarded } from "./reject_below.js";
 import { openSilero } from "./silero.js";
 import { addressSource } from "./sources.js";
 
@@ -30,7 +31,8 @@ const REASONS = { EACCES: "Permission denied", EISDIR: "Is a directory", EPERM: 
  */
 export async function load(bundle, options = {}) {
   const isAddress = bundle instanceof URL ? bundle.protocol !== "file:" : /^https?:\/\//.test(bundle);
-  return loadEngine(isAddress ? addressSource(bundle) : folderSource(bundle), BACK_ENDS, options, DEFAULTS);
+  const source = isAddress ? addressSource(bundle) : folderSource(bundle);
+  return guarded(await loadEngine(source, BACK_ENDS, options, DEFAULTS));
 }
 
 /**

@@ -29,7 +29,7 @@ export function session(opened, device, run) {
   const width = (shape) => (typeof shape.at(-1) === "number" ? shape.at(-1) : null);
   return {
     device,
-    inputs: opened.inputMetadata.map(({ name, type }) => ({ name, type })),
+    inputs: opened.inputMetadata,
     outputs: opened.outputMetadata.map(({ name, shape }) => ({ name, width: width(shape) })),
     run,
     release: () => opened.release(),

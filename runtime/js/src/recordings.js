@@ -1,9 +1,9 @@
 /** Recordings of any length: spans of speech, recognised one after the other, and joined where speech had to be cut. */
 
-import { NAME, isConstant } from "./clip.js";
 import { bestColumns, logSoftmax } from "./ctc.js";
 import { failure, warningsInWords } from "./errors.js";
-import { SAMPLE_RATE_HZ } from "./geometry.js";
+import { NAME, SAMPLE_RATE_HZ, isConstant } from "./inputs.js";
+import { shortestSamples } from "./lengths.js";
 import { fixed } from "./numbers.js";
 import { resultOfSegments } from "./recording_result.js";
 import { Resampler } from "./resampler.js";
@@ -52,7 +52,8 @@ export async function recogniseRecording(recognizer, recording, onSegment) {
  * @param {Warning[]} warnings to which further ones are added
  */
 function* longEnough(recognizer, recording, warnings) {
-  const { shortest, comfortableS, geometry } = recognizer;
+  const { comfortableS, geometry } = recognizer;
+  const shortest = shortestSamples(recognizer);
   const options = recognizer.segmentation ?? segmentation({ longestS: Math.max(comfortableS, SHORTEST_S) });
   for (const span of spans(new Segmenter(options, geometry.hop), blocks(recording, warnings))) {
     if (span.samples.length >= shortest) yield span;

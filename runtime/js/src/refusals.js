@@ -5,7 +5,7 @@ import { errorOf } from "./wording.js";
 
 /**
  * The error with a message of the table.
- * @param {keyof typeof MESSAGES} id
+ * @param {string} id
  * @param {{ [placeholder: string]: unknown }} [values]
  */
 export function refusal(id, values = {}) {

@@ -6,8 +6,8 @@
  * both rates have, and 120 dB below lies what is outside the band.
  */
 
-import { SAMPLE_RATE_HZ } from "./geometry.js";
-import { joined } from "./streaming/sound_buffer.js";
+import { SAMPLE_RATE_HZ } from "./inputs.js";
+import { joined } from "./joined.js";
 
 const PASSBAND = 0.913;
 /** Zero crossings on each side, in samples of the lower rate: Kaiser's formula for 120 dB and this transition band. */

@@ -1,52 +1,23 @@
-/** Results of recognition: plain values; `toJSON` gives the fields of the Python package. */
+/** Results of recognition: plain values. For programs, `exports.js` gives them a `toJSON`. */
 
-import { rounded } from "./numbers.js";
-
-/** A stretch of sound with a confidence. */
+/** A stretch of sound with a confidence: `startS`, `endS`, `confidence`. */
 class Stretch {
   /** @param {{ startS: number, endS: number, confidence: number }} fields */
-  constructor({ startS, endS, confidence }) {
-    this.startS = startS;
-    this.endS = endS;
-    this.confidence = confidence;
+  constructor(fields) {
+    Object.assign(this, fields);
   }
 
   /** The same so many seconds later. @param {number} seconds */
   later(seconds) {
     return new this.constructor({ ...this, startS: this.startS + seconds, endS: this.endS + seconds });
   }
-
-  toJSON() {
-    const times = { start_s: rounded(this.startS, 4), end_s: rounded(this.endS, 4) };
-    return { ...times, confidence: rounded(this.confidence, 6) };
-  }
 }
 
-/** A word of the transcript, its times, and how surely it is right: the product of its tokens' probabilities. */
-export class Word extends Stretch {
-  /** @param {{ text: string, startS: number, endS: number, confidence: number }} fields */
-  constructor(fields) {
-    super(fields);
-    this.text = fields.text;
-  }
+/** A word of the transcript: `text`, and how surely it is right, which is the product of its tokens' probabilities. */
+export class Word extends Stretch {}
 
-  toJSON() {
-    return { text: this.text, ...super.toJSON() };
-  }
-}
-
-/** A label and a stretch of neighbouring frames that have it, with the mean probability of the label in them. */
-export class FrameLabel extends Stretch {
-  /** @param {{ label: string, startS: number, endS: number, confidence: number }} fields */
-  constructor(fields) {
-    super(fields);
-    this.label = fields.label;
-  }
-
-  toJSON() {
-    return { label: this.label, ...super.toJSON() };
-  }
-}
+/** A `label` and a stretch of neighbouring frames that have it, with the mean probability of the label in them. */
+export class FrameLabel extends Stretch {}
 
 /**
  * What a clip and a segment have in common. Fields of heads that the model lacks are null.
@@ -57,25 +28,24 @@ export class FrameLabel extends Stretch {
  * head.
  */
 class Found {
+  /** @type {string | null} */
+  text = null;
+  /** @type {Word[] | null} */
+  words = null;
+  /** @type {{ [label: string]: number } | null} */
+  scores = null;
+  /** @type {string[]} */
+  labels = [];
+  /** @type {FrameLabel[] | null} */
+  frameLabels = null;
+  /** @type {number[] | null} */
+  embedding = null;
+  confidence = 1;
+  rejected = false;
+
+  /** @param {object} fields some of those above */
   constructor(fields) {
-    const { text = null, words = null, scores = null, labels = [], confidence = 1, rejected = false } = fields;
-    const { frameLabels = null, embedding = null } = fields;
-    /** @type {string | null} */
-    this.text = text;
-    /** @type {Word[] | null} */
-    this.words = words;
-    /** @type {{ [label: string]: number } | null} */
-    this.scores = scores;
-    /** @type {string[]} */
-    this.labels = labels;
-    /** @type {FrameLabel[] | null} */
-    this.frameLabels = frameLabels;
-    /** @type {number[] | null} */
-    this.embedding = embedding;
-    /** @type {number} */
-    this.confidence = confidence;
-    /** @type {boolean} */
-    this.rejected = rejected;
+    for (const name of Object.keys(this)) this[name] = fields[name] ?? this[name];
   }
 
   /** The most probable label; null where the answer is rejected. */
@@ -95,21 +65,6 @@ class Found {
     const text = this.text === null ? null : "";
     return this.with({ text, words: this.words && [], frameLabels: this.frameLabels && [], rejected: true });
   }
-
-  /** The fields as the Python package writes them; those of absent heads are left out. */
-  _document() {
-    const document = { confidence: rounded(this.confidence, 6) };
-    if (this.rejected) document.rejected = true;
-    if (this.text !== null) document.text = this.text;
-    if (this.words !== null) document.words = this.words.map((word) => word.toJSON());
-    if (this.scores !== null) {
-      document.label = this.label;
-      document.scores = Object.fromEntries(this.labels.map((label) => [label, rounded(this.scores[label], 6)]));
-    }
-    if (this.frameLabels !== null) document.frame_labels = this.frameLabels.map((each) => each.toJSON());
-    if (this.embedding !== null) document.embedding = this.embedding.map((each) => Number(each.toPrecision(7)));
-    return document;
-  }
 }
 
 /** A stretch of a recording with speech in it. Its times, and those of its words, are from the recording's start. */
@@ -125,10 +80,6 @@ export class Segment extends Found {
   /** Length in seconds. */
   get durationS() {
     return this.endS - this.startS;
-  }
-
-  toJSON() {
-    return { start_s: rounded(this.startS, 4), end_s: rounded(this.endS, 4), ...this._document() };
   }
 }
 
@@ -161,12 +112,5 @@ export class Result extends Found {
     const words = this.words && this.words.map((word) => word.later(startS));
     const frameLabels = this.frameLabels && this.frameLabels.map((each) => each.later(startS));
     return new Segment({ ...this, startS, endS, words, frameLabels });
-  }
-
-  toJSON() {
-    const document = { duration_s: rounded(this.durationS, 4), ...this._document() };
-    if (this.segments !== null) document.segments = this.segments.map((segment) => segment.toJSON());
-    document.warnings = this.warnings;
-    return document;
   }
 }

@@ -1,9 +1,7 @@
-/** Samples as programs give them: checked, scaled, and mixed down to one channel. */
+/** Samples as programs give them: scaled, checked, and mixed down to one channel. */
 
 import { failure, general, shown } from "./errors.js";
 
-const MIN_RATE_HZ = 4_000;
-const MAX_RATE_HZ = 768_000;
 const MAX_CHANNELS = 64;
 /** Louder than unscaled 32-bit integers by far, and as far from where the variance overflows float32. */
 const MAX_PEAK = 1e12;
@@ -29,43 +27,14 @@ const SCALES = new Map([
 /** @typedef {Floats | Int8Array | Int16Array | Int32Array | Uint8Array | Uint16Array | Uint32Array} Samples */
 
 /**
- * Samples as their channels.
- * @param {string} name what messages call them
- * @param {Samples | Samples[]} samples of one channel, or an array of channels
- * @returns {Samples[]} one or more, all of one length
- */
-export function channelsOf(name, samples) {
-  const channels = Array.isArray(samples) ? samples : [samples];
-  if (!channels.length) throw failure("audio_shape", { name, shape: "(0, 0)" });
-  for (const channel of channels) {
-    if (!ArrayBuffer.isView(channel) || channel instanceof DataView) {
-      throw failure("audio_kind", {
-        type: typeName(channel),
-        kinds: "a typed array of samples or an array of channels",
-      });
-    }
-  }
-  const lengths = channels.map((channel) => channel.length);
-  if (lengths.some((length) => length !== lengths[0])) {
-    throw failure("audio_channel_lengths", { name, lengths: lengths.join(", ") });
-  }
-  return channels;
-}
-
-/** @param {unknown} value */
-function typeName(value) {
-  return value === null ? "null" : typeof value === "object" ? value.constructor.name : typeof value;
-}
-
-/**
- * Refuse a sample rate that no sound has.
+ * Channels of any type checked and mixed down, with warnings.
  * @param {string} name
- * @param {number} rateHz
+ * @param {Samples[]} channels
  */
-export function checkRate(name, rateHz) {
-  if (!(rateHz >= MIN_RATE_HZ && rateHz <= MAX_RATE_HZ)) {
-    throw failure("audio_rate_range", { name, rate: shown(rateHz) });
-  }
+export function mixedFloats(name, channels) {
+  const floats = channels.map(toFloats);
+  if (!floats[0].length) throw failure("audio_empty", { name });
+  return toMono(name, floats);
 }
 
 /**

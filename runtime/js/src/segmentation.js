@@ -1,10 +1,10 @@
 /** From a recording of any length to spans of speech, none longer than a model takes well. */
 
 import { failure, shown } from "./errors.js";
-import { SAMPLE_RATE_HZ } from "./geometry.js";
+import { SAMPLE_RATE_HZ } from "./inputs.js";
 import { roundHalfEven } from "./numbers.js";
 import { withDefaults } from "./options.js";
-import { joined } from "./streaming/sound_buffer.js";
+import { joined } from "./joined.js";
 import { EnergyDetector } from "./voice_activity.js";
 
 /** A limit below this would cut words apart. */

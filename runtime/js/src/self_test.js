@@ -1,9 +1,7 @@
 /** The golden input of a bundle on this device: do its graphs give what they gave when the bundle was exported? */
 
-import { GOLDEN } from "./bundle.js";
 import { failure } from "./errors.js";
-import { SAMPLE_RATE_HZ } from "./geometry.js";
-import { interpret } from "./interpretation.js";
+import { SAMPLE_RATE_HZ } from "./inputs.js";
 
 /**
  * How far outputs are from those in the golden file: for each output the largest difference in units of the largest
@@ -20,15 +18,15 @@ import { interpret } from "./interpretation.js";
  * @returns {Promise<SelfTest>}
  */
 export async function selfTest(engine) {
-  const { bundle, heads, geometry, readFrames, precision: variant, device } = engine;
-  const golden = await bundle.readJson(GOLDEN);
+  const { bundle, precision: variant, device } = engine;
+  const golden = JSON.parse(new TextDecoder().decode(await bundle.checked("golden.json")));
   const samples = Float32Array.from(golden.pcm_int16, (sample) => sample / 32_768);
   const outputs = await engine.outputs(samples);
   const whole = compare(outputs, golden.variants[variant], bundle.folder, variant);
   const streams = engine.graphs ? await compareStreams(engine, samples, golden) : [];
   // The golden file is that of the best path, whatever decoder the engine has.
-  const model = { heads, geometry, decoder: null, temperatures: null, readFrames };
-  const { text, label } = interpret(outputs, model, samples.length / SAMPLE_RATE_HZ, []);
+  const model = { ...engine, decoder: null, temperatures: null };
+  const { text, label } = engine.read(outputs, samples.length / SAMPLE_RATE_HZ, [], model);
   const passed = whole.passed && streams.every((each) => each.passed);
   return { ...whole, passed, variant, device, text, label, streams };
 }

@@ -1,6 +1,6 @@
 /** Silero's graph, opened for the end points of a stream. */
 
-import { oneLine } from "./graph_session.js";
+import { oneLine } from "./graph_faults.js";
 import { refusal } from "./refusals.js";
 import { SileroDetector } from "./streaming/silero.js";
 

@@ -1,6 +1,6 @@
 /** Bundles at an address: fetched, and kept in the browser's cache under their digests. */
 
-import { sha256 } from "./bundle.js";
+import { sha256 } from "./digest.js";
 import { failure } from "./errors.js";
 
 const CACHE = "wav2edge";
@@ -25,12 +25,14 @@ export function addressSource(address, { cache = true } = {}) {
       const response = await fetched(pathOf(file));
       if (response === null) return null;
       const bytes = await bytesOf(response);
-      if (store && (await sha256(bytes)) === digest) await keep(store, key, bytes);
+      if (store && (await sha256(bytes)) === digest) await store.put(key, new Response(bytes)).catch(noRoom);
       return bytes;
     },
-    isCheckpoint: async () => false,
   };
 }
+
+/** What is not kept is fetched again by the next visit. */
+const noRoom = () => {};
 
 /** The browser's cache; null where there is none, as on pages that are not secure. */
 async function cacheStorage() {
@@ -41,25 +43,18 @@ async function cacheStorage() {
   }
 }
 
-async function keep(store, key, bytes) {
-  try {
-    await store.put(key, new Response(bytes));
-  } catch {
-    // There is no room: the next visit fetches it again.
-  }
-}
-
-/** @param {string} path */
+/** The response of an address; null: there is no such file. @param {string} path */
 async function fetched(path) {
-  let response;
+  let reason;
   try {
-    response = await fetch(path);
+    const response = await fetch(path);
+    const { ok, status, statusText } = response;
+    if (ok || status === 404) return ok ? response : null;
+    reason = `${status} ${statusText}`;
   } catch (error) {
-    throw failure("bundle_unreachable", { path, reason: error.cause?.message ?? error.message });
+    reason = error.cause?.message ?? error.message;
   }
-  if (response.status === 404) return null;
-  if (!response.ok) throw failure("bundle_unreachable", { path, reason: `${response.status} ${response.statusText}` });
-  return response;
+  throw failure("bundle_unreachable", { path, reason });
 }
 
 /** @param {Response} response */

@@ -1,8 +1,8 @@
 /** The graphs of a bundle's cached streams, each of which is loaded once. */
 
 import { failure } from "./errors.js";
-import { INPUT, oneLine, openGraph } from "./graph_session.js";
-import { outputsOf } from "./heads.js";
+import { oneLine } from "./graph_faults.js";
+import { INPUT } from "./inputs.js";
 import { roundHalfEven } from "./numbers.js";
 
 /** The input that says how many samples of a block are sound, and the name of the dynamic axis. */
@@ -17,17 +17,17 @@ const NEXT = "next.";
 export class StreamGraphs {
   /**
    * @param {import("./bundle.js").Bundle} bundle whose manifest describes streams
-   * @param {import("./graph_session.js").BackEnd} backEnd
-   * @param {{ device: string, threads: number | null, verify: boolean }} placement
+   * @param {(file: string, dimensions: object) => Promise<Session>} open opens one of its graphs with lengths of axes
+   * @param {{ output: string }[]} outputs those of the heads
    * @param {string} precision whose graph to take, where the bundle has it; otherwise the first
    */
-  constructor(bundle, backEnd, placement, precision) {
+  constructor(bundle, open, outputs, precision) {
     /** The manifest's entry `stream`. */
     this.streams = bundle.manifest.stream;
     this.precision = Object.hasOwn(this.streams.files, precision) ? precision : Object.keys(this.streams.files)[0];
     this._bundle = bundle;
-    this._backEnd = backEnd;
-    this._placement = placement;
+    this._openGraph = open;
+    this._outputs = outputs.map(({ output }) => output);
     /** @type {Map<number, Promise<ChunkSession>>} */
     this._sessions = new Map();
   }
@@ -61,12 +61,11 @@ export class StreamGraphs {
 
   /** @param {number} chunkFrames */
   async _open(chunkFrames) {
-    const { geometry, heads } = this._bundle.manifest;
+    const { geometry } = this._bundle.manifest;
     const file = this.streams.files[this.precision];
     const length = geometry.hop * (chunkFrames + this.streams.look_ahead_frames - 1) + geometry.receptiveField;
-    const options = { ...this._placement, dimensions: { [SAMPLES]: length } };
-    const session = await openGraph(this._bundle, file, this._backEnd, options);
-    checkStates(session, this.streams, heads, this._bundle.source.pathOf(file));
+    const session = await this._openGraph(file, { [SAMPLES]: length });
+    checkStates(session, this.streams, this._outputs, this._bundle.source.pathOf(file));
     return new ChunkSession(session, chunkFrames);
   }
 }
@@ -103,15 +102,15 @@ class ChunkSession {
 /**
  * @param {Session} session
  * @param {import("./manifest.js").StreamEntry} streams
- * @param {import("./heads.js").Heads} heads
+ * @param {string[]} own outputs of the heads
  * @param {string} path
  */
-function checkStates(session, streams, heads, path) {
+function checkStates(session, streams, own, path) {
   const states = Object.keys(streams.states);
   const inputs = session.inputs.map(({ name }) => name);
   const outputs = session.outputs.map(({ name }) => name);
   const wantedInputs = [INPUT, SAMPLES, ...states];
-  const wantedOutputs = [...outputsOf(heads).map(({ output }) => output), ...states.map((name) => NEXT + name)];
+  const wantedOutputs = [...own, ...states.map((name) => NEXT + name)];
   const odd = [
     ...inputs.filter((name) => !wantedInputs.includes(name)),
     ...wantedInputs.filter((name) => !inputs.includes(name)),

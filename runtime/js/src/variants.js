@@ -1,9 +1,10 @@
 /** Which of a bundle's graphs to take: by its name, its precision, its language, and the device it is to run on. */
 
-import { ON_GPUS } from "./bundle.js";
 import { failure } from "./errors.js";
 
 const GPUS = ["webgpu"];
+/** Variants that run on GPUs, the best first; the others are quantised in ways that only CPUs have kernels for. */
+export const ON_GPUS = ["fp16", "fp32"];
 
 /** @typedef {import("./manifest.js").Manifest} Manifest */
 /** @typedef {import("./manifest.js").Variant} Variant */

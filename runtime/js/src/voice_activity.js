@@ -6,9 +6,9 @@
  * Transactions on Speech and Audio Processing 9, 2001).
  */
 
-import { SAMPLE_RATE_HZ } from "./geometry.js";
+import { SAMPLE_RATE_HZ } from "./inputs.js";
 import { BANDS, HOP, WINDOW, bandPowers, likelihoodDb } from "./streaming/band_powers.js";
-import { joined } from "./streaming/sound_buffer.js";
+import { joined } from "./joined.js";
 
 /** Frames of a sub-window: five noise floors a second. */
 const GROUP = 10;

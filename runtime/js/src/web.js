@@ -4,11 +4,22 @@ import { webBackEnd } from "./backend_web.js";
 import { inWords } from "./errors.js";
 import { LanguageModel } from "./language_model.js";
 import { refusal } from "./refusals.js";
+import { guarded } from "./reject_below.js";
 import { openSilero } from "./silero.js";
+import { load as loadUnguarded } from "./web_load.js";
 
 export * from "./exports.js";
 export { loadInWorker } from "./worker_client.js";
-export { load } from "./web_load.js";
+
+/**
+ * Open a bundle and make an engine of it.
+ * @param {string | URL} bundle address of the folder, relative to the page
+ * @param {object} [options]
+ * @returns {Promise<import("./engine.js").Engine>}
+ */
+export async function load(bundle, options = {}) {
+  return guarded(await loadUnguarded(bundle, options));
+}
 
 /**
  * Read an n-gram language model in ARPA form; the address of one that is compressed with gzip ends in `.gz`.

@@ -1,19 +1,18 @@
 /** Messages with what is written into them. */
 
-import { failureOf } from "./errors.js";
-import * as writing from "./written.js";
+import { failureOf } from "./error_classes.js";
+import { general, shown } from "./written.js";
 
-/** @typedef {{ [id: string]: string[] }} Messages the class of an error, and its words with placeholders */
+/** @typedef {{ [error: string]: { [id: string]: string } }} Messages by the class of an error, then by their names */
 /** @typedef {{ [placeholder: string]: unknown }} Values what is written into a message, as it is or by a function */
 
 /**
- * @param {Messages} messages
- * @param {string} id
+ * @param {string} message with placeholders
  * @param {Values} [values]
  */
-export function wordsOf(messages, id, values = {}) {
-  const written = (value) => String(typeof value === "function" ? value(writing) : value);
-  return messages[id][1].replace(/\{(\w+)\}/g, (_, name) => written(values[name]));
+export function wordsOf(message, values = {}) {
+  const written = (value) => String(typeof value === "function" ? value({ shown, general }) : value);
+  return message.replace(/\{(\w+)\}/g, (_, name) => written(values[name]));
 }
 
 /**
@@ -22,5 +21,6 @@ export function wordsOf(messages, id, values = {}) {
  * @param {Values} values
  */
 export function errorOf(messages, id, values) {
-  return failureOf(messages[id][0], wordsOf(messages, id, values), id);
+  const [error, own] = Object.entries(messages).find(([, each]) => id in each);
+  return failureOf(error, wordsOf(own[id], values), id);
 }

@@ -1,24 +1,24 @@
 /** The engine in a worker: the same calls, and the page stays responsive meanwhile. */
 
-import { failure, failureOf, told } from "./errors.js";
+import { failure, told } from "./errors.js";
 import { FrameLabel, Result, Segment, Word } from "./result.js";
 
 /** What an engine in a worker has for `Engine`. */
 export class WorkerEngine {
+  device = "";
+  precision = "";
+  comfortableS = 0;
+
   /**
    * @param {Worker | MessagePort} port
    */
   constructor(port) {
     this._port = port;
     this._calls = 0;
-    this._streams = 0;
     /** @type {Map<number, { resolve: Function, reject: Function, onSegment?: Function }>} */
     this._waiting = new Map();
     port.addEventListener("message", ({ data }) => this._settle(data));
     port.addEventListener("error", (event) => this._fail(new Error(event.message ?? "the worker cannot start")));
-    this.device = "";
-    this.precision = "";
-    this.comfortableS = 0;
   }
 
   toString() {
@@ -38,11 +38,8 @@ export class WorkerEngine {
 
   /** @see Engine.stream */
   async stream(options = {}) {
-    this._streams += 1;
-    const number = this._streams;
-    const opened = this._call("stream", [number, options]);
-    const [{ WorkerStream }] = await Promise.all([import("./worker_stream.js"), opened]);
-    return new WorkerStream((method, args) => this._call("inStream", [number, method, ...args]));
+    const { openWorkerStream } = await import("./worker_stream.js");
+    return openWorkerStream((call, args) => this._call(call, args), revived, options);
   }
 
   /** @see Engine.close */
@@ -74,7 +71,7 @@ export class WorkerEngine {
     });
   }
 
-  _settle({ id, result, segment, error }) {
+  async _settle({ id, result, segment, error }) {
     const call = this._waiting.get(id);
     if (!call) return;
     if (segment) {
@@ -83,7 +80,7 @@ export class WorkerEngine {
     }
     this._waiting.delete(id);
     if (!error) call.resolve(result);
-    else call.reject(error.id ? failureOf(error.name, error.message, error.id) : new Error(error.message));
+    else call.reject(await errorOf(error));
   }
 
   /** The worker itself failed: no call is answered any more. @param {Error} error */
@@ -115,8 +112,14 @@ export async function loadInWorker(bundle, { worker, decoder = null, ...options 
   return engine;
 }
 
+async function errorOf({ name, message, id }) {
+  if (!id) return new Error(message);
+  const { failureOf } = await import("./error_classes.js");
+  return failureOf(name, message, id);
+}
+
 /** The values in the fields of a result or a segment, made anew: what comes out of a worker has lost its classes. */
-export function revived({ words, frameLabels, ...fields }) {
+function revived({ words, frameLabels, ...fields }) {
   return {
     ...fields,
     words: words && words.map((word) => new Word(word)),

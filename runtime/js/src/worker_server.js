@@ -13,11 +13,11 @@
 export function serve(port, load) {
   /** @type {import("./engine.js").Engine} */
   let engine;
-  /** @type {Map<number, import("./streaming/stream.js").Stream>} */
+  /** By the call that opened them. @type {Map<number, import("./streaming/stream.js").Stream>} */
   const streams = new Map();
 
   const calls = {
-    async load(bundle, { decoder, ...options }) {
+    async load(_, bundle, { decoder, ...options }) {
       const made = decoder && (await import("./decoders.js")).decoderOf(decoder);
       engine = await load(bundle, { ...options, decoder: made });
       const { device, precision, comfortableS } = engine;
@@ -29,24 +29,17 @@ export function serve(port, load) {
     },
     selfTest: () => engine.selfTest(),
     close: () => engine.close(),
-    async stream(number, options) {
-      streams.set(number, await engine.stream(options));
-    },
-    async inStream(number, method, ...args) {
-      const stream = streams.get(number);
-      const events = await stream[method](...args);
-      if (method === "finish") streams.delete(number);
-      const { clockS, speaking, levelDbfs, computeS } = stream;
-      return { events, state: { clockS, speaking, levelDbfs, computeS } };
+    async stream(id, ...call) {
+      const { callStream } = await import("./served_streams.js");
+      return callStream(engine, streams, id, ...call);
     },
   };
 
   port.addEventListener("message", async ({ data: { id, call, args } }) => {
     try {
-      const result = await calls[call](...(call === "run" ? [id, ...args] : args));
-      port.postMessage({ id, result });
-    } catch (error) {
-      port.postMessage({ id, error: { name: error.name, message: error.message, id: error.id ?? null } });
+      port.postMessage({ id, result: await calls[call](id, ...args) });
+    } catch ({ name, message, id: errorId = null }) {
+      port.postMessage({ id, error: { name, message, id: errorId } });
     }
   });
 }

@@ -1,18 +1,31 @@
 /** A stream of an engine in a worker. */
 
 import { Final, Partial } from "./streaming/events.js";
-import { revived } from "./worker_client.js";
+
+/**
+ * @param {(call: string, args: any[]) => Promise<any>} call of the engine's port
+ * @param {(fields: object) => object} revived the values in the fields of an event, made anew
+ * @param {object} options those of `Engine.stream`
+ */
+export async function openWorkerStream(call, revived, options) {
+  const number = await call("stream", [null, options]);
+  return new WorkerStream((...args) => call("stream", [number, ...args]), revived);
+}
 
 /** What a stream in a worker has for `Stream`; its state is that after the latest answer. */
-export class WorkerStream {
+class WorkerStream {
   clockS = 0;
   speaking = false;
   levelDbfs = -120;
   computeS = 0;
 
-  /** @param {(method: string, args: any[]) => Promise<{ events: any[], state: object }>} call */
-  constructor(call) {
+  /**
+   * @param {(method: string, ...args: any[]) => Promise<{ events: any[], state: object }>} call
+   * @param {(fields: object) => object} revived the values in the fields of an event, made anew
+   */
+  constructor(call, revived) {
     this._call = call;
+    this._revived = revived;
   }
 
   /** @see Stream.feed */
@@ -31,13 +44,8 @@ export class WorkerStream {
   }
 
   async _events(method, ...args) {
-    const { events, state } = await this._call(method, args);
+    const { events, state } = await this._call(method, ...args);
     Object.assign(this, state);
-    return events.map(revivedEvent);
+    return events.map((event) => new (event.type === "final" ? Final : Partial)(this._revived(event)));
   }
-}
-
-function revivedEvent(fields) {
-  const Kind = fields.type === "final" ? Final : Partial;
-  return new Kind(revived(fields));
 }

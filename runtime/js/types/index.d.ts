@@ -169,7 +169,7 @@ export class Engine implements Recognizer {
   readonly device: string;
   readonly precision: string;
   readonly comfortableS: number;
-  /** Answers with less confidence are rejected; from 0, for none of them, to 1. Any other number fails the next one. */
+  /** Answers with less confidence are rejected; from 0, for none of them, to 1. @throws {UsageError} where it is set to anything else */
   rejectBelow: number;
   run(samples: Samples | Samples[], rateHz: number, options?: RunOptions): Promise<Result>;
   stream(options?: StreamOptions): Promise<Stream>;

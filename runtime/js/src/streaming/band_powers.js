@@ -1,6 +1,6 @@
 /** What voice activity is made of: the power of sound in bands, and how likely it is speech over a noise floor. */
 
-import { SAMPLE_RATE_HZ } from "../geometry.js";
+import { SAMPLE_RATE_HZ } from "../inputs.js";
 
 /** Samples of a short-time spectrum, 32 ms, and from one to the next, 20 ms: one frame of wav2vec2. */
 export const WINDOW = 512;

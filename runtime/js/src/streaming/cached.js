@@ -1,7 +1,7 @@
 /** Cached streams: each chunk is computed once, with what earlier ones left behind. */
 
-import { INPUT } from "../graph_session.js";
-import { joined } from "./sound_buffer.js";
+import { INPUT } from "../inputs.js";
+import { joined } from "../joined.js";
 
 /** What a chunk says of a word hardly changes after so much more sound. */
 const SETTLED_S = 0.3;
@@ -150,7 +150,7 @@ export class CachedUtterance {
     const silent = this.taken;
     while (this.taken - silent < silence.length) await this.feed(silence.subarray(this.taken - silent));
     this._count = Math.max(0, Math.min(this._count, length - this._computed * this._hop));
-    for (let left; (left = geometry.frames(this._count)) > 0; ) {
+    for (let left; (left = framesOf(geometry, this._count)) > 0; ) {
       await this._recognise(Math.min(left, this._chunkFrames));
     }
     this._provisional = new Float32Array(0);
@@ -187,7 +187,7 @@ export class CachedUtterance {
       const { data } = outputs[this._ctc.output];
       const rows = (first, last) => data.slice(first * this._width, last * this._width);
       this._chunks.push(rows(early, frames));
-      this._provisional = rows(Math.max(frames, unanswered), this._memory.geometry.frames(count));
+      this._provisional = rows(Math.max(frames, unanswered), framesOf(this._memory.geometry, count));
     }
     if (this._classification) this._pooled = outputs[this._classification.output].data;
     this._computed += frames;
@@ -196,4 +196,16 @@ export class CachedUtterance {
     this._waiting.copyWithin(0, advance, count);
     this._count = Math.max(0, count - advance);
   }
+}
+
+/**
+ * Frames of so many samples; 0 where they are fewer than the receptive field.
+ * @param {import("../geometry.js").ConvGeometry} geometry
+ * @param {number} samples
+ */
+function framesOf({ kernels, strides }, samples) {
+  return kernels.reduce(
+    (count, kernel, layer) => Math.max(0, Math.floor((count - kernel) / strides[layer]) + 1),
+    samples,
+  );
 }

@@ -1,7 +1,7 @@
 /** Where in a stream utterances begin and end, by voice activity. */
 
 import { failure, shown } from "../errors.js";
-import { SAMPLE_RATE_HZ } from "../geometry.js";
+import { SAMPLE_RATE_HZ } from "../inputs.js";
 import { withDefaults } from "../options.js";
 import { CausalEnergyDetector } from "./causal_voice_activity.js";
 

@@ -1,6 +1,5 @@
 /** What a stream says: partial answers while somebody speaks, and a final one when they stop. */
 
-import { rounded } from "../numbers.js";
 import { Segment } from "../result.js";
 
 /** @typedef {Partial | Final} Event */
@@ -19,11 +18,6 @@ export class Partial extends Segment {
     this.stableWords = stableWords;
     this.latencyS = latencyS;
   }
-
-  toJSON() {
-    const found = { stable_words: this.stableWords, latency_s: rounded(this.latencyS, 4) };
-    return { type: this.type, ...super.toJSON(), ...found };
-  }
 }
 
 /**
@@ -41,9 +35,5 @@ export class Final extends Segment {
     this.type = "final";
     this.reason = reason;
     this.latencyS = latencyS;
-  }
-
-  toJSON() {
-    return { type: this.type, ...super.toJSON(), reason: this.reason, latency_s: rounded(this.latencyS, 4) };
   }
 }

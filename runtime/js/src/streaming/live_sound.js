@@ -1,9 +1,10 @@
 /** Sound as it comes, block by block: checked, mixed down, and resampled to 16 kHz without a click between blocks. */
 
 import { failure } from "../errors.js";
-import { SAMPLE_RATE_HZ } from "../geometry.js";
+import { SAMPLE_RATE_HZ } from "../inputs.js";
 import { Resampler } from "../resampler.js";
-import { channelsOf, checkRate, toFloats, toMono } from "../samples.js";
+import { toFloats, toMono } from "../samples.js";
+import { channelsOf, checkRate } from "../sound_faults.js";
 
 const NAME = "stream";
 /** The level of digital silence. */

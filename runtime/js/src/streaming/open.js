@@ -1,7 +1,7 @@
 /** Opening a stream: which of the three kinds, and what its utterances are made with. */
 
 import { failure } from "../errors.js";
-import { SAMPLE_RATE_HZ } from "../geometry.js";
+import { SAMPLE_RATE_HZ } from "../inputs.js";
 import { withDefaults } from "../options.js";
 import { endpointing } from "./endpoints.js";
 import { samplesIn } from "./sound_buffer.js";
@@ -53,6 +53,7 @@ const DEFAULTS = {
  * @param {() => number} [given.nowS] the clock that tells how long computing takes, in seconds
  */
 export async function openStream(recognizer, graphs, given = {}) {
+  recognizer.requireOpen();
   const { rateHz, kind, chunkMs, nowS, ...others } = withDefaults(given, DEFAULTS);
   if (!KINDS.includes(kind)) throw failure("stream_kind", { kind });
   if ((kind === "cached" || kind === "two-pass") && !graphs) {

@@ -1,6 +1,6 @@
 /** Voice activity by Silero's neural network, in place of energy: https://github.com/snakers4/silero-vad (MIT). */
 
-import { SAMPLE_RATE_HZ } from "../geometry.js";
+import { SAMPLE_RATE_HZ } from "../inputs.js";
 import { SoundBuffer } from "./sound_buffer.js";
 
 /** Samples before a step that the network sees with it. */

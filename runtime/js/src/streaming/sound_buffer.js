@@ -1,6 +1,6 @@
 /** Samples of a stream: how many make a second, and a buffer that grows at its end and is cut at its beginning. */
 
-import { SAMPLE_RATE_HZ } from "../geometry.js";
+import { SAMPLE_RATE_HZ } from "../inputs.js";
 import { roundHalfEven } from "../numbers.js";
 
 /**
@@ -17,20 +17,6 @@ export function seconds(samples) {
  */
 export function samplesIn(durationS) {
   return roundHalfEven(durationS * SAMPLE_RATE_HZ);
-}
-
-/**
- * Arrays one after the other.
- * @param {Float32Array[]} parts
- */
-export function joined(parts) {
-  const whole = new Float32Array(parts.reduce((length, part) => length + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
 }
 
 /** Sound in one array that has room to grow: appending copies what is new, and seldom anything else. */

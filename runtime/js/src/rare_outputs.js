@@ -1,4 +1,4 @@
-/** Labels of frames, from the logits of a head for frames: who speaks when, for example. */
+/** What heads give that few models have: labels of frames, such as who speaks when, and an embedding. */
 
 import { bestColumns, softmax } from "./ctc.js";
 import { FrameLabel } from "./result.js";
@@ -7,14 +7,16 @@ import { FrameLabel } from "./result.js";
 /** @typedef {import("./heads.js").FrameClassificationHead} FrameClassificationHead */
 
 /**
- * The fields of a result: the labels, and their mean confidence, weighted by duration.
- * @param {Matrix} logits `[frames, labels]`
- * @param {FrameClassificationHead} head
+ * The fields of a result: an embedding; labels, and their mean confidence, weighted by duration.
+ * @param {import("./ctc.js").Outputs} outputs
+ * @param {import("./heads.js").Heads} heads
  * @param {number} frameS seconds from one frame to the next
  */
-export function readFrames(logits, head, frameS) {
-  const frameLabels = stretchesOf(logits, head, frameS);
-  return { frameLabels, confidence: meanOfStretches(frameLabels) };
+export function readRare(outputs, { frameClassification, embedding }, frameS) {
+  const found = embedding ? { embedding: Array.from(outputs[embedding.output].data) } : {};
+  if (!frameClassification) return found;
+  const frameLabels = stretchesOf(outputs[frameClassification.output], frameClassification, frameS);
+  return { ...found, frameLabels, confidence: meanOfStretches(frameLabels) };
 }
 
 /** @param {FrameLabel[]} stretches */
