@@ -24,7 +24,7 @@ ifeq ($(shell command -v nvidia-smi),)
 INSTALL_TORCH := $(PIP) install --quiet $(CPU_INDEX) $(TORCH) 2>/dev/null || $(INSTALL_TORCH)
 endif
 
-.PHONY: demo test test-fast test-arm64 check docs web gpu format install clean
+.PHONY: demo test test-fast test-arm64 fuzz check docs web gpu format install clean
 
 demo: $(VENV)/.runs ## the whole pipeline on a corpus made on the spot, in minutes
 	$(BIN)/wav2edge demo --output $(DEMO)
@@ -38,6 +38,9 @@ test-fast: $(VENV)/.dev ## the tests that take no more than a minute together
 test-arm64: $(VENV)/.dev ## the same answers on Arm processors, in emulation, in half an hour; needs mmdebstrap, gcc-aarch64-linux-gnu, libc6-dev-arm64-cross
 	$(BIN)/python tests/arm64/prepare_arm64.py
 	WAV2EDGE_ARM64=1 HF_HUB_OFFLINE=1 $(BIN)/pytest tests/arm64 -q -s
+
+fuzz: $(VENV)/.dev ## 2,000 damaged WAV files and 500 altered bundles in processes that may crash; FUZZ_OPTIONS="--seed 7 --result FILE"
+	$(BIN)/python -m tests.faults.fuzz --models models --result benchmarks/results/fuzz.json $(FUZZ_OPTIONS)
 
 check: $(VENV)/.dev ## lint, types, import contracts and the pages: exactly what CI runs before the tests
 	$(BIN)/ruff check

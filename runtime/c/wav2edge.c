@@ -52,6 +52,7 @@ enum message {
     MESSAGE_MANIFEST_WRONG_FORMAT,
     MESSAGE_MANIFEST_BAD_VERSION,
     MESSAGE_MANIFEST_TOO_NEW,
+    MESSAGE_MANIFEST_UNSEALED,
     MESSAGE_MANIFEST_KEY_MISSING,
     MESSAGE_MANIFEST_KEY_TYPE,
     MESSAGE_MANIFEST_DEFAULT_VARIANT,
@@ -81,6 +82,7 @@ enum message {
     MESSAGE_FILE_DIGEST,
     MESSAGE_FILE_UNLISTED,
     MESSAGE_GRAPH_UNLOADABLE,
+    MESSAGE_GRAPH_OTHER_FILES,
     MESSAGE_GRAPH_INPUTS,
     MESSAGE_GRAPH_INPUTS_BATCHED,
     MESSAGE_GRAPH_OUTPUTS,
@@ -183,7 +185,8 @@ static const struct { int code; const char *text; } MESSAGES[] = {
     [MESSAGE_MANIFEST_NOT_JSON] = {3, "{path}: not JSON ({reason}); export the bundle again"},
     [MESSAGE_MANIFEST_WRONG_FORMAT] = {3, "{path}: not a wav2edge-bundle; is this the right folder?"},
     [MESSAGE_MANIFEST_BAD_VERSION] = {3, "{path}: 'format_version' is {version}, not a version; export the bundle again"},
-    [MESSAGE_MANIFEST_TOO_NEW] = {3, "{path}: format version {version} is newer than 1, the newest this wav2edge reads; upgrade: {upgrade}"},
+    [MESSAGE_MANIFEST_TOO_NEW] = {3, "{path}: format version {version} is newer than 2, the newest this wav2edge reads; upgrade: {upgrade}"},
+    [MESSAGE_MANIFEST_UNSEALED] = {3, "{path}: damaged or altered, its last line is not the SHA-256 of what is above it; copy or export it again"},
     [MESSAGE_MANIFEST_KEY_MISSING] = {3, "{path}: '{key}' is missing; export the bundle again"},
     [MESSAGE_MANIFEST_KEY_TYPE] = {3, "{path}: '{key}' is not a {kind}; export the bundle again"},
     [MESSAGE_MANIFEST_DEFAULT_VARIANT] = {3, "{path}: the default variant '{variant}' is not among {variants}; export the bundle again"},
@@ -213,6 +216,7 @@ static const struct { int code; const char *text; } MESSAGES[] = {
     [MESSAGE_FILE_DIGEST] = {3, "{path}: damaged, its SHA-256 is not the manifest's; copy or export it again"},
     [MESSAGE_FILE_UNLISTED] = {3, "{folder}: has no {name}; export it again"},
     [MESSAGE_GRAPH_UNLOADABLE] = {3, "{path}: ONNX Runtime {version} cannot load it: {reason}"},
+    [MESSAGE_GRAPH_OTHER_FILES] = {3, "{path}: keeps weights in other files, which no digest covers; export the bundle again"},
     [MESSAGE_GRAPH_INPUTS] = {3, "{path}: its inputs are {names} where 'input_values' is wanted; export the bundle again"},
     [MESSAGE_GRAPH_INPUTS_BATCHED] = {3, "{path}: its inputs are {names} where 'input_values' and 'attention_mask' are wanted; export the bundle again"},
     [MESSAGE_GRAPH_OUTPUTS] = {3, "{path}: gives {names} where the manifest says '{name}'; export the bundle again"},
@@ -1120,7 +1124,7 @@ struct bundle {
     size_t file_count;
     struct cached_streams streams;
     double certified_up_to_s, longest_clip_s; /* 0: not known */
-    bool hides_word_times, trims_silence;
+    bool is_sealed, hides_word_times, trims_silence;
     double ctc_temperature, class_temperature; /* 0: none */
 };
 
@@ -1748,6 +1752,21 @@ static bool check_manifest(struct manifest_reader *reader, const struct json *ro
     return true;
 }
 
+#define FORMAT_VERSION 2
+#define SEALED_SINCE 2 /* the first version whose manifests end with a digest of themselves */
+#define SEAL "content_sha256"
+
+/* Whether the end of a manifest is the SHA-256 of what is above it, byte for byte. */
+static bool is_sealed(const char *bytes, size_t size)
+{
+    char digest[65], last[sizeof SEAL + 96];
+    size_t length = (size_t)snprintf(last, sizeof last, "  \"%s\": \"%064d\"\n}\n", SEAL, 0);
+    if (size < length) return false;
+    sha256((const unsigned char *)bytes, size - length, digest);
+    snprintf(last, sizeof last, "  \"%s\": \"%s\"\n}\n", SEAL, digest);
+    return memcmp(bytes + size - length, last, length) == 0;
+}
+
 static bool read_format(struct manifest_reader *reader, const struct json *root)
 {
     const char *path = reader->bundle->manifest_path;
@@ -1757,9 +1776,12 @@ static bool read_format(struct manifest_reader *reader, const struct json *root)
     if (!version || !json_is(version, KIND_INT) || version->number < 1)
         return fail(reader->error, MESSAGE_MANIFEST_BAD_VERSION, "path", path, "version", json_shown(version).text,
                     NULL);
-    if (version->number > 1)
+    if (version->number > FORMAT_VERSION)
         return fail(reader->error, MESSAGE_MANIFEST_TOO_NEW, "path", path, "version", json_shown(version).text,
                     "upgrade", "build a newer wav2edge", NULL);
+    bool expected = version->number >= SEALED_SINCE || json_member(root, SEAL);
+    if (expected && !reader->bundle->is_sealed)
+        return fail(reader->error, MESSAGE_MANIFEST_UNSEALED, "path", path, NULL);
     return true;
 }
 
@@ -1828,6 +1850,7 @@ static bool parse_manifest(struct bundle *bundle, const void *bytes, size_t size
 {
     char reason[96];
     struct manifest_reader reader = {bundle, &bundle->heads, error};
+    bundle->is_sealed = is_sealed(bytes, size);
     if (json_read(&bundle->manifest, bytes, size, reason, error)) return read_manifest(&reader, bundle->manifest.root);
     if (!reason[0]) return false;
     return fail(error, MESSAGE_MANIFEST_NOT_JSON, "path", bundle->manifest_path, "reason", reason, NULL);
@@ -2403,7 +2426,30 @@ static OrtStatus *set_options(const struct ort *ort, OrtSessionOptions *options,
     return status;
 }
 
-/* Opens the session of a graph whose file is mapped; its large weights stay in the file. */
+static size_t count_of(const char *wanted, size_t length, const struct message_out *model)
+{
+    size_t found = 0;
+    const unsigned char *at = model->buffer.data, *end = at ? at + model->size : at;
+    while (at && (size_t)(end - at) >= length && (at = memchr(at, wanted[0], (size_t)(end - at) - length + 1)) != NULL)
+        found += memcmp(at++, wanted, length) == 0;
+    return found;
+}
+
+/* Whether no weight is in another file: every place of one (a field 1 of 8 bytes, `location`) is in this file. */
+static bool is_one_file(const struct message_out *model, const char *path, const char *name, w2e_error *error)
+{
+    static const char LOCATION[] = "\n\x08location";
+    const size_t length = sizeof LOCATION - 1;
+    struct message_out placed = {0};
+    bool fine = put(&placed, LOCATION, length, error) && put_message(&placed, 2, name, strlen(name), error);
+    if (fine && count_of(LOCATION, length, model) != count_of(placed.buffer.data, placed.size, model))
+        fine = fail(error, MESSAGE_GRAPH_OTHER_FILES, "path", path, NULL);
+    release(&placed.buffer);
+    return fine;
+}
+
+/* Opens the session of a graph whose file is mapped; its large weights stay in the file. Without a session and without
+ * a status, the error is told. */
 static OrtStatus *load_mapped(struct session *session, OrtSessionOptions *options, const struct mapped_file *file,
                               bool *damaged, w2e_error *error)
 {
@@ -2412,7 +2458,7 @@ static OrtStatus *load_mapped(struct session *session, OrtSessionOptions *option
     struct message_out model = {0};
     *damaged = !slash || !put_without_weights(file, 0, file->size, 0, slash + 1, &model, error);
     OrtStatus *status = NULL;
-    if (!*damaged) {
+    if (!*damaged && is_one_file(&model, session->path, slash + 1, error)) {
         *slash = 0;
         static const char FOLDER[] = "session.model_external_initializers_file_folder_path";
         status = ort->AddSessionConfigEntry(options, FOLDER, real == slash ? "/" : real);
@@ -7037,6 +7083,9 @@ static void report(struct checks *checks, const char *name, bool passed, const c
 
 static void check_digests(struct checks *checks, const struct bundle *bundle)
 {
+    const char *unknown =
+        "format version 1, without a digest of its own: what it says cannot be checked; export the bundle again";
+    report(checks, "manifest.json", bundle->is_sealed, bundle->is_sealed ? "SHA-256 matches its last line" : unknown);
     for (size_t i = 0; i < bundle->file_count; i++) {
         struct mapped_file file;
         w2e_error error = {.code = 0};
@@ -7183,7 +7232,7 @@ bool w2e_verify(const char *folder, const w2e_options *chosen, w2e_check_functio
         check_digests(&checks, &bundle);
         fine = check_unlisted(&checks, &bundle, "", 0, error);
     }
-    bool intact = fine && !checks.failed; /* the outputs of a damaged graph mean nothing */
+    bool intact = fine && checks.failed == !bundle.is_sealed; /* the outputs of a damaged graph mean nothing */
     if (intact)
         fine = read_listed_json(&bundle, "certificate.json", &certificates, error)
                && read_listed_json(&bundle, "golden.json", &golden, error);

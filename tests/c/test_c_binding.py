@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -17,6 +18,7 @@ import wav2edge
 from tests.c.c_library import CEngine, CError, CLibrary, differences
 from tests.c.conftest import MODELS, WORDS, WORDS_STREAM
 from wav2edge.audio.segmentation import Segmentation
+from wav2edge.bundle.manifest import sealed
 from wav2edge.decoding.beam import Beam
 from wav2edge.decoding.grammar import Grammar
 from wav2edge.evaluation.dataset import read_dataset
@@ -306,7 +308,7 @@ MANIFESTS: list[tuple[str, Any]] = [
 def test_a_wrong_manifest_is_refused_with_the_same_words(library, tmp_path, path, value):
     document = json.loads((WORDS_STREAM / "manifest.json").read_text())
     change(document, path, value)
-    (tmp_path / "manifest.json").write_text(json.dumps(document))
+    (tmp_path / "manifest.json").write_text(sealed(document))
     found = assert_same(partial(library.load, tmp_path), partial(wav2edge.load, tmp_path, threads=1))
     assert found[:2] == ("BundleError", 3)
 
@@ -354,6 +356,60 @@ def copy(tmp_path: Path) -> Path:
     return Path(shutil.copytree(WORDS, tmp_path / "copy"))
 
 
+@pytest.mark.parametrize(
+    "alter",
+    [
+        lambda content: content.replace(b'"b"', b'"B"', 1),
+        lambda content: content.replace(b'"format_version": 2', b'"format_version": 1'),
+        lambda content: content.replace(b'"content_sha256"', b'"other_sha256"'),
+        lambda content: content.replace(b"\n", b"\r\n"),
+        lambda content: content + b" ",
+    ],
+    ids=["another token", "another version", "no seal", "other line breaks", "one space more"],
+)
+def test_an_altered_manifest_is_refused_with_the_same_words(library, copy, alter):
+    path = copy / "manifest.json"
+    content = path.read_bytes()
+    path.write_bytes(alter(content))
+    assert path.read_bytes() != content
+    found = assert_same(partial(library.load, copy), partial(wav2edge.load, copy, threads=1))
+    assert found[0] == "BundleError"
+    assert "damaged or altered" in found[2]
+    with pytest.raises(CError, match="damaged or altered"):
+        library.verify(copy)
+
+
+def test_a_bundle_of_the_first_version_answers_and_does_not_verify(library, copy, clip):
+    path = copy / "manifest.json"
+    document = json.loads(path.read_bytes()) | {"format_version": 1}
+    del document["content_sha256"]
+    path.write_text(json.dumps(document))
+    with library.load(copy) as ours:
+        assert_same(partial(ours.run, clip), partial(wav2edge.load(copy, threads=1), clip, rate_hz=16_000))
+    with pytest.raises(CError, match=r"1 of \d+ checks failed: manifest.json"):
+        library.verify(copy)
+
+
+def test_a_graph_with_weights_in_another_file_is_refused_with_the_same_words(library, copy):
+    import onnx
+
+    graph = copy / "onnx" / "model_quantized.onnx"
+    model = onnx.load(graph)
+    weight = min(model.graph.initializer, key=lambda each: len(each.raw_data) or 1 << 30)
+    (graph.parent / "weights.bin").write_bytes(weight.raw_data)
+    weight.ClearField("raw_data")
+    weight.data_location = onnx.TensorProto.EXTERNAL
+    weight.external_data.add(key="location", value="weights.bin")
+    graph.write_bytes(model.SerializeToString())
+    document = json.loads((copy / "manifest.json").read_text())
+    sha256 = hashlib.sha256(graph.read_bytes()).hexdigest()
+    document["files"]["onnx/model_quantized.onnx"] = {"sha256": sha256, "size_bytes": graph.stat().st_size}
+    (copy / "manifest.json").write_text(sealed(document))
+    found = assert_same(partial(library.load, copy), partial(wav2edge.load, copy, threads=1))
+    assert found[0] == "BundleError"
+    assert "keeps weights in other files" in found[2]
+
+
 def test_damaged_graphs_are_refused_with_the_same_words(library, copy):
     graph = copy / "onnx" / "model_quantized.onnx"
     content = graph.read_bytes()
@@ -371,7 +427,7 @@ def test_a_graph_with_another_output_is_refused_with_the_same_words(library, cop
     for path, value in (("heads/ctc/output", "others"), ("heads/classification/labels", ["0", "1", "2"])):
         changed = json.loads(json.dumps(manifest))
         change(changed, path, value)
-        (copy / "manifest.json").write_text(json.dumps(changed))
+        (copy / "manifest.json").write_text(sealed(changed))
         found = assert_same(partial(library.load, copy), partial(wav2edge.load, copy, threads=1))
         assert found[:2] == ("BundleError", 3)
 
@@ -407,12 +463,12 @@ def test_decoders_that_cannot_be_made_are_refused_with_the_same_words(library, c
 def test_the_decoder_of_a_bundle_is_used(library, copy, clip):
     manifest = json.loads((copy / "manifest.json").read_text())
     manifest["decoder"] = {"grammar": {"phrases": ["bei jing", "fu dan"], "least_fit": 0.2}}
-    (copy / "manifest.json").write_text(json.dumps(manifest))
+    (copy / "manifest.json").write_text(sealed(manifest))
     theirs = wav2edge.load(copy, threads=1)
     with library.load(copy) as ours:
         assert_same(partial(ours.run, clip), partial(theirs, clip, rate_hz=16_000))
     manifest["decoder"] = {"grammar": {"phrases": []}}
-    (copy / "manifest.json").write_text(json.dumps(manifest))
+    (copy / "manifest.json").write_text(sealed(manifest))
     found = assert_same(partial(library.load, copy), partial(wav2edge.load, copy, threads=1))
     assert found[:2] == ("BundleError", 3)
 
@@ -455,7 +511,7 @@ def test_verify_makes_the_checks_that_python_makes(library, folder):
 def test_verify_finds_damage_and_what_is_not_listed(library, copy):
     (copy / "README.md").write_text("another")
     (copy / "onnx" / "extra.onnx").touch()
-    with pytest.raises(CError, match=r"2 of 13 checks failed: README\.md, onnx/extra\.onnx"):
+    with pytest.raises(CError, match=r"2 of 14 checks failed: README\.md, onnx/extra\.onnx"):
         library.verify(copy)
 
 

@@ -17,6 +17,7 @@ import wav2edge
 from tests.c.conftest import WORDS
 from tests.c.test_c_binding import assert_same
 from tests.runtime import tiny_bundle
+from wav2edge.bundle.manifest import sealed
 from wav2edge.decoding.beam import Beam
 
 TOKENS = ["|", "A", "B", ".", "'S", " N'T", "Σ", "İ", "Ж", "ö", "X Y", "?", "\u3000", "'", "Ế", "z", "[UNK]", "[PAD]"]
@@ -48,7 +49,7 @@ def rewritten(tmp_path: Path) -> Rewrite:
         shutil.copytree(WORDS, folder)
         document = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         change(document)
-        (folder / "manifest.json").write_text(json.dumps(document), encoding="utf-8")
+        (folder / "manifest.json").write_text(sealed(document), encoding="utf-8")
         return folder
 
     return rewrite

@@ -4,7 +4,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -80,6 +82,21 @@ def test_an_error_while_writing_leaves_the_old_bundle_and_no_rubbish(bundle):
     assert siblings(bundle) == []
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no limits of POSIX")
+def test_a_disk_that_is_full_leaves_the_old_bundle_and_no_rubbish(bundle):
+    import resource
+
+    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, most))  # the same path through the code as a full disk
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            write(bundle, "x" * 5_000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+    assert (bundle / MANIFEST).read_text() == "old"
+    assert siblings(bundle) == []
+
+
 @pytest.mark.parametrize("delay_s", [0.0, 0.05, 0.2])
 def test_a_writer_killed_half_way_leaves_the_old_bundle_and_the_next_one_cleans_up(bundle, delay_s):
     writer = subprocess.Popen([sys.executable, "-c", SLOW_WRITER, str(bundle)], stdout=subprocess.PIPE)
@@ -99,6 +116,35 @@ def test_the_folder_of_a_writer_that_still_runs_is_left_alone(bundle):
     running.mkdir()
     write(bundle)
     assert running.exists()
+
+
+@pytest.mark.parametrize("there", [False, True], ids=["a new folder", "an old bundle"])
+def test_of_two_writers_at_once_one_leaves_its_whole_bundle(tmp_path, there):
+    target, together = tmp_path / "bundle", threading.Barrier(2)
+    if there:
+        write(target, "old")
+
+    def write_with_the_other(text):
+        with staged_folder(target) as stage:
+            for name in ("one", "two", MANIFEST):
+                (stage / name).write_text(text)
+            together.wait(30)
+
+    with ThreadPoolExecutor(2) as writers:
+        list(writers.map(write_with_the_other, ("first", "second")))
+    texts = {path.name: path.read_text() for path in target.iterdir()}
+    assert sorted(texts) == sorted(["one", "two", MANIFEST])
+    assert set(texts.values()) in ({"first"}, {"second"})
+    assert siblings(target) == []
+
+
+def test_a_target_that_appears_meanwhile_is_replaced_and_not_an_error(tmp_path):
+    target = tmp_path / "bundle"
+    with staged_folder(target) as stage:
+        (stage / MANIFEST).write_text("second")
+        write(target, "first")
+    assert sorted(path.name for path in target.iterdir()) == [MANIFEST]
+    assert (target / MANIFEST).read_text() == "second"
 
 
 def test_a_folder_that_is_no_bundle_is_never_replaced(tmp_path):

@@ -15,6 +15,7 @@ import soundfile
 
 import wav2edge
 from tests.runtime import tiny_bundle
+from wav2edge.bundle.manifest import sealed
 from wav2edge.cli import main
 
 LENGTHS = (16_000, 400, 31_999, 719, 16_319, 3_000, 720, 401, 9_000)
@@ -110,7 +111,7 @@ def edit_manifest(own_bundle: Path) -> Callable[..., Path]:
     def edit(**changes: Any) -> Path:
         path = own_bundle / "manifest.json"
         document = {**json.loads(path.read_bytes()), **changes}
-        path.write_text(json.dumps({key: value for key, value in document.items() if value is not None}))
+        path.write_text(sealed({key: value for key, value in document.items() if value is not None}))
         return own_bundle
 
     return edit

@@ -14,7 +14,7 @@ import wav2edge
 from tests.runtime import tiny_bundle
 from wav2edge.bundle.folder import Bundle
 from wav2edge.bundle.heads import CtcHead, Heads
-from wav2edge.bundle.manifest import Manifest, Variant
+from wav2edge.bundle.manifest import Manifest, Variant, sealed
 from wav2edge.errors import BundleError
 
 OTHER = CtcHead(output="logits", vocabulary=("[PAD]", "|", "k", "p", "t"), blank_id=0)
@@ -100,4 +100,4 @@ def test_heads_of_a_variant_that_are_damaged_are_refused(two_languages: Path) ->
     document = json.loads((two_languages / "manifest.json").read_text())
     document["variants"]["fp32-swh"]["heads"]["ctc"]["blank_id"] = 9
     with pytest.raises(BundleError, match="the blank id 9 is outside the vocabulary of 5 tokens"):
-        Manifest.from_json(json.dumps(document))
+        Manifest.from_json(sealed(document))

@@ -55,7 +55,7 @@ def test_verify_refuses_a_bundle_with_a_flipped_bit(cli, flip):
     folder = flip("config.json")
     outcome = cli("verify", folder)
     assert outcome.code == 3
-    assert outcome.complaint == f"wav2edge: {folder}: 1 of 5 checks failed: config.json"
+    assert outcome.complaint == f"wav2edge: {folder}: 1 of 6 checks failed: config.json"
     *checks, digest = outcome.out.splitlines()
     assert [line for line in checks if not line.startswith("ok  ")] == [
         line for line in checks if line.startswith("FAIL  config.json")
@@ -67,7 +67,7 @@ def test_verify_writes_its_checks_as_json(cli, bundle, flip):
     outcome = cli("verify", bundle, "--json")
     assert outcome.code == 0
     assert all(check["passed"] for check in outcome.json["checks"])
-    assert len(outcome.json["checks"]) == 9
+    assert len(outcome.json["checks"]) == 10
     damaged = cli("verify", flip(), "--json")
     assert damaged.code == 3
     assert [check["name"] for check in damaged.json["checks"] if not check["passed"]] == ["onnx/model.onnx"]
@@ -76,7 +76,7 @@ def test_verify_writes_its_checks_as_json(cli, bundle, flip):
 def test_a_missing_graph_is_refused(refused, own_bundle):
     (own_bundle / "onnx/model.onnx").unlink()
     assert "model.onnx: missing from the bundle; copy or export it again" in refused(own_bundle)
-    assert "1 of 5 checks failed: onnx/model.onnx" in refused(own_bundle, verb="verify")
+    assert "1 of 6 checks failed: onnx/model.onnx" in refused(own_bundle, verb="verify")
 
 
 @pytest.mark.parametrize("verb", [name for name in OWN_VERBS if name != "doctor"])  # which says so in its findings
@@ -105,7 +105,8 @@ def test_a_checkpoint_is_refused_with_the_line_that_exports_it_elsewhere(refused
     [
         ("{", "not JSON"),
         ("[]", "not a wav2edge-bundle; is this the right folder?"),
-        ('{"format": "wav2edge-bundle", "format_version": 2}', "upgrade: pip install -U wav2edge"),
+        ('{"format": "wav2edge-bundle", "format_version": 3}', "upgrade: pip install -U wav2edge"),
+        ('{"format": "wav2edge-bundle", "format_version": 2}', "damaged or altered"),
         ('{"format": "wav2edge-bundle", "format_version": 1}', "is missing; export the bundle again"),
     ],
 )

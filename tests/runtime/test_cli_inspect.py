@@ -6,6 +6,8 @@ import hashlib
 import json
 from pathlib import Path
 
+from wav2edge.bundle.manifest import sealed
+
 WORDS = Path(__file__).parents[2] / "models/words"
 
 
@@ -36,6 +38,6 @@ def test_inspect_shows_each_certificate_and_the_duration_that_they_cover(cli):
 def test_inspect_of_a_bundle_without_a_certificate_does_not_mention_one(cli, own_bundle):
     manifest = json.loads((own_bundle / "manifest.json").read_text())
     del manifest["files"]["certificate.json"]
-    (own_bundle / "manifest.json").write_text(json.dumps(manifest))
+    (own_bundle / "manifest.json").write_text(sealed(manifest))
     assert cli("inspect", own_bundle, "--json").json["variants"]["int8"]["certificate"] is None
     assert "certified" not in cli("inspect", own_bundle).out

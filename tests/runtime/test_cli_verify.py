@@ -12,6 +12,7 @@ import pytest
 
 import wav2edge
 from tests.runtime import tiny_bundle
+from wav2edge.bundle.manifest import sealed
 from wav2edge.evaluation.parity.signals import synthetic_signals, voiced
 
 BUDGET = {"relative_error": 0.25, "wer_increase": 0.005}
@@ -69,7 +70,7 @@ def list_again(folder, name):
     """List a changed file again in the manifest, as an export would."""
     manifest = json.loads((folder / "manifest.json").read_text())
     manifest["files"][name] = vars(tiny_bundle.record(folder / name))
-    (folder / "manifest.json").write_text(json.dumps(manifest))
+    (folder / "manifest.json").write_text(sealed(manifest))
 
 
 def test_the_repeated_error_of_a_variant_is_the_one_that_onnx_runtime_and_numpy_find(figures, repeatable, signals):
@@ -93,7 +94,7 @@ def test_a_variant_over_its_budget_here_fails_with_the_figure_and_exit_code_3(cl
     edit(repeatable, "certificate.json", lambda each: each["variants"]["int8"].update(budget={"relative_error": 1e-9}))
     outcome = cli("verify", repeatable, "--repeat")
     assert outcome.code == 3
-    assert "1 of 17 checks failed: int8 relative error (0." in outcome.complaint
+    assert "1 of 18 checks failed: int8 relative error (0." in outcome.complaint
     assert outcome.complaint.endswith("measured, 0.25 in the certificate, 1e-09 allowed)")
     assert "FAIL  int8 relative error" in outcome.out
 

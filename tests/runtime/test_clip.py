@@ -45,6 +45,7 @@ def test_a_file_at_16_khz_is_read_sample_by_sample(save, second):
         ("clip.caf", {}),
         ("clip.w64", {}),
         ("clip.rf64", {"format": "RF64"}),
+        ("clip.wav", {"format": "WAVEX"}),
         ("no suffix", {"format": "WAV"}),
         ("wrong.mp3", {"format": "FLAC"}),
     ],

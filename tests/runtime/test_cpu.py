@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from wav2edge.bundle.manifest import Manifest, Variant
+from wav2edge.bundle.manifest import Manifest, Variant, sealed
 from wav2edge.inference.sessions import cpu
 from wav2edge.inference.sessions.cpu import TARGETS, int8_saturation_warning, native_target
 
@@ -89,6 +89,6 @@ def test_the_target_survives_in_the_manifest_and_inspect_shows_it(cli, own_bundl
     document = json.loads(path.read_text())
     assert "target" not in document["variants"]["fp32"]
     document["variants"]["int8"]["target"] = "avx2"
-    path.write_text(json.dumps(document))
+    path.write_text(sealed(document))
     assert cli("inspect", own_bundle, "--json").json["variants"]["int8"]["target"] == "avx2"
     assert "model_quantized.onnx  for avx2" in cli("inspect", own_bundle).out

@@ -14,6 +14,7 @@ import pytest
 
 import wav2edge
 from tests.runtime.hub_server import Hub, HubClient
+from wav2edge.bundle.manifest import sealed
 from wav2edge.errors import BundleError, MissingDependencyError, UsageError
 
 pytest.importorskip("huggingface_hub", reason="the extra hub is not installed (huggingface_hub)")
@@ -123,7 +124,7 @@ def test_every_verb_that_takes_a_bundle_takes_a_name(online, published, name, wo
 
 def test_a_bundle_of_an_earlier_commit_stays_loadable_by_its_revision(hub, online, published, name, bundle, own_bundle):
     manifest = json.loads((own_bundle / "manifest.json").read_text())
-    (own_bundle / "manifest.json").write_text(json.dumps({**manifest, "name": "newer"}))
+    (own_bundle / "manifest.json").write_text(sealed({**manifest, "name": "newer"}))
     hub.add(name, own_bundle)
     assert "newer" in run(online, "inspect", name).out
     assert "newer" not in run(online, "inspect", name, "--revision", published).out
@@ -227,6 +228,30 @@ def test_a_damaged_file_in_the_cache_is_refused_and_the_next_run_fetches_it_agai
     assert "onnx/model.onnx" in refused.err
     assert "taken out of the cache, so load it again" in refused.err
     assert run(online, "run", name, clip).out == first.out
+
+
+@pytest.mark.parametrize("damage", [lambda content: content[:-100], lambda content: content.replace(b"tiny", b"tony")])
+def test_a_damaged_manifest_in_the_cache_is_refused_and_the_next_run_fetches_it_again(
+    online, published, name, clip, cache, damage
+):
+    first = run(online, "run", name, clip)
+    path = cached(cache, name, published) / "manifest.json"
+    path.resolve().write_bytes(damage(path.read_bytes()))
+    refused = run(online, "run", name, clip)
+    assert (refused.code, refused.out, refused.err.count("\n")) == (3, "", 1)
+    assert "manifest.json: damaged or altered" in refused.err
+    assert "taken out of the cache, so load it again" in refused.err
+    assert run(online, "run", name, clip).out == first.out
+
+
+def test_an_altered_manifest_on_the_hub_is_refused(hub, online, name, own_bundle, clip):
+    path = own_bundle / "manifest.json"
+    path.write_bytes(path.read_bytes().replace(b'"blank_id": 0', b'"blank_id": 1'))
+    hub.add(name, own_bundle)
+    for _ in range(2):
+        refused = run(online, "run", name, clip)
+        assert (refused.code, refused.out, refused.err.count("\n")) == (3, "", 1)
+        assert "its owner must upload the bundle again" in refused.err
 
 
 def test_a_repository_whose_files_are_not_those_of_its_manifest_is_refused(hub, online, name, own_bundle, clip):

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from wav2edge import BundleError
-from wav2edge.bundle.manifest import FORMAT_VERSION, Manifest
+from wav2edge.bundle.manifest import FORMAT_VERSION, Manifest, sealed
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def refusal(text: str | bytes) -> str:
 def changed(text: str, change) -> str:
     document = json.loads(text)
     change(document)
-    return json.dumps(document)
+    return sealed(document)
 
 
 def test_a_manifest_survives_the_round_trip_byte_by_byte(text):
@@ -81,7 +81,7 @@ def test_json_of_another_kind_is_refused(content):
 def test_a_newer_format_is_refused_with_the_way_to_upgrade(text):
     newer = changed(text, lambda document: document.update(format_version=FORMAT_VERSION + 1))
     assert refusal(newer) == (
-        "format version 2 is newer than 1, the newest this wav2edge reads; upgrade: pip install -U wav2edge"
+        "format version 3 is newer than 2, the newest this wav2edge reads; upgrade: pip install -U wav2edge"
     )
 
 

@@ -109,6 +109,11 @@ def test_a_flac_file_with_an_untrue_length_is_refused(save, second, frames):
     assert refusal(path).startswith(f"{path}: ")
 
 
+def test_a_sample_dump_is_refused_before_libsndfile_prints_of_its_damage(save, second):
+    path = save("clip.sds", second, format="SDS", subtype="PCM_16")
+    assert refusal(path) == f"{path}: a MIDI sample dump, of which damage goes unnoticed; convert it to WAV"
+
+
 def test_a_missing_file_is_refused(tmp_path):
     assert refusal(tmp_path / "gone.wav") == f"{tmp_path / 'gone.wav'}: no such file; check the path"
 

@@ -10,6 +10,7 @@ import pytest
 import wav2edge
 from wav2edge import BundleError, UsageError
 from wav2edge.bundle.folder import Bundle, sha256_of
+from wav2edge.bundle.manifest import sealed
 from wav2edge.bundle.stored_decoder import described_decoder, language_model_path
 
 ARPA = "\\data\\\nngram 1=3\n\n\\1-grams:\n-1.0 <s>\n-1.0 </s>\n-0.5 ab\n\n\\end\\\n"
@@ -28,7 +29,7 @@ def storing(own_bundle):
             file.write_text(content)
             record = {"sha256": sha256_of(file), "size_bytes": file.stat().st_size}
             document["files"][file.name] = record
-        path.write_text(json.dumps(document))
+        path.write_text(sealed(document))
         return own_bundle
 
     return store

@@ -7,6 +7,7 @@ import pytest
 from tests.runtime import tiny_bundle
 from wav2edge import BundleError
 from wav2edge.bundle.folder import Bundle
+from wav2edge.bundle.manifest import sealed
 from wav2edge.evaluation.verification import Check, verify
 
 
@@ -21,7 +22,7 @@ def rewrite(own_bundle):
         path.write_text(json.dumps(document))
         manifest = json.loads((own_bundle / "manifest.json").read_text())
         manifest["files"][name] = vars(tiny_bundle.record(path))
-        (own_bundle / "manifest.json").write_text(json.dumps(manifest))
+        (own_bundle / "manifest.json").write_text(sealed(manifest))
 
     return change
 
@@ -96,7 +97,7 @@ def test_a_bundle_without_a_certificate_cannot_be_verified(own_bundle):
     (own_bundle / "certificate.json").unlink()
     manifest = json.loads((own_bundle / "manifest.json").read_text())
     del manifest["files"]["certificate.json"]
-    (own_bundle / "manifest.json").write_text(json.dumps(manifest))
+    (own_bundle / "manifest.json").write_text(sealed(manifest))
     with pytest.raises(BundleError, match=r"has no certificate\.json; export it again"):
         list(verify(Bundle.open(own_bundle)))
 

@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from wav2edge.bundle.geometry import ConvGeometry
 from wav2edge.bundle.heads import ClassificationHead, CtcHead, Heads
-from wav2edge.bundle.manifest import FileRecord, Manifest, Variant
+from wav2edge.bundle.manifest import FileRecord, Manifest, Variant, sealed
 
 KERNELS, STRIDES = (10, 3, 3, 3, 3, 2, 2), (5, 2, 2, 2, 2, 2, 2)
 VOCABULARY = ("[PAD]", "|", "A", "B", "C", "D", "E", "[UNK]")
@@ -250,5 +250,5 @@ def record_original(
     manifest = json.loads((folder / "manifest.json").read_text())
     for name in ("original.npz", "original.json", "certificate.json"):
         manifest["files"][name] = vars(record(folder / name))
-    (folder / "manifest.json").write_text(json.dumps(manifest))
+    (folder / "manifest.json").write_text(sealed(manifest))
     return folder

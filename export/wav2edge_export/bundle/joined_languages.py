@@ -76,7 +76,7 @@ def join_languages(bundles: list[Bundle], folder: Path) -> None:
         card.write(_section(variants, certificates))
     rewritten = {name: _record(folder / name) for name in (CERTIFICATE, GOLDEN, CARD)}
     manifest = _manifest([bundle.manifest for bundle in bundles], variants, {**moved, **rewritten})
-    (folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
+    (folder / MANIFEST).write_bytes(manifest.to_json().encode())
 
 
 def _manifest(manifests: list[Manifest], variants: Mapping[str, Variant], files: Mapping[str, FileRecord]) -> Manifest:

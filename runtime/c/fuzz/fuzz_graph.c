@@ -11,6 +11,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct message_out out = {.size = 0};
     /* The place of a weight is shorter than the weight, and everything else stays. */
     if (put_without_weights(&file, 0, size, 0, "model.onnx", &out, &error) && out.size > size) abort();
+    is_one_file(&out, "model.onnx", "model.onnx", &error);
     release(&out.buffer);
     return 0;
 }

@@ -8,6 +8,7 @@ import shutil
 import struct
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from os import PathLike, fspath
 from pathlib import Path
@@ -20,6 +21,8 @@ from wav2edge.errors import AudioError
 
 CONVERT_FIRST = "convert it first: ffmpeg -i IN -ar 16000 -ac 1 OUT.wav"
 STANDARD_INPUT = "standard input"
+SAMPLE_DUMP = "SDS"
+"""libsndfile reads noise from a damaged one, and prints that on standard output, among the answers."""
 BLOCK_FRAMES = 1 << 18
 """Files are read in blocks of this length, because a header may promise any length."""
 UNKNOWN_FRAMES = 1 << 62
@@ -91,9 +94,11 @@ def open_sound(source: str | PathLike[str] | BinaryIO) -> Sound:
 
     name, content = name_of(source), _open(source)
     try:
-        file = soundfile.SoundFile(content)
+        file = soundfile.SoundFile(_Seekable(content))
     except (RuntimeError, TypeError) as error:
         raise AudioError(f"{name}: {_why_unreadable(content, error)}") from None
+    if file.format == SAMPLE_DUMP:
+        raise AudioError(f"{name}: a MIDI sample dump, of which damage goes unnoticed; convert it to WAV")
     if file.frames >= UNKNOWN_FRAMES:
         raise AudioError(f"{name}: does not say how long it is (written to a pipe?); convert it to WAV")
     position = content.tell()
@@ -115,6 +120,25 @@ def name_of(source: str | PathLike[str] | BinaryIO) -> str:
 
 class _OwnFile(io.BufferedReader):
     """A file that was opened here, and so is closed here."""
+
+
+class _Seekable:
+    """A file as libsndfile reads it: where a damaged header leads in front of its beginning, it stays where it is.
+
+    soundfile would print the traceback of the error, which it cannot raise through libsndfile.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Go to a place, if there is such a place."""
+        with suppress(ValueError, OSError):
+            return self._file.seek(offset, whence)
+        return self._file.tell()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
 
 
 class PipedFile:

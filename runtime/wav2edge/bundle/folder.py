@@ -11,7 +11,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wav2edge.bundle.manifest import MANIFEST, Manifest, Variant
+from wav2edge.bundle.manifest import MANIFEST, UNSEALED, Manifest, Variant, is_sealed
 from wav2edge.errors import BundleError, DataError, DeviceError, UsageError
 
 if TYPE_CHECKING:
@@ -78,13 +78,17 @@ class Bundle:
             raise UsageError(f"{source}: a folder, which has no revisions as a name on the Hub has; leave it out")
         else:
             repository, path = None, Path(source) / MANIFEST
+        content = b""
         try:
-            manifest = Manifest.from_json(path.read_bytes())
+            content = path.read_bytes()
+            manifest = Manifest.from_json(content)
         except (FileNotFoundError, NotADirectoryError):
             raise _not_a_bundle(path.parent) from None
         except OSError as error:
             raise BundleError(f"{path}: {error.strerror}; check its permissions") from None
         except BundleError as error:
+            if repository is not None and not is_sealed(content):
+                raise BundleError(f"{path}: {UNSEALED}; {repository.discard(path)}") from None
             raise BundleError(f"{path}: {error}") from None
         return cls(folder=path.parent, manifest=manifest, repository=repository)
 

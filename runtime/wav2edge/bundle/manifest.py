@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from math import inf
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,8 +19,13 @@ from wav2edge.errors import BundleError
 from wav2edge.output.documents import strict_json, take
 
 FORMAT = "wav2edge-bundle"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+SEALED_SINCE = 2
+"""The first version whose manifests end with a digest of themselves."""
 MANIFEST = "manifest.json"
+SEAL = "content_sha256"
+"""The last key of a manifest: the digest of every byte above its line."""
+UNSEALED = "damaged or altered, its last line is not the SHA-256 of what is above it"
 
 if TYPE_CHECKING:
     from wav2edge.bundle.cached_streams import CachedStreams
@@ -74,6 +80,7 @@ class Manifest:
     best token of each frame.
     ``stream`` describes the graphs that recognise streams; None where there are none.
     ``made_with`` holds the versions of the packages that wrote the bundle.
+    ``is_sealed`` is whether the file ended with its own digest: one of format version 1 did not.
     """
 
     name: str
@@ -93,6 +100,7 @@ class Manifest:
     decoder: Mapping[str, Any] | None = None
     stream: CachedStreams | None = None
     made_with: Mapping[str, str] = field(default_factory=dict)
+    is_sealed: bool = True
 
     def __post_init__(self) -> None:
         if self.default_variant not in self.variants:
@@ -111,7 +119,7 @@ class Manifest:
                 raise ValueError(f"the file name {name!r} points outside the bundle")
 
     def to_json(self) -> str:
-        """The manifest as JSON text; keys in a fixed order."""
+        """The manifest as JSON text, sealed; keys in a fixed order."""
         document = {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
@@ -135,19 +143,19 @@ class Manifest:
             "files": {name: vars(record) for name, record in sorted(self.files.items())},
             "made_with": dict(self.made_with),
         }
-        return strict_json(document) + "\n"
+        return sealed(document)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Manifest:
         """Read and check a manifest.
 
         Raises:
-            BundleError: it is not JSON, not a bundle's manifest, newer than this version, or incomplete. The message
-                does not name the file.
+            BundleError: it is not JSON, not a bundle's manifest, newer than this version, not as it was written, or
+                incomplete. The message does not name the file.
         """
         try:
             document = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise BundleError(f"not JSON ({error}); export the bundle again") from None
         if not isinstance(document, dict) or document.get("format") != FORMAT:
             raise BundleError(f"not a {FORMAT}; is this the right folder?")
@@ -159,13 +167,16 @@ class Manifest:
                 f"format version {version} is newer than {FORMAT_VERSION}, the newest this wav2edge reads;"
                 " upgrade: pip install -U wav2edge"
             )
+        has_seal = is_sealed(text if isinstance(text, bytes) else text.encode())
+        if not has_seal and (version >= SEALED_SINCE or SEAL in document):
+            raise BundleError(f"{UNSEALED}; copy or export it again")
         try:
-            return _from_document(document)
+            return _from_document(document, has_seal)
         except (ValueError, TypeError) as error:
             raise BundleError(f"{error}; export the bundle again") from None
 
 
-def _from_document(document: Mapping[str, Any]) -> Manifest:
+def _from_document(document: Mapping[str, Any], has_seal: bool) -> Manifest:
     return Manifest(
         name=take(document, "name", str),
         model_type=take(document, "model_type", str),
@@ -188,6 +199,7 @@ def _from_document(document: Mapping[str, Any]) -> Manifest:
         decoder=None if document.get("decoder") is None else take(document, "decoder", dict),
         stream=_stream(document),
         made_with=take(document, "made_with", dict),
+        is_sealed=has_seal,
     )
 
 
@@ -246,3 +258,23 @@ def installed_versions(names: Iterable[str]) -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
+
+
+def sealed(document: Mapping[str, Any]) -> str:
+    """A manifest's document as JSON text that ends with its seal; one that it has already is made anew.
+
+    A seal shows damage and edits, not who wrote a manifest: whoever edits one on purpose can seal it again.
+    """
+    text = strict_json({key: value for key, value in document.items() if key != SEAL})
+    above = text.removesuffix("\n}") + ",\n"
+    return above + _seal(above.encode())
+
+
+def is_sealed(content: bytes) -> bool:
+    """Whether the end of a manifest is the seal of what is above it, byte for byte."""
+    above = content[: -len(_seal(b""))]
+    return content == above + _seal(above).encode()
+
+
+def _seal(above: bytes) -> str:
+    return f'  "{SEAL}": "{sha256(above).hexdigest()}"\n}}\n'

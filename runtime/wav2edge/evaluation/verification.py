@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wav2edge.bundle.folder import CERTIFICATE, GOLDEN, Bundle
+from wav2edge.bundle.manifest import MANIFEST
 from wav2edge.errors import BundleError
 from wav2edge.evaluation.parity.certificate import Certificate
 from wav2edge.evaluation.parity.differences import Budget, exceeds
@@ -47,7 +48,7 @@ def verify(
     """Check every listed file, every variant's certificate, and its golden outputs on this device.
 
     Args:
-        bundle: what is checked. No file lists the digest of its manifest; see ``Bundle.manifest_sha256``.
+        bundle: what is checked. Its manifest was compared with its own digest when it was read.
         device: where the graphs run.
         threads: threads per call; the physical cores where None.
         repetition: the part of the certificates that is repeated with each variant.
@@ -55,6 +56,7 @@ def verify(
         language_repetitions: the same for languages that are not the bundle's first.
         advance: called after each listed file, and after each signal and clip of the repetition.
     """
+    yield _manifest_check(bundle)
     digests = list(_digest_checks(bundle, advance))
     yield from digests
     if not all(check.passed for check in digests):
@@ -124,6 +126,12 @@ def _relative_error(found: Any, expected: Any) -> float:
     if found.shape != expected.shape:
         return float("inf")
     return float(np.abs(found - expected).max() / np.abs(expected).max())
+
+
+def _manifest_check(bundle: Bundle) -> Check:
+    sealed = bundle.manifest.is_sealed
+    unknown = "format version 1, without a digest of its own: what it says cannot be checked; export the bundle again"
+    return Check(name=MANIFEST, passed=sealed, detail="SHA-256 matches its last line" if sealed else unknown)
 
 
 def _digest_checks(bundle: Bundle, advance: Callable[[], None]) -> Iterator[Check]:

@@ -29,6 +29,8 @@ TENSOR_RAW_DATA, TENSOR_EXTERNAL_DATA, TENSOR_DATA_LOCATION = 9, 13, 14
 ENTRY_KEY, ENTRY_VALUE = 1, 2
 EXTERNAL = 1
 """``TensorProto.DataLocation.EXTERNAL``."""
+LOCATION = b"\n\x08location"
+"""How the place of a tensor outside of its graph begins: a field 1 of 8 bytes, ``location``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,10 +40,12 @@ class MappedGraph:
     Attributes:
         model: a serialised ``ModelProto``.
         folder: the folder that the places are relative to.
+        is_one_file: no weight was in another file before.
     """
 
     model: bytes
     folder: Path
+    is_one_file: bool
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,9 @@ def map_graph(path: Path) -> MappedGraph:
     """
     real = path.resolve()
     with real.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        return MappedGraph(model=_model(content, real.name), folder=real.parent)
+        model = _model(content, real.name)
+        placed = model.count(LOCATION + _message(ENTRY_VALUE, real.name.encode()))
+        return MappedGraph(model=model, folder=real.parent, is_one_file=model.count(LOCATION) == placed)
 
 
 def _model(content: mmap.mmap | bytes, name: str) -> bytes:

@@ -32,10 +32,10 @@ MASK_TYPES = {"tensor(int64)": np.int64, "tensor(bool)": np.bool_}
 
 
 class Calls:
-    """Some calls of a graph, which another thread may terminate."""
+    """Some calls of a graph, which another thread may terminate; ``arena`` is whether the device keeps memory."""
 
-    def __init__(self, device: str) -> None:
-        self._usual, self._shrinking = (run_options(device, shrink_arena=shrink) for shrink in (False, True))
+    def __init__(self, device: str, *, arena: bool = True) -> None:
+        self._usual, self._shrinking = (run_options(device, shrink_arena=shrink) for shrink in (False, arena))
 
     def options(self, samples: int) -> RunOptions:
         """Options of a call; after one on much audio, memory that only it needed goes back to the system."""
@@ -55,6 +55,7 @@ class GraphSession:
         geometry: how samples become frames.
         batched: the graph takes ``attention_mask [batch, samples]`` as well, and so padded batches.
         for_gpu: the graph was made for CUDA, where its calls are replayed as CUDA graphs.
+        one_file: refuse a graph with weights in other files.
         placement: see ``wav2edge.inference.sessions.device.open_session``.
 
     Raises:
@@ -70,20 +71,26 @@ class GraphSession:
         geometry: ConvGeometry,
         batched: bool = False,
         for_gpu: bool = False,
+        one_file: bool = True,
         **placement: Unpack[Placement],
     ) -> None:
         self.path, self.heads, self.geometry, self.batched = path, heads, geometry, batched
-        self._session, self.device = open_session(path, captured=for_gpu, **placement)
+        self._session, self.device = open_session(path, captured=for_gpu, one_file=one_file, **placement)
         types = {each.name: each.type for each in self._session.get_inputs()}
         self._mask_type = MASK_TYPES.get(types.get(MASK, ""), np.int64)
         self._captured = self._captured_calls() if for_gpu and self.device == "cuda" else None
-        self._calls = Calls(self.device)
+        self._arena = placement.get("arena") is not False
+        self._calls = self.calls()
         self._pid = os.getpid()
         self._check_inputs()
         self._check_outputs()
 
     def __str__(self) -> str:
         return f"{self.path} on {self.device}"
+
+    def calls(self) -> Calls:
+        """Calls of this graph that can be terminated together."""
+        return Calls(self.device, arena=self._arena)
 
     def outputs(self, clips: Sequence[FloatSamples], calls: Calls | None = None) -> list[dict[str, FloatSamples]]:
         """For each clip the output of each head without its batch axis, as for the clip alone within float rounding.

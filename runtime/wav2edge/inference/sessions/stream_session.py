@@ -58,7 +58,7 @@ class StreamSession:
         self.path, self.streams, self.chunk_frames, self.heads = path, streams, chunk_frames, heads
         self.geometry = geometry
         self.block_samples = streams.block_samples(chunk_frames, geometry)
-        self._session, _ = open_session(path, dimensions={SAMPLES: self.block_samples}, **placement)
+        self._session, _ = open_session(path, dimensions={SAMPLES: self.block_samples}, one_file=True, **placement)
         self._options = run_options("cpu")
         self._pid = os.getpid()
         self._check()
