@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import wav2edge
+import wav2edge.ray
 from wav2edge.cli.main import EXIT_CODES, build_parser
 from wav2edge.cli.verbs import VERBS, Command, load_command
 
@@ -115,17 +116,18 @@ def api_page() -> str:
     """``docs/reference/api.md``: every public name of the facade, in the order a reader meets it."""
     exported = {name: getattr(wav2edge, name) for name in wav2edge.__all__ if not name.startswith("_")}
     errors = [each for each in exported.values() if inspect.isclass(each) and issubclass(each, Exception)]
-    functions = [each for each in exported.values() if inspect.isfunction(each)]
+    functions = {name: each for name, each in exported.items() if inspect.isfunction(each)}
+    functions |= {f"ray.{name}": getattr(wav2edge.ray, name) for name in wav2edge.ray.__all__}
     classes = [each for each in exported.values() if inspect.isclass(each) and each not in errors]
     lines = [
         "# Python",
         "",
         "<!-- Written by docs/generate_reference.py from the docstrings; do not edit. -->",
         "",
-        "Everything that `import wav2edge` gives.",
+        "Everything that `import wav2edge` gives, and `import wav2edge.ray`.",
     ]
-    for function in functions:
-        lines += ["", f"## `wav2edge.{function.__name__}`", "", *_callable(function, f"wav2edge.{function.__name__}")]
+    for name, function in functions.items():
+        lines += ["", f"## `wav2edge.{name}`", "", *_callable(function, f"wav2edge.{name}")]
     for each in classes:
         lines += ["", *_class(each)]
     lines += ["", "## Errors", "", ERRORS_INTRODUCTION, "", *_error_table(errors)]

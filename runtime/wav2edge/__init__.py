@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from wav2edge.decoding.grammar import Grammar
     from wav2edge.decoding.hypothesis import Greedy
     from wav2edge.decoding.language_model import LanguageModel
+    from wav2edge.inference.feeding.archives.archive import read_archive, recognise_archive
+    from wav2edge.inference.feeding.archives.shard_worker import ShardReport
     from wav2edge.inference.feeding.async_stream import AsyncStream
     from wav2edge.inference.feeding.live_queue import Gap, LiveQueue
     from wav2edge.inference.streaming.endpoints import Endpointing
@@ -68,6 +70,7 @@ __all__ = [
     "Result",
     "Segment",
     "Segmentation",
+    "ShardReport",
     "Stream",
     "TrainingError",
     "UsageError",
@@ -75,6 +78,8 @@ __all__ = [
     "Word",
     "__version__",
     "load",
+    "read_archive",
+    "recognise_archive",
 ]
 
 _LATER = {
@@ -89,12 +94,17 @@ _LATER = {
     "LiveQueue": "wav2edge.inference.feeding.live_queue",
     "Partial": "wav2edge.inference.streaming.events",
     "Segmentation": "wav2edge.audio.segmentation",
+    "ShardReport": "wav2edge.inference.feeding.archives.shard_worker",
     "Stream": "wav2edge.inference.streaming.stream",
+    "read_archive": "wav2edge.inference.feeding.archives.archive",
+    "recognise_archive": "wav2edge.inference.feeding.archives.archive",
 }
 """What most programs do not need is imported when it is first asked for."""
 
 
 def __getattr__(name: str) -> Any:
+    if name == "ray":
+        return import_module("wav2edge.ray")
     if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_LATER[name]), name)

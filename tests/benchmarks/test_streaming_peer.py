@@ -6,8 +6,8 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from benchmarks.records.speed import streaming_peer
-from benchmarks.records.speed.streaming_peer import LEFT_FRAMES, PeerSize, build_peer, chunk_times, summary
+from benchmarks.records.streams import streaming_peer
+from benchmarks.records.streams.streaming_peer import LEFT_FRAMES, PeerSize, build_peer, chunk_times, summary
 from wav2edge.errors import MissingDependencyError, UsageError
 
 TINY = PeerSize(blocks=2, width=16, heads=2, inner=32, channels=4)

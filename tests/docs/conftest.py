@@ -35,7 +35,8 @@ def clone(tmp_path: Path, models: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def environment() -> dict[str, str]:
-    """Variables under which `wav2edge` and `python` are those of this test."""
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Variables under which `wav2edge` and `python` are those of this test, and profiles are not kept for its user."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    return {**os.environ, "PATH": path, "HF_HUB_OFFLINE": "1", "COLUMNS": "120"}
+    cache = str(tmp_path_factory.mktemp("cache"))
+    return {**os.environ, "PATH": path, "HF_HUB_OFFLINE": "1", "COLUMNS": "120", "WAV2EDGE_CACHE": cache}

@@ -13,6 +13,8 @@ ROOTS = ("runtime", "train", "export", "benchmarks")
 """Where packages lie; those in them are counted."""
 SEARCHED = (*ROOTS, "tests", "docs", "examples")
 SHARED_NAMES = {"__init__.py", "__main__.py", "conftest.py"}
+FACADES = {"runtime/wav2edge/ray.py"}
+"""Faces of a room that is elsewhere, as `__init__.py` is: their name is what a program imports."""
 LARGEST_MODULE = 300
 MOST_IN_A_PACKAGE = 9
 
@@ -50,6 +52,7 @@ def test_no_package_holds_more_than_a_reader_takes_in_at_once(package):
     inside = [
         path.name
         for path in sorted((ROOT / package).iterdir())
-        if (path.suffix == ".py" and path.name not in SHARED_NAMES) or _is_package(path)
+        if (path.suffix == ".py" and path.name not in SHARED_NAMES and path.relative_to(ROOT).as_posix() not in FACADES)
+        or _is_package(path)
     ]
     assert len(inside) <= MOST_IN_A_PACKAGE, inside

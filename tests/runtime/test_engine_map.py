@@ -101,11 +101,11 @@ def test_map_terminates_its_calls_when_its_caller_is_interrupted(engine, clips, 
     made = []
 
     class Observed(Calls):
-        def __init__(self, device):
-            super().__init__(device)
+        def __init__(self, device, **options):
+            super().__init__(device, **options)
             made.append(self)
 
-    monkeypatch.setattr("wav2edge.inference.engine.Calls", Observed)
+    monkeypatch.setattr("wav2edge.inference.sessions.graph_session.Calls", Observed)
 
     def pressing_ctrl_c():
         yield clips[0]

@@ -42,6 +42,7 @@ def test_the_facade_holds_these_names_and_no_others():
         "Result",
         "Segment",
         "Segmentation",
+        "ShardReport",
         "Stream",
         "TrainingError",
         "UsageError",
@@ -49,6 +50,8 @@ def test_the_facade_holds_these_names_and_no_others():
         "Word",
         "__version__",
         "load",
+        "read_archive",
+        "recognise_archive",
     ]
 
 
@@ -63,6 +66,8 @@ def test_load_takes_these_arguments():
         "threads",
         "variant",
         "spinning",
+        "arena",
+        "profile",
         "memory_gb",
         "decoder",
         "language",

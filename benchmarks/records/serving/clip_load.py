@@ -52,17 +52,18 @@ for line in sys.stdin:
 """
 
 
-def joined_clips(sources: Sequence[Path], folder: Path) -> list[Path]:
+def joined_clips(sources: Sequence[Path], folder: Path, *, longest_s: float = LONGEST_S) -> list[Path]:
     """Files of speech whose lengths are spread evenly between the shortest and the longest.
 
     Args:
         sources: clips that are joined, in turns, and cut.
         folder: where they go.
+        longest_s: length of the longest in seconds.
     """
     words = cycle([load_clip(path).samples for path in sources])
     rng = np.random.default_rng(16)
     paths = []
-    for number, length_s in enumerate(rng.permutation(np.linspace(SHORTEST_S, LONGEST_S, CLIPS))):
+    for number, length_s in enumerate(rng.permutation(np.linspace(SHORTEST_S, longest_s, CLIPS))):
         wanted, pieces, samples = round(length_s * SAMPLE_RATE_HZ), [], 0
         while samples < wanted:
             pieces.append(next(words))

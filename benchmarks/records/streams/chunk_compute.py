@@ -4,7 +4,7 @@
 
 Systems take turns: a burst of chunks each, round after round, two threads. Weights are random and seeded: they show
 time and logit error compared with the fp32 original that hears the same chunks, never accuracy. The peer is described
-in ``benchmarks.records.speed.streaming_peer``: as many parameters, half as many frames in a second.
+in ``benchmarks.records.streams.streaming_peer``: as many parameters, half as many frames in a second.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import torch
 from transformers import Wav2Vec2Config
 
 from benchmarks.records.command_recorder import CommandRecorder
-from benchmarks.records.speed import streaming_peer
+from benchmarks.records.streams import streaming_peer
 from wav2edge.bundle.cached_streams import CachedStreams
 from wav2edge.bundle.geometry import SAMPLE_RATE_HZ, ConvGeometry
 from wav2edge.bundle.heads import CtcHead, Heads

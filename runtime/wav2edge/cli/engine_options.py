@@ -12,12 +12,14 @@ from wav2edge.bundle.manifest import MANIFEST, Variant
 from wav2edge.cli.verbs import tell
 from wav2edge.errors import UsageError
 from wav2edge.inference.engine import Engine
-from wav2edge.inference.load import open_engine
+from wav2edge.inference.load import PROFILES, open_engine
 from wav2edge.inference.sessions.cpu import int8_saturation_warning
 from wav2edge.inference.sessions.device import DEVICES
 
 if TYPE_CHECKING:
+    from wav2edge.audio.segmentation import Segmentation
     from wav2edge.decoding.hypothesis import Decoder
+    from wav2edge.inference.sessions.profiles.run_profile import RunProfile
 
 
 def add_bundle_argument(parser: ArgumentParser, **options: Any) -> None:
@@ -49,8 +51,8 @@ def is_checkpoint(source: str, revision: str | None) -> bool:
     return (folder / CHECKPOINT_CONFIG).is_file() and not any((folder / name).exists() for name in of_bundles)
 
 
-def add_engine_options(parser: ArgumentParser) -> None:
-    """``--variant``, ``--language``, ``--device``, ``--threads`` and ``--gpu-memory``."""
+def add_engine_options(parser: ArgumentParser, *, profile: bool = False) -> None:
+    """``--variant``, ``--language``, ``--device``, ``--threads``, ``--gpu-memory`` and, where wanted, ``--profile``."""
     parser.add_argument(
         "--variant", metavar="NAME", help="which graph of the bundle: int8, fp32, ... (default: its own; on a GPU fp16)"
     )
@@ -62,6 +64,13 @@ def add_engine_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--gpu-memory", type=float, metavar="GB", help="most memory to take with --device cuda (default: what there is)"
     )
+    if profile:
+        parser.add_argument(
+            "--profile",
+            choices=PROFILES,
+            help="settings that `wav2edge tune` found best on this machine: the last ones, if there are any, or those"
+            " for one aim; other options win over them (default: none)",
+        )
 
 
 def add_decoder_options(parser: ArgumentParser) -> None:
@@ -104,19 +113,72 @@ def add_decoder_options(parser: ArgumentParser) -> None:
     )
 
 
+def add_segment_options(parser: ArgumentParser) -> None:
+    """How recordings are answered in segments: ``--no-segments``, ``--longest-segment`` and ``--vad``."""
+    parser.add_argument(
+        "--no-segments",
+        dest="segments",
+        action="store_const",
+        const=False,
+        help="answer recordings as a whole, however long they are",
+    )
+    parser.add_argument(
+        "--longest-segment",
+        type=float,
+        metavar="S",
+        help="answer what is longer in segments of up to so many seconds (default: the longest clip of the training,"
+        " or 30)",
+    )
+    parser.add_argument(
+        "--vad",
+        metavar="NAME",
+        help="what tells speech from noise: energy, silero for the installed package silero-vad, or the path of its"
+        " silero_vad.onnx (default: energy)",
+    )
+
+
+def segmentation_from(options: Namespace, comfortable_s: float) -> Segmentation | None:
+    """How the options cut recordings; None: as an engine does by itself.
+
+    Args:
+        options: those of ``add_segment_options``.
+        comfortable_s: the longest segment where the options do not say.
+    """
+    if options.longest_segment is None and options.vad is None:
+        return None
+    from wav2edge.audio.segmentation import ENERGY, Segmentation  # here: most runs need none of it
+
+    longest_s = comfortable_s if options.longest_segment is None else options.longest_segment
+    return Segmentation(longest_s=longest_s, vad=options.vad or ENERGY)
+
+
 def engine_from(options: Namespace, bundle: Bundle | None = None) -> Engine:
     """The engine that the shared options describe, of a bundle that is open, or is opened here."""
+    bundle = bundle or open_bundle(options)
     engine = open_engine(
-        bundle or open_bundle(options),
+        bundle,
         variant=options.variant,
         language=options.language,
         decoder=decoder_from(options) if hasattr(options, "phrases") else None,
+        profile=_profile(options, bundle),
         device=options.device,
         threads=options.threads,
         memory_gb=options.gpu_memory,
     )
     engine.reject_below = getattr(options, "reject", 0.0)
     return engine
+
+
+def _profile(options: Namespace, bundle: Bundle) -> RunProfile | None:
+    """The profile that was asked for; one line where there is none."""
+    if getattr(options, "profile", None) is None:
+        return None
+    from wav2edge.inference.sessions.profiles.profile_cache import find_profile  # here: most runs have none
+
+    found, reason = find_profile(bundle, options.profile, device=options.device)
+    if reason is not None:
+        tell(reason)
+    return found
 
 
 def decoder_from(options: Namespace) -> Decoder | None:

@@ -53,6 +53,7 @@ VERBS = {
     "stream": Verb("wav2edge.cli.live.stream_command"),
     "align": Verb("wav2edge.cli.commands.align"),
     "bench": Verb("wav2edge.cli.commands.bench"),
+    "tune": Verb("wav2edge.cli.commands.tune"),
     "serve": Verb("wav2edge.cli.commands.serve_command", "serve"),
     "compare": Verb("wav2edge_compare.compare_command", "compare"),
 }

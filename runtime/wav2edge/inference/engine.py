@@ -19,7 +19,7 @@ from wav2edge.errors import DeviceError, UsageError, Wav2EdgeError
 from wav2edge.inference.many_clips import WORKERS, attempt, in_batches, ordered, settled
 from wav2edge.inference.recognizer import FloatSamples, Outputs, Recognizer
 from wav2edge.inference.sessions.device import Placement, physical_cores
-from wav2edge.inference.sessions.graph_session import CALLS_TO_CAPTURE, Calls, GraphSession
+from wav2edge.inference.sessions.graph_session import CALLS_TO_CAPTURE, GraphSession
 from wav2edge.output.result import Result
 
 if TYPE_CHECKING:
@@ -52,6 +52,8 @@ class Engine(Recognizer):
     ) -> None:
         self._session, self.precision, self.decoder = session, precision, decoder
         self.stream_graphs: StreamGraphs | None = None
+        self.profile: str | None = None
+        self.batch_size, self.workers = 1, WORKERS
         if manifest is not None:
             self.certified_up_to_s, self.longest_clip_s = manifest.certified_up_to_s, manifest.longest_clip_s
             self.word_times, self.confidence_temperature = manifest.word_times, manifest.confidence_temperature
@@ -76,13 +78,13 @@ class Engine(Recognizer):
             geometry: how samples become frames.
             batched: the graph takes ``attention_mask [batch, samples]`` as well.
             for_gpu: it was exported with ``--operators gpu``.
-            placement: ``device``, ``threads``, ``spinning`` and ``memory_gb`` of ``load``.
+            placement: ``device``, ``threads``, ``spinning``, ``arena`` and ``memory_gb`` of ``load``.
 
         Raises:
             BundleError: the graph cannot be loaded, or its inputs or outputs are others.
             DeviceError: the device is not available here.
         """
-        kind = {"batched": batched, "for_gpu": for_gpu}
+        kind = {"batched": batched, "for_gpu": for_gpu, "one_file": False}
         return cls(GraphSession(Path(graph), heads=heads, geometry=geometry, **kind, **placement))
 
     @classmethod
@@ -102,7 +104,7 @@ class Engine(Recognizer):
             variant: which graph; where None, the bundle's default, or on a GPU ``fp16`` or ``fp32``.
             verify: compare the graph with its digest while it loads.
             decoder: see ``load``.
-            placement: ``device``, ``threads``, ``spinning`` and ``memory_gb`` of ``load``.
+            placement: ``device``, ``threads``, ``spinning``, ``arena`` and ``memory_gb`` of ``load``.
 
         Raises:
             BundleError: the graph is missing, damaged, or not what the manifest says.
@@ -117,12 +119,11 @@ class Engine(Recognizer):
         # The digest takes as long as reading the file: another core computes it while the session is built.
         heads, kind = chosen.heads or manifest.heads, {"batched": chosen.batched, "for_gpu": chosen.operators == "gpu"}
         with ThreadPoolExecutor(1) as pool:
-            check = pool.submit(bundle.check_hash, chosen.file) if verify else None
+            check = pool.submit(bundle.check_hash if verify else bundle.check_size, chosen.file)
             try:
                 session = GraphSession(graph, heads=heads, geometry=manifest.geometry, **kind, **placement)
             finally:
-                if check is not None:
-                    check.result()
+                check.result()
         engine = cls(session, precision=chosen.name, manifest=manifest, decoder=decoder or bundle.decoder())
         if manifest.stream is not None and session.device == "cpu":
             from wav2edge.inference.streaming.opening import StreamGraphs
@@ -162,8 +163,7 @@ class Engine(Recognizer):
         Raises:
             DeviceError: the device failed, or this is the child of a fork.
         """
-        (found,) = self.batch_outputs([samples])
-        return found
+        return self.batch_outputs([samples])[0]
 
     def batch_outputs(self, clips: Sequence[FloatSamples]) -> list[dict[str, FloatSamples]]:
         """The outputs for clips padded together: for each clip what ``outputs`` gives, within float rounding.
@@ -196,7 +196,7 @@ class Engine(Recognizer):
         *,
         rate_hz: int | None = None,
         errors: Literal["raise"] = "raise",
-        batch_size: int = 1,
+        batch_size: int | None = None,
         segments: bool | None = None,
         workers: int | None = None,
     ) -> Iterator[Result]: ...
@@ -208,7 +208,7 @@ class Engine(Recognizer):
         *,
         rate_hz: int | None = None,
         errors: Literal["return"],
-        batch_size: int = 1,
+        batch_size: int | None = None,
         segments: bool | None = None,
         workers: int | None = None,
     ) -> Iterator[Result | Wav2EdgeError]: ...
@@ -219,7 +219,7 @@ class Engine(Recognizer):
         *,
         rate_hz: int | None = None,
         errors: Literal["raise", "return"] = "raise",
-        batch_size: int = 1,
+        batch_size: int | None = None,
         segments: bool | None = None,
         workers: int | None = None,
     ) -> Iterator[Result | Wav2EdgeError]:
@@ -229,21 +229,21 @@ class Engine(Recognizer):
             sources: clips, taken one by one as they are needed.
             rate_hz: sample rate of the arrays among them; files have their own.
             errors: ``raise`` ends at the first clip that cannot be recognised; ``return`` yields its error instead.
-            batch_size: most clips that a batched graph takes at once; see ``wav2edge.inference.many_clips``.
+            batch_size: most clips that a batched graph takes at once; ``self.batch_size`` where None.
             segments: as of a call; a recording that is answered in segments is answered by itself.
-            workers: clips that are recognised at once, each with the engine's threads; for a small model best one.
+            workers: clips that are recognised at once, each with the engine's threads; ``self.workers`` where None.
 
         Raises:
             UsageError: the graph takes no mask, so it cannot take batches; or there is no worker.
         """
+        batch_size = self.batch_size if batch_size is None else batch_size
         self._session.check_batch(batch_size)
         if workers is not None and workers < 1:
             raise UsageError(f"{workers} workers; at least 1 is needed")
-        calls = Calls(self.device)
+        calls = self._session.calls()
 
         def outputs(samples: FloatSamples) -> Outputs:
-            (found,) = self._session.outputs([samples], calls)
-            return found
+            return self._session.outputs([samples], calls)[0]
 
         def opened(source: AudioSource) -> Recording:
             return open_recording(source, rate_hz=rate_hz if isinstance(source, np.ndarray) else None)
@@ -259,7 +259,7 @@ class Engine(Recognizer):
                 return self._recognise(recording, outputs, True) if long else self._clip(recording)
 
         if batch_size == 1:
-            found = ordered(attempt(recognise), sources, workers=workers or WORKERS, interrupt=calls.terminate)
+            found = ordered(attempt(recognise), sources, workers=workers or self.workers, interrupt=calls.terminate)
             return settled(found, errors)
         on_gpu = self.device in GPUS
         clips = ordered(attempt(load), sources, workers=physical_cores() if on_gpu else WORKERS)

@@ -11,6 +11,10 @@ from wav2edge.inference.sessions.device import Placement
 
 if TYPE_CHECKING:
     from wav2edge.decoding.hypothesis import Decoder
+    from wav2edge.inference.sessions.profiles.run_profile import RunProfile
+
+PROFILES = ("auto", "latency", "throughput", "energy")
+"""What can be asked for: the profile that was made last, or that for an aim."""
 
 
 def load(
@@ -19,7 +23,9 @@ def load(
     device: str = "cpu",
     threads: int | None = None,
     variant: str | None = None,
-    spinning: bool = False,
+    spinning: bool | None = None,
+    arena: bool | None = None,
+    profile: str | None = None,
     memory_gb: float | None = None,
     decoder: Decoder | None = None,
     language: str | None = None,
@@ -37,7 +43,11 @@ def load(
         threads: threads per call; the physical cores where None.
         variant: a precision of the bundle, such as ``int8`` or ``fp32``; where None, the bundle's default, or on a GPU
             ``fp16`` or ``fp32``.
-        spinning: let idle threads spin between calls.
+        spinning: let idle threads spin between calls; they sleep where None.
+        arena: keep the memory of a call for the next one, as where None; off, an idle engine takes less of it.
+        profile: what ``wav2edge tune`` found best for this bundle on this machine, for ``latency``, ``throughput`` or
+            ``energy``; ``auto`` is the profile made last, or the defaults where there is none. It fills in what
+            is None here, ``engine.workers`` and ``engine.batch_size``; ``engine.profile`` is its aim.
         memory_gb: most memory to take on a CUDA GPU, in 10^9 bytes; what there is where None.
         decoder: ``Beam``, ``Grammar`` or ``Greedy``; where None the bundle's own, else the best token of each frame.
         language: of a bundle in several languages, such as ``swh``; where None the bundle's first.
@@ -46,11 +56,17 @@ def load(
     Raises:
         BundleError: the bundle is missing, damaged, or newer than this version, or cannot be fetched.
         DeviceError: the device is not available here, or the variant is for other devices.
+        UsageError: there is no profile for the aim that was named.
         MissingDependencyError: ONNX Runtime is not installed, or for a name on the Hub ``huggingface_hub`` is not.
     """
-    placement: Placement = {"device": device, "threads": threads, "spinning": spinning, "memory_gb": memory_gb}
-    opened = Bundle.open(bundle, revision=revision)
-    return open_engine(opened, variant=variant, language=language, decoder=decoder, **placement)
+    placement: Placement = {"device": device, "threads": threads, "spinning": spinning, "arena": arena}
+    opened, kept = Bundle.open(bundle, revision=revision), None
+    if profile is not None:
+        from wav2edge.inference.sessions.profiles.profile_cache import find_profile  # here: most programs have none
+
+        kept, _ = find_profile(opened, profile, device=device)
+    placement["memory_gb"] = memory_gb
+    return open_engine(opened, variant=variant, language=language, decoder=decoder, profile=kept, **placement)
 
 
 def open_engine(
@@ -59,9 +75,16 @@ def open_engine(
     variant: str | None = None,
     language: str | None = None,
     decoder: Decoder | None = None,
+    profile: RunProfile | None = None,
     **placement: Unpack[Placement],
 ) -> Engine:
-    """An engine of a bundle that is open; the arguments are those of ``load``."""
+    """An engine of a bundle that is open; the arguments are those of ``load``, with the profile that was found."""
+    if profile is not None:
+        variant, placement = variant or profile.settings.variant, profile.settings.complete(placement)
     if language is not None:
         variant = bundle.variant(variant, device=placement.get("device", "cpu"), language=language).name
-    return Engine.from_bundle(bundle, variant=variant, decoder=decoder, **placement)
+    engine = Engine.from_bundle(bundle, variant=variant, decoder=decoder, **placement)
+    if profile is not None:
+        engine.profile = profile.aim
+        profile.settings.apply(engine)
+    return engine

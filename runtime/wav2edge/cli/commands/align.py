@@ -62,7 +62,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
         " with the goodness of pronunciation; csv, srt, vtt, textgrid, elan: as `wav2edge run` writes them, a segment"
         " for the words between two pauses (default: text)",
     )
-    add_engine_options(parser)
+    add_engine_options(parser, profile=True)
 
 
 def _run(options: Namespace) -> int:

@@ -10,6 +10,8 @@ from wav2edge.bundle.folder import CERTIFICATE, Bundle
 from wav2edge.cli.engine_options import add_bundle_argument, is_checkpoint, open_bundle, tell_int8_saturation
 from wav2edge.cli.verbs import Command
 from wav2edge.errors import MissingDependencyError
+from wav2edge.inference.sessions.profiles.profile_cache import KeptProfiles
+from wav2edge.inference.sessions.profiles.run_profile import AIMS, RunProfile
 from wav2edge.output.documents import strict_json
 
 DESCRIPTIONS = "wav2edge_train.checkpoint.description"
@@ -59,6 +61,7 @@ def _describe(bundle: Bundle) -> dict[str, Any]:
         "stream": _stream(bundle),
         "certified_up_to_s": manifest.certified_up_to_s,
         "manifest_sha256": bundle.manifest_sha256(),
+        **_tuned(bundle),
         "made_with": dict(manifest.made_with),
     }
 
@@ -77,6 +80,17 @@ def _stream(bundle: Bundle) -> dict[str, Any] | None:
         "files": {
             name: {"file": file, "size_bytes": manifest.files[file].size_bytes} for name, file in stream.files.items()
         },
+    }
+
+
+def _tuned(bundle: Bundle) -> dict[str, Any]:
+    """The profiles that ``wav2edge tune`` made of it here, the last one last, and why others are not used."""
+    kept = KeptProfiles.of(bundle)
+    found = [profile for aim in AIMS if (profile := kept.here(aim)) is not None]
+    unused = kept.reason() if kept.fault or (kept.profiles and not found) else None
+    return {
+        "profiles": [each.to_dict() for each in sorted(found, key=kept.profiles.index)],
+        "profiles_unused": unused,
     }
 
 
@@ -122,9 +136,20 @@ def _lines(facts: dict[str, Any]) -> list[str]:
             f"            in chunks of {chunks} ms, {stream['left_ms']} ms of left context,"
             f" {stream['look_ahead_ms']} ms of look-ahead, answers {stream['delay_ms']} ms later"
         )
+    lines += [f"tuned       {_profile_line(profile)}" for profile in facts["profiles"]]
+    if facts["profiles_unused"] is not None:
+        lines.append(f"tuned       {facts['profiles_unused']}")
     lines.append(f"manifest    SHA-256 {facts['manifest_sha256']}")
     lines.append("made with   " + ", ".join(f"{name} {version}" for name, version in facts["made_with"].items()))
     return lines
+
+
+def _profile_line(document: dict[str, Any]) -> str:
+    profile = RunProfile.from_dict(document)
+    return (
+        f"for {profile.aim}, {profile.tuned_on}: {profile.settings}; clips of {profile.clip_s:g} s take"
+        f" {profile.of_defaults:.2f} of what they take with the defaults"
+    )
 
 
 def _add_arguments(parser: ArgumentParser) -> None:

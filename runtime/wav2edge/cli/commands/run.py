@@ -19,8 +19,10 @@ from wav2edge.cli.engine_options import (
     add_bundle_argument,
     add_decoder_options,
     add_engine_options,
+    add_segment_options,
     engine_from,
     open_bundle,
+    segmentation_from,
 )
 from wav2edge.cli.verbs import Command, tell
 from wav2edge.errors import AudioError, DeviceError, UsageError, Wav2EdgeError
@@ -45,19 +47,18 @@ def _add_arguments(parser: ArgumentParser) -> None:
     )
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--output", type=Path, metavar="FILE", help="write the results to this new file")
-    where.add_argument(
-        "--output-dir", type=Path, metavar="DIR", help="write a file per input and format below this folder"
-    )
+    where.add_argument("--output-dir", metavar="DIR", help="write a file per input and format below this folder")
     parser.add_argument(
         "--resume",
         action="store_true",
-        help="resume a run that ended early: answer the inputs that --output, in the format jsonl, does not hold yet",
+        help="resume a run that ended early: answer the inputs that --output, in the format jsonl, does not hold yet;"
+        " with --cluster, the shards that --output-dir does not hold",
     )
-    _add_segment_options(parser)
+    add_segment_options(parser)
     parser.add_argument(
         "--batch",
         type=int,
-        default=1,
+        default=None,
         metavar="N",
         help="most clips at once for a bundle that was exported with --batched; long clips go in smaller batches"
         " (default: 1)",
@@ -66,8 +67,17 @@ def _add_arguments(parser: ArgumentParser) -> None:
         "--workers",
         type=int,
         metavar="N",
-        help="clips recognised at once, which share the cores (default: one at a time on all cores)",
+        help="clips recognised at once, which share the cores (default: one at a time on all cores); with --cluster,"
+        " processes, each with --threads, or one (default: as many as there are cores for them)",
     )
+    parser.add_argument(
+        "--cluster",
+        metavar="WHERE",
+        help="recognise an archive shard by shard: local for processes of this machine, ray://HOST:PORT, or ray for the"
+        " cluster of the environment, or else one on this machine; takes Parquet files and WebDataset tars, too, and"
+        " writes a Parquet file for each, or for --shard clips, below --output-dir",
+    )
+    parser.add_argument("--shard", type=int, metavar="N", help="clips in a shard, with --cluster (default: 500)")
     parser.add_argument(
         "--plot",
         type=Path,
@@ -75,33 +85,14 @@ def _add_arguments(parser: ArgumentParser) -> None:
         help="draw the waveform of one recording with its segments and words: .png, .svg or .pdf",
     )
     add_decoder_options(parser)
-    add_engine_options(parser)
-
-
-def _add_segment_options(parser: ArgumentParser) -> None:
-    parser.add_argument(
-        "--no-segments",
-        dest="segments",
-        action="store_const",
-        const=False,
-        help="answer recordings as a whole, however long they are",
-    )
-    parser.add_argument(
-        "--longest-segment",
-        type=float,
-        metavar="S",
-        help="answer what is longer in segments of up to so many seconds (default: the longest clip of the training,"
-        " or 30)",
-    )
-    parser.add_argument(
-        "--vad",
-        metavar="NAME",
-        help="what tells speech from noise: energy, silero for the installed package silero-vad, or the path of its"
-        " silero_vad.onnx (default: energy)",
-    )
+    add_engine_options(parser, profile=True)
 
 
 def _run(options: Namespace) -> int:
+    if options.cluster is not None or options.shard is not None:
+        from wav2edge.cli.archived_run import run_archive  # here: most runs are of one process
+
+        return run_archive(options)
     formats = parse_formats(options.format)
     many = gives_many(options.audio)
     _check(options, formats, many)
@@ -167,11 +158,7 @@ def _engine(options: Namespace, bundle: Bundle) -> Engine:
     if options.workers is not None and options.threads is None:
         options.threads = max(1, physical_cores() // options.workers)
     engine = engine_from(options, bundle)
-    if options.longest_segment is not None or options.vad is not None:
-        from wav2edge.audio.segmentation import ENERGY, Segmentation  # here: most runs need none of it
-
-        longest_s = engine.comfortable_s if options.longest_segment is None else options.longest_segment
-        engine.segmentation = Segmentation(longest_s=longest_s, vad=options.vad or ENERGY)
+    engine.segmentation = segmentation_from(options, engine.comfortable_s)
     return engine
 
 
@@ -205,7 +192,7 @@ def _output(options: Namespace, formats: tuple[str, ...], many: bool) -> Iterato
     """Where the results go, closed at the end, after an interrupt, too."""
     if options.output_dir is not None:
         folders = [Path(name) for name in options.audio if os.path.isdir(name)]
-        output: Output = OutputFolder(options.output_dir, formats, root=folders[0] if len(folders) == 1 else None)
+        output: Output = OutputFolder(Path(options.output_dir), formats, root=folders[0] if len(folders) == 1 else None)
         stream = None
     elif options.output is not None:
         stream = options.output.open("a", encoding="utf-8", errors="backslashreplace", newline="")
@@ -240,7 +227,7 @@ def _outcomes(
     options: Namespace,
 ) -> Iterator[Outcome]:
     """Each input with its outcome; the segments of recordings have gone to the output before."""
-    if len(inputs) == 1 and inputs[0].error is None and options.batch == 1:
+    if len(inputs) == 1 and inputs[0].error is None and options.batch in (None, 1):
         (only,) = inputs  # its segments are written while the rest is recognised
         yield Outcome(name=only.name, result=_result(engine, only.name, options, partial(output.segment, only.name)))
         return
@@ -290,6 +277,8 @@ COMMAND = Command(
   wav2edge run bundle recordings/ --format srt,textgrid --output-dir transcripts --workers 2
   wav2edge run bundle 'recordings/**/*.flac' --threads 1
   wav2edge run bundle recordings/ --device cuda --batch 16
+  wav2edge run bundle archive/*.tar --cluster local --output-dir results --resume
+  wav2edge run bundle s3://bucket/archive --cluster ray://head:10001 --output-dir s3://bucket/results
   wav2edge run bundle commands/ --phrases phrases.txt --least-fit 0.5
   wav2edge run bundle commands/ --format jsonl --reject 0.8
   wav2edge run bundle talk.wav --beam 16 --lm words.arpa --hotword 'fu dan=3'

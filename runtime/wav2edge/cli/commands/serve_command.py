@@ -38,7 +38,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
     _add_limits(parser)
     _add_rights(parser)
     add_decoder_options(parser)
-    add_engine_options(parser)
+    add_engine_options(parser, profile=True)
 
 
 def _add_limits(parser: ArgumentParser) -> None:

@@ -7,7 +7,7 @@ import platform
 
 from wav2edge import __version__
 from wav2edge.bundle.manifest import installed_versions
-from wav2edge.inference.sessions.cpu import cpuinfo, int8_features
+from wav2edge.inference.sessions.cpu import int8_features, processor_name
 from wav2edge.inference.sessions.device import physical_cores
 
 PACKAGES = ("onnxruntime", "onnxruntime-gpu", "numpy", "soundfile", "soxr")
@@ -16,7 +16,7 @@ PACKAGES = ("onnxruntime", "onnxruntime-gpu", "numpy", "soundfile", "soxr")
 def environment() -> dict[str, object]:
     """Processor, system and versions, as JSON-ready values."""
     return {
-        "processor": _processor(),
+        "processor": processor_name(),
         "int8_features": int8_features(),
         "physical_cores": physical_cores(),
         "logical_cores": os.cpu_count(),
@@ -25,7 +25,3 @@ def environment() -> dict[str, object]:
         "wav2edge": __version__,
         **installed_versions(PACKAGES),
     }
-
-
-def _processor() -> str:
-    return cpuinfo("model name") or platform.processor() or platform.machine()

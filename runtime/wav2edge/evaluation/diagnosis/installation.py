@@ -12,7 +12,7 @@ from typing import Any
 from wav2edge.errors import DeviceError, MissingDependencyError
 from wav2edge.evaluation.benchmark.environment import environment
 from wav2edge.evaluation.diagnosis.findings import Finding
-from wav2edge.inference.sessions.cpu import X86_MACHINES, int8_features, native_target
+from wav2edge.inference.sessions.cpu import X86_MACHINES, cpu_quota, int8_features, native_target, read_or_empty
 from wav2edge.inference.sessions.cuda import load_libraries
 from wav2edge.inference.sessions.device import INSTALL_GPU, PROVIDERS, import_onnxruntime, physical_cores
 
@@ -43,7 +43,7 @@ def machine(root: Path = Path("/")) -> dict[str, int | float | None]:
         "memory_bytes": _kilobytes(root, "MemTotal"),
         "available_bytes": _kilobytes(root, "MemAvailable"),
         "memory_limit_bytes": _limit(root),
-        "cpu_quota": _quota(root),
+        "cpu_quota": cpu_quota(root),
     }
 
 
@@ -143,30 +143,13 @@ def _memory(here: dict[str, Any]) -> list[Finding]:
 
 
 def _kilobytes(root: Path, key: str) -> int | None:
-    lines = _read(root / "proc/meminfo").splitlines()
+    lines = read_or_empty(root / "proc/meminfo").splitlines()
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{key}:")), None)
 
 
 def _limit(root: Path) -> int | None:
     """Of control groups of version 2 or 1, https://docs.kernel.org/admin-guide/cgroup-v2.html."""
     names = ("memory.max", "memory/memory.limit_in_bytes")
-    found = [text for name in names if (text := _read(root / "sys/fs/cgroup" / name)).isdecimal()]
+    found = [text for name in names if (text := read_or_empty(root / "sys/fs/cgroup" / name)).isdecimal()]
     limits = [int(text) for text in found if int(text) < NO_LIMIT_BYTES]
     return min(limits, default=None)
-
-
-def _quota(root: Path) -> float | None:
-    """Processors that the container may use."""
-    groups = root / "sys/fs/cgroup"
-    words = _read(groups / "cpu.max").split()
-    words = words or [_read(groups / "cpu" / f"cpu.cfs_{name}_us") for name in ("quota", "period")]
-    if len(words) != 2 or not all(word.isdecimal() for word in words) or not int(words[1]):
-        return None
-    return int(words[0]) / int(words[1])
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError):
-        return ""

@@ -51,6 +51,33 @@ def cpuinfo(*keys: str) -> str:
     return next((line.partition(":")[2].strip() for line in lines if line.partition(":")[0].strip() in keys), "")
 
 
+def processor_name() -> str:
+    """The model of this processor, or where the system does not tell its architecture."""
+    return cpuinfo("model name") or platform.processor() or platform.machine()
+
+
+def cpu_quota(root: Path = Path("/")) -> float | None:
+    """Processors that the container may use, of control groups of version 2 or 1; None where all of them.
+
+    Args:
+        root: of the file system, in which Linux describes itself.
+    """
+    groups = root / "sys/fs/cgroup"
+    words = read_or_empty(groups / "cpu.max").split()
+    words = words or [read_or_empty(groups / "cpu" / f"cpu.cfs_{name}_us") for name in ("quota", "period")]
+    if len(words) != 2 or not all(word.isdecimal() for word in words) or not int(words[1]):
+        return None
+    return int(words[0]) / int(words[1])
+
+
+def read_or_empty(path: Path) -> str:
+    """What a file of the system says, without line breaks around it; empty where there is none."""
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
 def int8_features() -> list[str]:
     """Those of ``INT8_FLAGS`` that this processor has; empty where the system does not list them."""
     flags = cpuinfo("flags", "Features").split()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from wav2edge.errors import BundleError, DeviceError, MissingDependencyError, UsageError
+from wav2edge.inference.sessions.cpu import read_or_empty
 from wav2edge.inference.sessions.graph_file import map_graph
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ class Placement(TypedDict, total=False):
 
     device: str
     threads: int | None
-    spinning: bool
+    spinning: bool | None
+    arena: bool | None
     memory_gb: float | None
 
 
@@ -95,17 +97,10 @@ def physical_cores() -> int:
     except AttributeError:  # not Linux
         return max(1, (os.cpu_count() or 2) // 2)
     siblings = Path("/sys/devices/system/cpu")
-    cores = {_read(siblings / f"cpu{cpu}/topology/thread_siblings_list") or str(cpu) for cpu in allowed}
-    quota, _, period_us = _read(Path("/sys/fs/cgroup/cpu.max")).partition(" ")
+    cores = {read_or_empty(siblings / f"cpu{cpu}/topology/thread_siblings_list") or str(cpu) for cpu in allowed}
+    quota, _, period_us = read_or_empty(Path("/sys/fs/cgroup/cpu.max")).partition(" ")
     limit = max(1, int(quota) // int(period_us)) if quota.isdecimal() and period_us.isdecimal() else len(cores)
     return min(len(cores), limit)
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text().strip()
-    except OSError:
-        return ""
 
 
 def open_session(
@@ -113,11 +108,13 @@ def open_session(
     *,
     device: str = "cpu",
     threads: int | None = None,
-    spinning: bool = False,
+    spinning: bool | None = None,
+    arena: bool | None = None,
     profile: Path | None = None,
     captured: bool = False,
     memory_gb: float | None = None,
     dimensions: Mapping[str, int] | None = None,
+    one_file: bool = False,
 ) -> tuple[InferenceSession, str]:
     """A session on the requested device, and that device's name.
 
@@ -126,10 +123,13 @@ def open_session(
         device: one of ``DEVICES``. Only ``auto`` may end up on another one.
         threads: threads per call; the physical cores where None.
         spinning: let idle threads spin between calls: faster by microseconds, at the price of a busy core.
+            Where None they do not.
+        arena: keep the memory of a call for the next one, as where None: faster for most graphs.
         profile: prefix of the file that the time of every node is written to.
         captured: on CUDA, calls are replayed as CUDA graphs; see ``wav2edge.inference.sessions.cuda``.
         memory_gb: on CUDA, most memory to take, in 10^9 bytes.
         dimensions: lengths of dynamic axes that are known now, by their names: what depends on them is computed once.
+        one_file: refuse a graph with weights in other files, as in a bundle, where no digest would cover them.
 
     Raises:
         DeviceError: the device is not available here.
@@ -142,17 +142,18 @@ def open_session(
     if memory_gb is not None and not memory_gb > 0:
         raise UsageError(f"{memory_gb} GB of memory; more than 0 is needed")
     runtime = import_onnxruntime()
-    options = _session_options(runtime, threads or physical_cores(), spinning)
+    options = _session_options(runtime, threads or physical_cores(), bool(spinning))
+    options.enable_cpu_mem_arena = arena is not False
     if profile is not None:
         options.enable_profiling, options.profile_file_prefix = True, str(profile)
     for name, length in (dimensions or {}).items():
         options.add_free_dimension_override_by_name(name, length)
     on_gpu = {"memory_gb": memory_gb, "captured": captured}
     if device != "auto":
-        return _open_on(runtime, graph, device, options, on_gpu), device
+        return _open_on(runtime, graph, device, options, on_gpu, one_file), device
     for candidate in AUTO_ORDER:
         try:
-            return _open_on(runtime, graph, candidate, options, on_gpu), candidate
+            return _open_on(runtime, graph, candidate, options, on_gpu, one_file), candidate
         except DeviceError:
             continue
     raise DeviceError("no device works here; reinstall ONNX Runtime: pip install --force-reinstall onnxruntime")
@@ -198,14 +199,18 @@ def run_options(device: str, *, shrink_arena: bool = False) -> RunOptions:
     return options
 
 
-def _mapped(graph: Path, options: Any) -> bytes:
+def _mapped(graph: Path, options: Any, one_file: bool) -> bytes:
     """The graph without its weights; ONNX Runtime maps those from the file that the options then name."""
     mapped = map_graph(graph)
+    if one_file and not mapped.is_one_file:
+        raise BundleError(f"{graph}: keeps weights in other files, which no digest covers; export the bundle again")
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(mapped.folder))
     return mapped.model
 
 
-def _open_on(runtime: Any, graph: Path, device: str, options: Any, on_gpu: dict[str, Any]) -> InferenceSession:
+def _open_on(
+    runtime: Any, graph: Path, device: str, options: Any, on_gpu: dict[str, Any], one_file: bool
+) -> InferenceSession:
     provider = PROVIDERS[device]
     if provider not in runtime.get_available_providers():
         hint = INSTALL_HINTS.get(device)
@@ -227,9 +232,11 @@ def _open_on(runtime: Any, graph: Path, device: str, options: Any, on_gpu: dict[
         providers = [*tensorrt, (PROVIDERS["cuda"], provider_options(**on_gpu)), PROVIDERS["cpu"]]
     try:
         mappable = device == "cpu" and graph.suffix != ORT_SUFFIX
-        model = _mapped(graph, options) if mappable else str(graph)
+        model = _mapped(graph, options, one_file) if mappable else str(graph)
         # ONNX Runtime's own fallback moves to another device and prints it on standard output: it is switched off.
         session = runtime.InferenceSession(model, options, providers=providers, enable_fallback=0)
+    except BundleError:
+        raise
     except Exception as error:  # its bindings raise a dozen unrelated types
         reason = " ".join(str(error).split())
         if device == "cpu":

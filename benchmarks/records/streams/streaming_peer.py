@@ -1,7 +1,7 @@
 """A peer for the compute of a stream: sherpa-onnx's recogniser over a streaming conformer with seeded random weights.
 
     pip install sherpa-onnx
-    python -m benchmarks.records.speed.streaming_peer --output build/peer --result RESULT
+    python -m benchmarks.records.streams.streaming_peer --output build/peer --result RESULT
 
 Random weights show what a chunk costs, never accuracy. sherpa-onnx's own, as published, are the filter banks, streams,
 caches handed from chunk to chunk, greedy search, and the ONNX Runtime in its wheel, not the installed one. The encoder
@@ -38,7 +38,7 @@ from wav2edge.bundle.geometry import SAMPLE_RATE_HZ
 from wav2edge.bundle.manifest import installed_versions
 from wav2edge.errors import MissingDependencyError, UsageError
 
-COMMAND = "python -m benchmarks.records.speed.streaming_peer --output build/peer --result RESULT"
+COMMAND = "python -m benchmarks.records.streams.streaming_peer --output build/peer --result RESULT"
 CHUNKS_MS, THREADS = (160, 320), 2
 LEFT_FRAMES, MOST_FRAMES = 64, 128
 """Frames before a chunk that it attends to, 2.56 s, the most that our streams are trained with; and both together."""

@@ -1,0 +1,1 @@
+"""The search for the settings that a bundle runs best with on this machine, within seconds."""

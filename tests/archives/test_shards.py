@@ -1,0 +1,80 @@
+"""What becomes a shard, and what its file of results is called."""
+
+from __future__ import annotations
+
+import pytest
+
+from wav2edge.errors import UsageError
+from wav2edge.inference.feeding.archives.shards import plan
+
+pytest.importorskip("pyarrow", reason="the extra archives is not installed")
+
+
+@pytest.fixture
+def archive(recordings, make_tar, make_parquet):
+    """A folder with clips, a tar and a Parquet file."""
+    make_tar("clips/b.tar", {"a.wav": b"sound"})
+    make_parquet("clips/c.parquet", {"path": ["a.wav"]})
+    (recordings / "notes.txt").touch()
+    return str(recordings)
+
+
+def test_each_archive_is_a_shard_and_clips_are_shared_out(archive):
+    shards = plan([archive], clips_in_a_shard=3)
+    assert [(each.kind, len(each.clips)) for each in shards] == [
+        ("tar", 0),
+        ("parquet", 0),
+        ("clips", 3),
+        ("clips", 3),
+        ("clips", 2),
+    ]
+    assert [each.name for each in shards[:2]] == [f"{archive}/b.tar", f"{archive}/c.parquet"]
+    assert shards[2].name == f"{archive}/0.wav and 2 more"
+
+
+def test_results_have_the_same_names_in_every_run_and_no_two_shards_share_one(archive, make_tar):
+    make_tar("b.tar", {"a.wav": b"sound"})
+    names = [archive, archive.replace("clips", "b.tar")]
+    shards = plan(names, clips_in_a_shard=3)
+    assert plan(names, clips_in_a_shard=3) == shards
+    assert len({each.output for each in shards}) == len(shards)
+    assert all(each.output.startswith(("b-", "c-", "clips-0000")) for each in shards)
+
+
+def test_other_clips_make_other_names(recordings):
+    before = {each.output for each in plan([str(recordings)], clips_in_a_shard=3)}
+    (recordings / "0.wav").unlink()
+    assert before.isdisjoint(each.output for each in plan([str(recordings)], clips_in_a_shard=3))
+
+
+def test_a_folder_of_archives_alone_needs_no_clips(tmp_path, make_tar):
+    (tmp_path / "tars").mkdir()
+    make_tar("tars/a.tar.gz", {}, "w:gz")
+    assert [each.kind for each in plan([str(tmp_path / "tars")])] == ["tar"]
+
+
+def test_addresses_name_the_same_archives(archive):
+    shards = plan([f"file://{archive}"], clips_in_a_shard=100)
+    assert [each.name for each in shards[:2]] == [f"file://{archive}/b.tar", f"file://{archive}/c.parquet"]
+    assert len(shards[2].clips) == 8
+    assert shards[0].size_bytes == plan([archive])[0].size_bytes > 0
+
+
+def test_what_gives_no_clip_has_its_reason_in_its_place(recordings):
+    (shard,) = plan([str(recordings / "0.wav"), str(recordings / "*.ogg"), str(recordings / "1.wav")])
+    assert [each.error is None for each in shard.clips] == [True, False, True]
+
+
+@pytest.mark.parametrize(
+    ("names", "clips", "reason"),
+    [
+        (["-"], 1, "standard input cannot be shared out"),
+        (["a.tar", "a.tar"], 1, "stands among the inputs twice"),
+        (["a.wav"], 0, "at least 1 is needed"),
+        (["nowhere://bucket/key"], 1, "give a path, or an address such as s3://BUCKET/KEY"),
+    ],
+    ids=["standard input", "twice", "no clips", "no such address"],
+)
+def test_what_cannot_be_shared_out_is_refused(names, clips, reason):
+    with pytest.raises(UsageError, match=reason):
+        plan(names, clips_in_a_shard=clips)
