@@ -43,6 +43,13 @@ def _add_arguments(parser: ArgumentParser) -> None:
         + "; ".join(f"{name}: {summary}" for name, summary in PREFERENCES.items()).replace("%", "%%"),
     )
     parser.add_argument(
+        "--logit-error",
+        type=float,
+        metavar="SHARE",
+        help="largest error of the logits of int8, int4 and fp16, as a share of the largest logit: more of the model is"
+        " left in floating point until it is kept (default: the budget of the precision)",
+    )
+    parser.add_argument(
         "--operators",
         default=next(iter(OPERATORS)),
         metavar="KIND",
@@ -218,6 +225,7 @@ def _wanted(options: Namespace) -> ExportOptions:
         operators=options.operators,
         target=options.target,
         prefer=options.prefer,
+        logit_error=options.logit_error,
         graph_format=options.format,
         batched=options.batched,
         data=options.data,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from wav2edge.errors import UsageError
+from wav2edge.evaluation.parity.differences import Budget
 from wav2edge.inference.sessions.cpu import NATIVE, TARGETS
-from wav2edge_export.quantization.recipes import RECIPES
+from wav2edge_export.quantization.recipes import RECIPES, Recipe
 
 OPERATORS = {
     "fused": "attention as one operator of ONNX Runtime",
@@ -55,6 +56,8 @@ class ExportOptions:
         operators: one of ``OPERATORS``.
         target: the kind of processor that int8 MatMuls are made for; ``native`` is the one this runs on.
         prefer: one of ``PREFERENCES``.
+        logit_error: largest error of the logits of ``int8``, ``int4`` and ``fp16`` as a share of the largest logit;
+            that of their budgets where None.
         graph_format: one of ``FORMATS``.
         batched: the graphs take an attention mask next to the samples, and so padded batches.
         data: the data set whose clips the variants are certified on; None for synthetic signals alone.
@@ -77,6 +80,7 @@ class ExportOptions:
     operators: str = next(iter(OPERATORS))
     target: str = NATIVE
     prefer: str = next(iter(PREFERENCES))
+    logit_error: float | None = None
     graph_format: str = next(iter(FORMATS))
     batched: bool = False
     data: Path | None = None
@@ -102,6 +106,9 @@ class ExportOptions:
         if self.max_clips is not None and self.max_clips < 1:
             raise UsageError(f"max_clips must be at least 1; got {self.max_clips}; leave it out to use all clips")
 
+        if self.logit_error is not None and not self.logit_error > 0:
+            raise UsageError(f"logit_error is {self.logit_error}; give a share of the largest logit, such as 0.05")
+
         if self.longest_clip_s is not None and not self.longest_clip_s > 0:
             raise UsageError(f"longest_clip_s is {self.longest_clip_s}; give seconds, more than 0")
 
@@ -112,6 +119,13 @@ class ExportOptions:
                 "ONNX Runtime's own format is for CPUs, and there is no variant for CPUs; leave out --format, or add"
                 " int8 to --precision, without --operators gpu"
             )
+
+    def budget_of(self, recipe: Recipe) -> Budget:
+        """What a variant of a recipe must keep."""
+        error = recipe.budget.relative_error
+        if self.logit_error is None or error is None:
+            return recipe.budget
+        return replace(recipe.budget, relative_error=min(error, self.logit_error))
 
     @property
     def ort_precisions(self) -> tuple[str, ...]:

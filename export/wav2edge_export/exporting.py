@@ -160,11 +160,12 @@ class _Export:
     def _convert(self, precision: str) -> _Made:
         """Convert the fp32 graph, leaving ever more of it at a higher level until the budget is kept."""
         recipe = RECIPES[precision]
-        for parts in recipe.attempts_for(batched=self.builder.batched):
+        budget = self._options.budget_of(recipe)
+        for parts in recipe.attempts_on(self.builder.source, batched=self.builder.batched):
             self._log(f"making {precision}" + "".join(f", {part} in {level}" for part, level in parts.items()))
             self.builder.build(precision, parts)
             engine = self.builder.open(self.builder.path(precision))
-            certificate = self._certifier.certify(engine, precision, recipe.budget, parts=parts)
+            certificate = self._certifier.certify(engine, precision, budget, parts=parts)
             self._log(f"{precision}: {certificate.summary}")
             if certificate.passed:
                 break

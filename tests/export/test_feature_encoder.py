@@ -75,6 +75,21 @@ def test_a_kernel_as_wide_as_its_stride_stacks_without_copying():
 
 
 @torch.no_grad()
+def test_a_channel_that_passes_what_a_clip_hardly_holds_is_normalised_as_exactly_as_the_others():
+    original = encoder_of(feat_extract_norm="group").conv_layers[0]
+    original.conv.weight[0] = 10 * torch.tensor(
+        [1.0, -4.0, 6.0, -4.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0]
+    )  # the top of the band
+    stacked = StackedConvolution(original)
+    assert stacked.normalized is not None
+    time_s = torch.arange(32_000, dtype=torch.float64) / 16_000
+    clip = torch.sin(2 * torch.pi * 200 * time_s) + 1e-3 * torch.sin(2 * torch.pi * 6_000 * time_s)
+    found = stacked(clip.float()[None, :, None])[0].T.double()
+    expected = original.double()(clip[None, None])[0]
+    assert (found - expected).abs().max() < 1e-4 * expected.abs().max()
+
+
+@torch.no_grad()
 def test_the_channel_norm_holds_when_a_mean_is_large_compared_with_its_deviation():
     norm = nn.GroupNorm(4, 4)
     frames = 1000 + torch.randn(2, 300, 4)

@@ -52,12 +52,11 @@ class Build:
 
 def make_ctc(source: Path, target: Path, clips: Sequence[Path]) -> None:
     """The CTC part of a checkpoint, with the same weights, as the transformers class that every peer reads."""
-    from transformers import HubertForCTC, Wav2Vec2ForCTC
-
+    from wav2edge_train.checkpoint.families.family_table import family_of
     from wav2edge_train.checkpoint.loading import load_checkpoint
 
     model = load_checkpoint(source).model
-    kind = HubertForCTC if model.config.model_type == "hubert" else Wav2Vec2ForCTC
+    kind: Any = family_of(model.config).find("ForCTC")
     weights = {name: tensor for name, tensor in model.state_dict().items() if not name.startswith("classifier.")}
     ctc = kind(model.config)
     ctc.load_state_dict(weights)

@@ -215,6 +215,7 @@ class Certifier:
                 timed=self.clips.timed,
                 kept_in_float=[part for part, level in parts.items() if level == "float"],
                 kept_in_int8=[part for part, level in parts.items() if level == "int8"],
+                int8_by_row=[part for part, level in parts.items() if level == "int8 by row"],
                 note=note,
                 advance=progress.advance,
             )

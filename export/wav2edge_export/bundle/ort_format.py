@@ -32,7 +32,11 @@ def graph_file(precision: str) -> str:
 
 def parts_of(certificate: Certificate) -> dict[str, Level]:
     """The levels of the parts of a certified graph that are not at its recipe's base."""
-    kept: dict[Level, tuple[str, ...]] = {"float": certificate.kept_in_float, "int8": certificate.kept_in_int8}
+    kept: dict[Level, tuple[str, ...]] = {
+        "float": certificate.kept_in_float,
+        "int8": certificate.kept_in_int8,
+        "int8 by row": certificate.int8_by_row,
+    }
     return {part: level for level, parts in kept.items() for part in parts}
 
 

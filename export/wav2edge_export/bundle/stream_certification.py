@@ -183,7 +183,7 @@ class StreamExport:
         """Convert the fp32 graph, leaving ever more of it at a higher level until the budget is kept at every chunk."""
         recipe, path = RECIPES[precision], self._path(precision)
         found: dict[int, Certificate] = {}
-        for parts in recipe.attempts:
+        for parts in recipe.attempts_on(self._path("fp32")):
             self.log(f"making {precision} for streams" + "".join(f", {part} in {lv}" for part, lv in parts.items()))
             build_graph(recipe, self._path("fp32"), path, parts=parts, target=self.target)
             found = self._certify(precision, streams, certifiers, parts)

@@ -106,7 +106,7 @@ def write_bundle(
     (folder / "README.md").write_text(card, encoding="utf-8")
     files = {path.relative_to(folder).as_posix(): _record(path) for path in folder.rglob("*") if path.is_file()}
     complete = replace(manifest, files=files, made_with={"wav2edge": __version__, **installed_versions(MADE_WITH)})
-    (folder / MANIFEST).write_text(complete.to_json(), encoding="utf-8")
+    (folder / MANIFEST).write_bytes(complete.to_json().encode())
 
 
 def _choose_language(folder: Path, checkpoint: Checkpoint) -> None:
@@ -219,8 +219,13 @@ def _is_running(pid: int) -> bool:
 def _take_place(stage: Path, target: Path) -> None:
     """Put ``stage`` where ``target`` is; what was there is then at ``stage``, to be removed."""
     if not target.exists():
-        os.replace(stage, target)
-    elif not _exchange(stage, target):
+        try:
+            os.replace(stage, target)
+            return
+        except OSError:
+            if not target.exists():
+                raise  # otherwise another writer came first
+    if not _exchange(stage, target):
         # No such system call here: between these two renames there is an instant without a bundle.
         aside = stage.with_name(f"{stage.name}-old")
         os.replace(target, aside)

@@ -33,8 +33,8 @@ from wav2edge_export.mixed_precision.frontier import (
 from wav2edge_export.mixed_precision.frontier_plot import plot_frontier
 from wav2edge_export.mixed_precision.selectable_precision import SelectablePrecisionGraph
 from wav2edge_export.mixed_precision.sensitivity import Layer, Sensitivity, layers_of, measure_sensitivities
-from wav2edge_export.quantization.recipes import RECIPES, Level, VariantBuilder
-from wav2edge_export.quantization.weight_matmuls import QUANTIZED_OPERATORS, quantize_matmuls, weight_matmuls
+from wav2edge_export.quantization.recipes import QUANTIZED, RECIPES, Level, VariantBuilder
+from wav2edge_export.quantization.weight_matmuls import quantize_matmuls, weight_matmuls
 
 SEARCH_MACS = 4e13
 """Multiply-accumulates that comparing the layers may take, ten minutes on two cores: it sets the number of clips, so
@@ -102,7 +102,7 @@ class Search:
 
     def _compare(self, layers: Sequence[Layer]) -> list[Sensitivity]:
         """The divergence that each layer costs at each level, on as many clips as the model's weight allows."""
-        runs = 1 + len(layers) * len(QUANTIZED_OPERATORS)
+        runs = 1 + len(layers) * len(QUANTIZED)
         most = int(SEARCH_MACS / (runs * self.macs_per_s * TYPICAL_CLIP_S))
         shortest = self.certifier.geometry.shortest(self.certifier.heads.fewest_frames)
         clips = self.certifier.clips.search_clips(min(max(most, FEWEST_CLIPS), MOST_CLIPS), shortest=shortest)

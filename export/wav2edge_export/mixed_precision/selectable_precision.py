@@ -19,12 +19,8 @@ from onnx import GraphProto, NodeProto, TensorProto, helper, numpy_helper
 from wav2edge.inference.many_clips import INPUT
 from wav2edge.inference.sessions.cpu import Target
 from wav2edge.inference.sessions.device import import_onnxruntime, physical_cores
-from wav2edge_export.quantization.recipes import LEVELS, Level
-from wav2edge_export.quantization.weight_matmuls import (
-    QUANTIZED_OPERATORS,
-    WeightMatMul,
-    quantize_in_place,
-)
+from wav2edge_export.quantization.recipes import LEVELS, QUANTIZED, Level
+from wav2edge_export.quantization.weight_matmuls import WeightMatMul, quantize_in_place
 
 SWITCHES = "switches"
 """The second input, ``[matmuls] int64``: the place of each matmul's level in ``LEVELS``."""
@@ -76,7 +72,7 @@ def _write(source: Path, matmuls: Sequence[WeightMatMul], folder: Path, *, targe
     """The selectable graph as a file; its weights are in another file, since one ONNX file holds at most 2 GB."""
     model = onnx.load(str(source))
     branches: dict[Level, _Branches] = {"float": _Branches(model.graph)}
-    for level in QUANTIZED_OPERATORS:
+    for level in QUANTIZED:
         path = folder / f"{level}.onnx"
         quantize_in_place(source, path, dict.fromkeys((each.name for each in matmuls), level), target=target)
         branches[level] = _Branches(onnx.load(str(path)).graph)
@@ -137,7 +133,7 @@ def _switched(matmul: NodeProto, place: int, branches: Mapping[Level, _Branches]
         helper.make_node("Gather", [SWITCHES, f"{end}.place"], [f"{end}.switch"]),
     ]
     otherwise = branches["float"].cut(begin, end, f"{end}.float")
-    for level in QUANTIZED_OPERATORS:
+    for level in QUANTIZED:
         value = _number(LEVELS.index(level))
         nodes += [
             helper.make_node("Constant", [], [f"{end}.{level}?"], value=value),

@@ -20,8 +20,8 @@ import numpy.typing as npt
 from wav2edge.bundle.heads import EmbeddingHead, FrameClassificationHead, Heads
 from wav2edge.evaluation.parity.differences import Outputs, cosine_distance
 from wav2edge_export.mixed_precision.selectable_precision import SelectablePrecisionGraph
-from wav2edge_export.quantization.recipes import Level
-from wav2edge_export.quantization.weight_matmuls import QUANTIZED_OPERATORS, WeightMatMul
+from wav2edge_export.quantization.recipes import QUANTIZED, Level
+from wav2edge_export.quantization.weight_matmuls import WeightMatMul
 
 SIBLINGS = re.compile(r"/linears\.\d+$")
 """One layer in many matmuls: the groups of the positional convolution."""
@@ -105,14 +105,14 @@ def measure_sensitivities(
     totals: defaultdict[tuple[str, Level], float] = defaultdict(float)
     for clip in clips:
         exact = graph.outputs(clip, {})
-        for layer, level in itertools.product(layers, QUANTIZED_OPERATORS):
+        for layer, level in itertools.product(layers, QUANTIZED):
             found = graph.outputs(clip, {matmul.name: level for matmul in layer.matmuls})
             totals[layer.name, level] += divergence(exact, found, heads)
         advance()
     return [
         Sensitivity(
             layer=layer,
-            divergences={level: totals[layer.name, level] / len(clips) for level in QUANTIZED_OPERATORS},
+            divergences={level: totals[layer.name, level] / len(clips) for level in QUANTIZED},
         )
         for layer in layers
     ]

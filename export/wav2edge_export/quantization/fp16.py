@@ -30,7 +30,7 @@ FLOAT_OPERATORS = (
     "Range",
 )
 """Statistics and probabilities: sums of many terms, which lose their small ones in half precision or overflow it."""
-FLOAT_PARTS = ("/normalization/", "/features/", "/norm/", "/norms.0/", "/embed_positions/")
+FLOAT_PARTS = ("/normalization/", "/features/", "/norm/", "/normalized/", "/norms.0/", "/embed_positions/")
 """The waveform's normalisation, whose eps of 1e-7 is next to nothing in half precision and whose count of samples is
 beyond its largest number, and log-mel features, which have both; the group norm of wav2vec2-base's encoder, whose
 statistics span the whole clip; and the Conformer's positions, whose angles are of up to thousands of frames."""

@@ -1,4 +1,4 @@
-"""Every weight MatMul of a graph at the level it is given: int4, int8, or floating point.
+"""Every weight MatMul of a graph at the level it is given: int4, int8, int8 by row, or floating point.
 
 Activations are then quantised before they are stacked, so that bytes are copied where numbers of four bytes were. The
 graph rewrite turns convolutions into MatMuls over stacked frames, and ``quantize_dynamic`` quantises the input of a
@@ -36,7 +36,13 @@ INT4_ACCURACY_LEVEL = 4
 
 https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.MatMulNBits
 """
-QUANTIZED_OPERATORS: dict[Level, str] = {"int4": "MatMulNBits", "int8": "MatMulInteger"}
+QUANTIZED_OPERATORS: dict[tuple[Level, ...], tuple[str, ...]] = {
+    ("int4",): ("MatMulNBits",),
+    ("int8", "int8 by row"): ("MatMulInteger", "MatMulIntegerToFloat"),
+}
+"""What multiplies the weights of these levels."""
+LARGE = 1 << 19
+"""Weights of a MatMul over stacked frames that is computed in parts: those of the encoder, not of positions."""
 QUANTIZE = "DynamicQuantizeLinear"
 MOVEMENTS = frozenset({"Gather", "Reshape", "Slice", "Split"})
 """Operators that move the elements of their first input, whatever these are."""
@@ -97,12 +103,24 @@ def quantize_in_place(source: Path, path: Path, levels: Mapping[str, Level], *, 
     per block.
     """
     path.write_bytes(source.read_bytes())
+    if "int8 by row" in levels.values():
+        levels = _large_ones_in_parts(path, levels)
     with quiet_exporters():
         for level, quantize in _QUANTIZERS.items():
             names = [name for name, wanted in levels.items() if wanted == level]
             if names:
                 quantize(path, names, target)
     _check_counts(path, levels)
+
+
+def _large_ones_in_parts(path: Path, levels: Mapping[str, Level]) -> dict[str, Level]:
+    """Compute large MatMuls over stacked floats in parts; the levels of what the graph then holds."""
+    from wav2edge_export.quantization.stacked_parts import compute_in_parts  # here: few graphs need it
+
+    large = {each.name for each in weight_matmuls(path) if each.in_features * each.out_features >= LARGE}
+    stacked = [name for name, level in levels.items() if name in large and level in ("int8 by row", "float")]
+    divided = compute_in_parts(path, stacked)
+    return {part: level for name, level in levels.items() for part in divided.get(name, [name])}
 
 
 def _quantize_int8(path: Path, names: Sequence[str], target: Target) -> None:
@@ -116,6 +134,12 @@ def _quantize_int8(path: Path, names: Sequence[str], target: Target) -> None:
         reduce_range=target.weight_bits < 8,
         extra_options={"WeightSymmetric": True},
     )
+
+
+def _quantize_int8_by_row(path: Path, names: Sequence[str], target: Target) -> None:
+    from wav2edge_export.quantization.row_quantization import quantize_by_row  # here: few graphs need it
+
+    quantize_by_row(path, names, target)
 
 
 def _quantize_int4(path: Path, names: Sequence[str], target: Target) -> None:
@@ -136,18 +160,20 @@ def _quantize_int4(path: Path, names: Sequence[str], target: Target) -> None:
 
 _QUANTIZERS: dict[Level, Callable[[Path, Sequence[str], Target], None]] = {
     "int8": _quantize_int8,
+    "int8 by row": _quantize_int8_by_row,
     "int4": _quantize_int4,
 }
 """int8 goes first: it infers the shapes of the whole graph, which MatMulNBits hides from it."""
 
 
 def _check_counts(path: Path, levels: Mapping[str, Level]) -> None:
-    operators = [node.op_type for node in onnx.load(str(path), load_external_data=False).graph.node]
-    for level, operator in QUANTIZED_OPERATORS.items():
-        quantized, intended = operators.count(operator), list(levels.values()).count(level)
+    found = Counter(node.op_type for node in onnx.load(str(path), load_external_data=False).graph.node)
+    for names, operators in QUANTIZED_OPERATORS.items():
+        quantized = sum(found[operator] for operator in operators)
+        intended = sum(level in names for level in levels.values())
         if quantized != intended:
             raise ParityError(
-                f"{level}: {quantized} weight MatMuls were quantised where {intended} were intended;"
+                f"{names[0]}: {quantized} weight MatMuls were quantised where {intended} were intended;"
                 " this version of ONNX Runtime's quantiser skips some: install the one in constraints.txt"
             )
 

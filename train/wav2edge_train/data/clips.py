@@ -230,12 +230,10 @@ class Collator:
         positions in the data set, for messages. ``teacher_values`` are the ``input_values`` of a teacher that expects
         other ones.
         """
-        padded = self._padded(self.extractor, items)
+        padded = self._padded(items)
         batch = {"input_values": padded["input_values"], "attention_mask": padded["attention_mask"].long()}
         if self.teacher_normalizes not in (None, bool(self.extractor.do_normalize)):
-            other = copy.copy(self.extractor)
-            other.do_normalize = self.teacher_normalizes
-            batch["teacher_values"] = self._padded(other, items)["input_values"]
+            batch["teacher_values"] = self.of_teacher()._padded(items)["input_values"]
         if "index" in items[0]:
             batch["indices"] = torch.tensor([item["index"] for item in items])
         if items[0]["token_ids"] is not None:
@@ -248,9 +246,16 @@ class Collator:
             batch["class_labels"] = torch.tensor([item["class_id"] for item in items])
         return batch
 
-    @staticmethod
-    def _padded(extractor: Wav2Vec2FeatureExtractor, items: Sequence[Mapping[str, Any]]) -> Mapping[str, torch.Tensor]:
-        return extractor(
+    def of_teacher(self) -> Collator:
+        """One whose ``input_values`` are the teacher's."""
+        if self.teacher_normalizes is None:
+            return self
+        extractor = copy.copy(self.extractor)
+        extractor.do_normalize = self.teacher_normalizes
+        return Collator(extractor=extractor)
+
+    def _padded(self, items: Sequence[Mapping[str, Any]]) -> Mapping[str, torch.Tensor]:
+        return self.extractor(
             [item["samples"] for item in items],
             sampling_rate=SAMPLE_RATE_HZ,
             padding=True,

@@ -64,13 +64,13 @@ def delimiter_problems(training: Iterable[Utterance]) -> Iterator[tuple[Utteranc
             yield row, DataError(message)
 
 
-def make_feature_extractor(*, layer_norm: bool) -> Wav2Vec2FeatureExtractor:
+def make_feature_extractor(*, layer_norm: bool, normalize: bool = True) -> Wav2Vec2FeatureExtractor:
     """How clips are normalised and padded; layer-norm models want the attention mask, group-norm models must not."""
     return Wav2Vec2FeatureExtractor(
         feature_size=1,
         sampling_rate=SAMPLE_RATE_HZ,
         padding_value=0.0,
-        do_normalize=True,
+        do_normalize=normalize,
         return_attention_mask=layer_norm,
     )
 

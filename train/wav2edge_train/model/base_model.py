@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -98,11 +99,10 @@ def checkpoint_base_model(source: str) -> BaseModel:
         waveforms = family_of(config).hears == "waveform"
     except CheckpointError as error:
         raise CheckpointError(f"{source}: {error}") from None
-    try:
-        extractor = Wav2Vec2FeatureExtractor.from_pretrained(source)
-    except (OSError, ValueError):
-        extractor = make_feature_extractor(layer_norm=hears_padding(config))
-    extractor.do_normalize = extractor.do_normalize and waveforms  # log-mel features have a normalisation of their own
+    extractor = make_feature_extractor(layer_norm=hears_padding(config), normalize=waveforms)
+    if waveforms:  # log-mel features are the model's part, and have a normalisation of their own
+        with suppress(OSError, ValueError):
+            extractor = Wav2Vec2FeatureExtractor.from_pretrained(source)
     heads = trained_heads(source, config)
     return BaseModel(name=source, config=config, extractor=extractor, weights=source, heads=heads)
 

@@ -14,7 +14,7 @@ import torch
 from wav2edge.bundle.geometry import SAMPLE_RATE_HZ
 from wav2edge.evaluation.report import Report
 from wav2edge.output.tables import markdown_table
-from wav2edge_train.data.clips import ClipDataset
+from wav2edge_train.data.clips import ClipDataset, Collator
 from wav2edge_train.distillation.teacher import Teacher
 from wav2edge_train.loop.distributed import threads_for
 from wav2edge_train.loop.report_metrics import ReportMetrics
@@ -132,7 +132,7 @@ def compare_with(
         model=large.model,
         args=trainer.args,
         eval_dataset=trainer.eval_dataset,
-        data_collator=trainer.data_collator,
+        data_collator=cast(Collator, trainer.data_collator).of_teacher(),
     )
     prediction = evaluator.predict(cast(ClipDataset, trainer.eval_dataset), metric_key_prefix="final")
     report = metrics.make_report(prediction, loss=(prediction.metrics or {})["final_loss"])

@@ -38,17 +38,19 @@ PADDED = ", padded in a batch"
 class Certificate:
     """The evidence for one variant, and the verdict.
 
-    ``kept_in_float`` and ``kept_in_int8`` name the parts of the model that were not quantised further; ``note`` says
-    how a variant was chosen. ``signals`` holds the difference on each synthetic signal, by its name, and
-    ``longest_signal_s`` the duration of the longest of them. ``word_times_error`` is of the variant's word starts
-    against the true ones; None where no clip of the data set tells them. ``calibration`` says how honest the
-    variant's confidences are, by head; None where the clips do not tell.
+    ``kept_in_float`` and ``kept_in_int8`` name the parts of the model that were not quantised further, and
+    ``int8_by_row`` those whose activations have a scale for each row; ``note`` says how a variant was chosen.
+    ``signals`` holds the difference on each synthetic signal, by its name, and ``longest_signal_s`` the duration of the
+    longest of them. ``word_times_error`` is of the variant's word starts against the true ones; None where no clip of
+    the data set tells them. ``calibration`` says how honest the variant's confidences are, by head; None where the
+    clips do not tell.
     """
 
     precision: str
     budget: Budget
     kept_in_float: tuple[str, ...] = ()
     kept_in_int8: tuple[str, ...] = ()
+    int8_by_row: tuple[str, ...] = ()
     note: str | None = None
     signals: Mapping[str, OutputDifference]
     longest_signal_s: float | None = None
@@ -158,6 +160,7 @@ def certify(
     timed: Sequence[Utterance] = (),
     kept_in_float: Sequence[str] = (),
     kept_in_int8: Sequence[str] = (),
+    int8_by_row: Sequence[str] = (),
     note: str | None = None,
     advance: Callable[[], None] = lambda: None,
 ) -> Certificate:
@@ -178,6 +181,7 @@ def certify(
         budget=budget,
         kept_in_float=tuple(kept_in_float),
         kept_in_int8=tuple(kept_in_int8),
+        int8_by_row=tuple(int8_by_row),
         note=note,
         signals=differences,
         longest_signal_s=max((signal.duration_s for signal in signals), default=None),
