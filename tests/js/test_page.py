@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 import wav2edge
-from benchmarks.records.browser.page_javascript import minified_page
+from benchmarks.records.bindings.page_javascript import minified_page
 from tests.js.conftest import ROOT
 from tests.js.page_modules import browser, page_tools, use_page
 

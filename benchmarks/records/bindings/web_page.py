@@ -1,6 +1,6 @@
 """The page for browsers: what it downloads, how soon it answers, and its main thread.
 
-    python -m benchmarks.records.browser.web_page models --modules build/js/node_modules \
+    python -m benchmarks.records.bindings.web_page models --modules build/js/node_modules \
         --tools build/page/node_modules --result benchmarks/results/web-page.json
 
 MODELS holds the shipped bundles ``words`` and ``words-stream``, ``clips`` and ``stream.flac``. The modules are
@@ -23,10 +23,10 @@ from typing import Any
 
 import soundfile
 
-from benchmarks.records.browser.page_javascript import CLIP, PACKAGE, add_options, use_page
+from benchmarks.records.bindings.page_javascript import CLIP, PACKAGE, add_options, use_page
 from benchmarks.records.command_recorder import CommandRecorder
 
-COMMAND = "python -m benchmarks.records.browser.web_page models --modules build/js/node_modules"
+COMMAND = "python -m benchmarks.records.bindings.web_page models --modules build/js/node_modules"
 COMMAND += " --tools build/page/node_modules --result benchmarks/results/web-page.json"
 PARTS = {
     "/node_modules/": {".wasm": "ONNX Runtime, WebAssembly", ".mjs": "ONNX Runtime, JavaScript"},

@@ -1,6 +1,6 @@
 """The page for browsers as it may be published, minified: how many bytes of our JavaScript it loads, and when.
 
-    python -m benchmarks.records.browser.page_javascript models --modules build/js/node_modules \
+    python -m benchmarks.records.bindings.page_javascript models --modules build/js/node_modules \
         --tools build/page/node_modules --result benchmarks/results/page-javascript.json
 
 MODELS holds the shipped bundles and clips. The modules are onnxruntime-web, the tools playwright-core and esbuild, both
@@ -22,7 +22,7 @@ from typing import Any
 
 from benchmarks.records.command_recorder import CommandRecorder
 
-COMMAND = "python -m benchmarks.records.browser.page_javascript models --modules build/js/node_modules"
+COMMAND = "python -m benchmarks.records.bindings.page_javascript models --modules build/js/node_modules"
 COMMAND += " --tools build/page/node_modules --result benchmarks/results/page-javascript.json"
 
 ROOT = Path(__file__).parents[3]
