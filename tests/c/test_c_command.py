@@ -16,7 +16,7 @@ import wav2edge
 from tests.c.c_library import differences
 from tests.c.conftest import BUILD, MODELS, SOURCE, WORDS, WORDS_STREAM, build, run_checked
 
-LARGEST_COMMAND_BYTES = 120 * 1024
+LARGEST_COMMAND_BYTES = 120_000
 RUNS = 3_000
 TARGETS = ("manifest", "wav", "samples", "graph", "logits")
 
