@@ -70,8 +70,10 @@ def test_accuracies_and_word_error_rates_are_those_of_the_records():
     demo = record("demo-seeds.json")
     forms = record("precisions-words-medium.json")["forms"]
     students, trials = record("distill-words.json")["test"], record("syllables.json")["trials"]
+    families = [preset["reports"] for preset in record("family-words.json")["presets"].values()]
     reports = [
         *(words[name] for name in ("pytorch", "fp32", "int8")),
+        *(family[name] for family in families for name in ("pytorch", "int8")),
         *(
             {name: forms[form]["clips"][name]["variant"] for name in ("accuracy", "wer")}
             for form in ("fp32", "int8", "auto")
