@@ -86,6 +86,14 @@ def test_a_machine_that_grows_slower_meanwhile_does_not_favour_what_was_opened_f
     assert ranking.chosen.of_usual == pytest.approx(hidden_cost_s(ranking.chosen.settings) / hidden_cost_s(USUAL), 0.03)
 
 
+def test_what_was_dropped_early_is_compared_as_if_it_had_been_in_all_rounds():
+    ranking = search(Bench(hidden_cost_s, drift=0.1))
+    dropped = min(ranking.trials, key=lambda each: len(each.costs))
+    over_chosen = dropped.cost_in_all_rounds / ranking.chosen.cost_in_all_rounds
+    assert over_chosen == pytest.approx(hidden_cost_s(dropped.settings) / hidden_cost_s(ranking.chosen.settings), 0.05)
+    assert dropped.cost_in_all_rounds > 1.05 * dropped.cost  # the machine grew slower
+
+
 @pytest.mark.parametrize("load_s", [0.01, 0.3, 1.0, 4.0])
 def test_the_time_is_kept_whether_graphs_load_in_no_time_or_in_seconds(load_s):
     bench = Bench(hidden_cost_s, noise=0.1, load_s=load_s)

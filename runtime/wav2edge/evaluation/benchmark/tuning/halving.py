@@ -57,6 +57,11 @@ class Trial:
             return 1.0
         return self.cost / undisturbed(self.usual.costs[: len(self.costs)] or [self.usual.first])
 
+    @property
+    def cost_in_all_rounds(self) -> float:
+        """What a clip takes, so that settings which were dropped early can be compared with those that were not."""
+        return self.of_usual * (self if self.usual is None else self.usual).cost
+
 
 def undisturbed(costs: Sequence[float]) -> float:
     """The lower quartile: other programs make calls slower, and never faster.

@@ -105,7 +105,7 @@ class TuningReport:
         rows = [
             [
                 f"{each.settings}{' (defaults)' if each is self.ranking.usual else ''}",
-                f"{each.cost * scale:.3g}",
+                f"{each.cost_in_all_rounds * scale:.3g}",
                 f"{each.of_usual:.2f}",
                 str(len(each.costs)),
             ]
