@@ -22,6 +22,41 @@ if TYPE_CHECKING:
 def _add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("checkpoint", metavar="CHECKPOINT", help="a transformers checkpoint: local folder or Hub name")
     parser.add_argument("--output", type=Path, required=True, metavar="BUNDLE", help="folder to write")
+    _add_graph_arguments(parser)
+    parser.add_argument("--data", type=Path, metavar="DATA", help="data set to certify the variants on")
+    parser.add_argument("--split", metavar="NAME", help="which rows of it (default: test, else validation, else all)")
+    parser.add_argument("--max-clips", type=int, metavar="N", help="use the first N of them")
+    parser.add_argument(
+        "--longest-clip",
+        type=float,
+        metavar="S",
+        help="longest clip that the checkpoint was trained on, in seconds: longer recordings are answered in segments"
+        " (default: what `wav2edge train` has written into its config)",
+    )
+    parser.add_argument(
+        "--decoder",
+        type=Path,
+        metavar="FILE",
+        help='JSON file with the decoder that the bundle is to decode with by default, such as {"beam": {"width": 16,'
+        ' "lm": "words.arpa"}} or {"grammar": {"phrases": ["yes", "no"]}} (default: the best token of each frame)',
+    )
+    parser.add_argument(
+        "--language",
+        metavar="CODE[,CODE...]",
+        help="of a checkpoint with an adapter per language: which ones, the default first; with several, --data holds a"
+        " data set per language, in a folder of its name (default: that of its weights)",
+    )
+    parser.add_argument(
+        "--layout",
+        choices=LAYOUTS,
+        default=next(iter(LAYOUTS)),
+        help="; ".join(f"{name}: {summary}" for name, summary in LAYOUTS.items()) + " (default: %(default)s)",
+    )
+    _add_hub_arguments(parser)
+    _add_stream_arguments(parser)
+
+
+def _add_graph_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--precision",
         metavar="LIST",
@@ -67,37 +102,6 @@ def _add_arguments(parser: ArgumentParser) -> None:
         help="graphs that take padded batches and a mask, for GPUs: each clip gets the logits it would get alone, "
         "within float rounding",
     )
-    parser.add_argument("--data", type=Path, metavar="DATA", help="data set to certify the variants on")
-    parser.add_argument("--split", metavar="NAME", help="which rows of it (default: test, else validation, else all)")
-    parser.add_argument("--max-clips", type=int, metavar="N", help="use the first N of them")
-    parser.add_argument(
-        "--longest-clip",
-        type=float,
-        metavar="S",
-        help="longest clip that the checkpoint was trained on, in seconds: longer recordings are answered in segments"
-        " (default: what `wav2edge train` has written into its config)",
-    )
-    parser.add_argument(
-        "--decoder",
-        type=Path,
-        metavar="FILE",
-        help='JSON file with the decoder that the bundle is to decode with by default, such as {"beam": {"width": 16,'
-        ' "lm": "words.arpa"}} or {"grammar": {"phrases": ["yes", "no"]}} (default: the best token of each frame)',
-    )
-    parser.add_argument(
-        "--language",
-        metavar="CODE[,CODE...]",
-        help="of a checkpoint with an adapter per language: which ones, the default first; with several, --data holds a"
-        " data set per language, in a folder of its name (default: that of its weights)",
-    )
-    parser.add_argument(
-        "--layout",
-        choices=LAYOUTS,
-        default=next(iter(LAYOUTS)),
-        help="; ".join(f"{name}: {summary}" for name, summary in LAYOUTS.items()) + " (default: %(default)s)",
-    )
-    _add_hub_arguments(parser)
-    _add_stream_arguments(parser)
 
 
 def _add_hub_arguments(parser: ArgumentParser) -> None:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +14,6 @@ import wav2edge
 from tests.c.conftest import WORDS
 from tests.c.test_c_binding import assert_same
 from tests.runtime import tiny_bundle
-from wav2edge.bundle.manifest import sealed
 from wav2edge.decoding.beam import Beam
 
 TOKENS = ["|", "A", "B", ".", "'S", " N'T", "Σ", "İ", "Ж", "ö", "X Y", "?", "\u3000", "'", "Ế", "z", "[UNK]", "[PAD]"]
@@ -36,23 +32,6 @@ HEADS: dict[str, dict[str, Any]] = {
     "speakers": {"frame_classification": {**FRAMES, "exclusive": False}, "embedding": EMBEDDING},
     "an embedding": {"embedding": EMBEDDING},
 }
-
-Rewrite = Callable[[Callable[[dict[str, Any]], None]], Path]
-
-
-@pytest.fixture
-def rewritten(tmp_path: Path) -> Rewrite:
-    """A function that gives a copy of the shipped bundle whose manifest was changed."""
-
-    def rewrite(change: Callable[[dict[str, Any]], None]) -> Path:
-        folder = tmp_path / f"bundle{len(list(tmp_path.iterdir()))}"
-        shutil.copytree(WORDS, folder)
-        document = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-        change(document)
-        (folder / "manifest.json").write_text(sealed(document), encoding="utf-8")
-        return folder
-
-    return rewrite
 
 
 @pytest.mark.parametrize("name", HEADS)

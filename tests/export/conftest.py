@@ -3,10 +3,20 @@
 from types import ModuleType
 
 import pytest
+import torch
 
 from tests.export.tiny_checkpoints import save_checkpoint
 from wav2edge_export.export_options import ExportOptions
 from wav2edge_export.exporting import export_bundle
+
+
+@pytest.fixture
+def one_thread():
+    """Tensors this small wait for a second thread longer than they compute."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")

@@ -31,6 +31,8 @@ from wav2edge_export.rewrite import rewrite
 from wav2edge_export.rewrite.padded_batches import PaddedBatchModel
 from wav2edge_export.rewrite.positions.relative_positions import BiasedAttention, distances, shifted
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 MODELS = {
     "wavlm": (WavLMForCTC, WavLMConfig, {"num_buckets": 16, "max_bucket_distance": 20}),
     "wavlm, norm first": (WavLMForCTC, WavLMConfig, {**LAYER_NORM, "num_buckets": 40}),
@@ -79,15 +81,6 @@ MODELS = {
     ),
 }
 FRAMES = (3, 4, 9, 40, 90)
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Tensors this small wait for a second thread longer than they compute."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def model_of(kind):

@@ -12,17 +12,10 @@ from wav2edge_export.rewrite.convolutions.feature_encoder import (
     obstacle,
 )
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SAMPLES = (400, 401, 719, 720, 16_000, 16_319, 31_999)
 FAMILIES = {"wav2vec2": (Wav2Vec2Config, Wav2Vec2FeatureEncoder), "hubert": (HubertConfig, HubertFeatureEncoder)}
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Tensors this small wait for a second thread longer than they compute."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def encoder_of(family="wav2vec2", **options):

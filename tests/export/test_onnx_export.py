@@ -15,6 +15,8 @@ from transformers import Wav2Vec2Config, Wav2Vec2ForCTC
 
 from wav2edge_export.rewrite import ZeroMeanUnitVariance, rewrite
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 pytestmark = pytest.mark.slow  # exports or trains a model in most of its tests
 
 SAMPLES = (400, 401, 719, 720, 16_000, 16_319, 31_999)
@@ -77,15 +79,6 @@ class MaskedRecognizerGraph(RecognizerGraph):
     @property
     def inputs(self):
         return {name: {0: "batch", 1: "samples"} for name in ("input_values", "attention_mask")}
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Tensors this small wait for a second thread longer than they compute."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def model_of(shape):

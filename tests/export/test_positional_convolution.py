@@ -7,6 +7,8 @@ from transformers.models.wav2vec2.modeling_wav2vec2 import Wav2Vec2PositionalCon
 
 from wav2edge_export.rewrite.convolutions.positional_convolution import BlockedPositionalConvolution, obstacle
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 FAMILIES = {
     "wav2vec2": (Wav2Vec2Config, Wav2Vec2PositionalConvEmbedding),
     "hubert": (HubertConfig, HubertPositionalConvEmbedding),
@@ -23,15 +25,6 @@ class LargestTensor(TorchDispatchMode):
         for tensor in output if isinstance(output, (list, tuple)) else (output,):
             self.elements = max(self.elements, tensor.numel())
         return output
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Tensors this small wait for a second thread longer than they compute."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def embedding_of(family="wav2vec2", hidden_size=32, kernel=128, groups=4, **options):

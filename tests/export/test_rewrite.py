@@ -20,6 +20,8 @@ from wav2edge_export.rewrite import OPERATORS as REWRITTEN
 from wav2edge_export.rewrite import Replaced, Unchanged, rewrite
 from wav2edge_train.model.joint_model import Wav2Vec2ForJointCTC
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SAMPLES = (400, 401, 719, 720, 16_000, 16_319, 31_999)
 TINY = {
     "vocab_size": 12,
@@ -40,15 +42,6 @@ HEADS = (
     (HubertForCTC, HubertConfig),
     (HubertForSequenceClassification, HubertConfig),
 )
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Tensors this small wait for a second thread longer than they compute."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def model_of(head=Wav2Vec2ForCTC, configuration=Wav2Vec2Config, **options):

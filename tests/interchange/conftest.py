@@ -13,12 +13,12 @@ import pytest
 from filelock import FileLock
 
 from tests.export.conftest import *  # noqa: F403
+from tests.npm_packages import npm_install
 
 HERE = Path(__file__).parent
 INSTALLED = Path(__file__).parents[2] / "build" / "interchange"
 """Half a gigabyte of packages, kept between runs."""
 OLDEST_NODE = 20
-UNREACHABLE = ("ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ECONNRESET", "ETIMEDOUT", "ENETUNREACH", "EHOSTUNREACH")
 LIMIT_S = 300
 
 Script = Callable[..., list[dict[str, str]]]
@@ -65,7 +65,7 @@ def _install(folder: Path) -> None:
     with FileLock(folder / "lock"):
         if _differs(HERE / "package.json", folder / "installed.json"):
             shutil.copyfile(HERE / "package.json", folder / "package.json")
-            _npm_install(folder)
+            npm_install(folder, "transformers.js")
             shutil.copyfile(HERE / "package.json", folder / "installed.json")
         for script in HERE.glob("*.mjs"):
             if _differs(script, folder / script.name):
@@ -74,15 +74,3 @@ def _install(folder: Path) -> None:
 
 def _differs(source: Path, copy: Path) -> bool:
     return not copy.is_file() or copy.read_bytes() != source.read_bytes()
-
-
-def _npm_install(folder: Path) -> None:
-    options = ["--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock", "--fetch-retries=0"]
-    command = [shutil.which("npm") or "npm", "install", *options]
-    try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=LIMIT_S, check=False)
-    except subprocess.TimeoutExpired:
-        pytest.skip(f"npm could not fetch transformers.js within {LIMIT_S} s")
-    if any(code in done.stderr for code in UNREACHABLE):
-        pytest.skip("npm cannot reach its registry, and transformers.js is not installed yet")
-    assert done.returncode == 0, done.stderr

@@ -13,13 +13,14 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
+from tests.npm_packages import npm_install
+
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 SOURCE = ROOT / "runtime" / "js"
 INSTALLED = ROOT / "build" / "js"
 """Half a gigabyte of packages, kept between runs."""
 OLDEST_NODE = 20
-UNREACHABLE = ("ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ECONNRESET", "ETIMEDOUT", "ENETUNREACH", "EHOSTUNREACH")
 LIMIT_S = 300
 
 Script = Callable[..., Any]
@@ -36,7 +37,7 @@ def js_folder() -> Path:
     with FileLock(INSTALLED / "lock"):
         if _differs(HERE / "package.json", INSTALLED / "installed.json"):
             shutil.copyfile(HERE / "package.json", INSTALLED / "package.json")
-            _npm_install(INSTALLED)
+            npm_install(INSTALLED, "ONNX Runtime")
             shutil.copyfile(HERE / "package.json", INSTALLED / "installed.json")
         copies = INSTALLED / "node_modules" / "wav2edge"
         for source in [SOURCE / "package.json", *SOURCE.glob("src/**/*.js")]:
@@ -80,15 +81,3 @@ def _bring_up_to_date(source: Path, copy: Path) -> None:
     if _differs(source, copy):
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, copy)
-
-
-def _npm_install(folder: Path) -> None:
-    options = ["--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock", "--fetch-retries=0"]
-    command = [shutil.which("npm") or "npm", "install", *options]
-    try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=LIMIT_S, check=False)
-    except subprocess.TimeoutExpired:
-        pytest.skip(f"npm could not fetch ONNX Runtime within {LIMIT_S} s")
-    if any(code in done.stderr for code in UNREACHABLE):
-        pytest.skip("npm cannot reach its registry, and ONNX Runtime is not installed yet")
-    assert done.returncode == 0, done.stderr

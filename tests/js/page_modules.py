@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from tests.js.conftest import LIMIT_S, ROOT, UNREACHABLE
+from tests.js.conftest import LIMIT_S, ROOT
+from tests.npm_packages import npm_install
 
 PACKAGE = Path(__file__).with_name("page_package.json")
 INSTALLED = ROOT / "build" / "page"
@@ -37,7 +38,7 @@ def page_tools() -> Path:
         installed = INSTALLED / "installed.json"
         if not installed.is_file() or installed.read_text(encoding="utf-8") != wanted:
             (INSTALLED / "package.json").write_text(wanted, encoding="utf-8")
-            _npm_install()
+            npm_install(INSTALLED, "playwright-core")
             installed.write_text(wanted, encoding="utf-8")
     return INSTALLED / "node_modules"
 
@@ -72,15 +73,3 @@ def use_page(
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     return found
-
-
-def _npm_install() -> None:
-    options = ["--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock", "--fetch-retries=0"]
-    command = [shutil.which("npm") or "npm", "install", *options]
-    try:
-        done = subprocess.run(command, cwd=INSTALLED, capture_output=True, text=True, timeout=LIMIT_S, check=False)
-    except subprocess.TimeoutExpired:
-        pytest.skip(f"npm could not fetch playwright-core within {LIMIT_S} s")
-    if any(code in done.stderr for code in UNREACHABLE):
-        pytest.skip("npm cannot reach its registry, and playwright-core is not installed yet")
-    assert done.returncode == 0, done.stderr

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,6 @@ from tests.js.same_answers import assert_same
 from wav2edge.audio.clip import load_clip
 from wav2edge.bundle.geometry import ConvGeometry
 from wav2edge.bundle.heads import ClassificationHead, CtcHead, EmbeddingHead, FrameClassificationHead, Heads
-from wav2edge.bundle.manifest import sealed
 from wav2edge.errors import Wav2EdgeError
 from wav2edge.inference.interpretation import interpret
 
@@ -66,21 +63,6 @@ def test_outputs_of_every_kind_are_read_as_python_reads_them(run_script):
     assert_same(run_script("interpret.mjs", questions), expected, LAST_DIGIT)
     assert any(len(result.get("text", "").split()) > 5 for result in expected)
     assert any(len(result.get("frame_labels", ())) > 5 for result in expected)
-
-
-@pytest.fixture
-def rewritten(tmp_path) -> Callable[[Callable[[dict[str, Any]], None]], Path]:
-    """A function that gives a copy of the shipped bundle whose manifest was changed."""
-
-    def rewrite(change: Callable[[dict[str, Any]], None]) -> Path:
-        folder = tmp_path / f"bundle{len(list(tmp_path.iterdir()))}"
-        shutil.copytree(WORDS, folder)
-        document = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-        change(document)
-        (folder / "manifest.json").write_text(sealed(document), encoding="utf-8")
-        return folder
-
-    return rewrite
 
 
 def speakers(document: dict[str, Any]) -> None:

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from tests.npm_packages import npm_install
+
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 ANDROID = ROOT / "runtime/mobile/android"
@@ -19,7 +21,6 @@ IOS = ROOT / "runtime/mobile/ios"
 INSTALLED = ROOT / "build/mobile"
 """The Kotlin compiler, kept between runs."""
 COMPILER = "org.jetbrains.kotlin.cli.jvm.K2JVMCompiler"
-UNREACHABLE = ("ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ECONNRESET", "ETIMEDOUT", "ENETUNREACH", "EHOSTUNREACH")
 LIMIT_S = 300
 
 KotlinCompiler = Callable[[Sequence[Path], Path, Sequence[Path]], None]
@@ -45,21 +46,9 @@ def kotlin_jars(java_home: Path) -> Path:
         wanted, marker = (HERE / "package.json").read_bytes(), INSTALLED / "installed.json"
         if not marker.is_file() or marker.read_bytes() != wanted:
             (INSTALLED / "package.json").write_bytes(wanted)
-            _npm_install(INSTALLED)
+            npm_install(INSTALLED, "the Kotlin compiler")
             marker.write_bytes(wanted)
     return INSTALLED / "node_modules/kotlin-compiler/lib"
-
-
-def _npm_install(folder: Path) -> None:
-    options = ["--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock", "--fetch-retries=0"]
-    command = [shutil.which("npm") or "npm", "install", *options]
-    try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=LIMIT_S, check=False)
-    except subprocess.TimeoutExpired:
-        pytest.skip(f"npm could not fetch the Kotlin compiler within {LIMIT_S} s")
-    if any(code in done.stderr for code in UNREACHABLE):
-        pytest.skip("npm cannot reach its registry, and the Kotlin compiler is not installed yet")
-    assert done.returncode == 0, done.stderr
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from tests.npm_packages import npm_install
 from tests.serving.conftest import MODELS
 from tests.serving.served import serving, until
 from wav2edge.serving.serving_options import digest_of
@@ -20,7 +21,6 @@ INSTALLED = HERE.parents[1] / "build" / "openai-js"
 CLIPS = [MODELS / "clips" / f"{name}.flac" for name in ("fu-dan-3", "bei-jing-0")]
 KEY = "sk-0123456789abcdef"
 LIMIT_S = 300
-UNREACHABLE = ("ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ECONNRESET", "ETIMEDOUT", "ENETUNREACH", "EHOSTUNREACH")
 
 
 @pytest.fixture(scope="module")
@@ -115,28 +115,9 @@ def js_client() -> Path:
             or not (INSTALLED / "node_modules").is_dir()
         ):
             shutil.copyfile(wanted, found)
-            _npm_install()
+            npm_install(INSTALLED, "OpenAI's client")
         shutil.copyfile(HERE / "openai_client.mjs", INSTALLED / "openai_client.mjs")
     return INSTALLED
-
-
-def _npm_install() -> None:
-    command = [
-        "npm",
-        "install",
-        "--ignore-scripts",
-        "--no-audit",
-        "--no-fund",
-        "--no-package-lock",
-        "--fetch-retries=0",
-    ]
-    try:
-        done = subprocess.run(command, cwd=INSTALLED, capture_output=True, text=True, timeout=LIMIT_S, check=False)
-    except subprocess.TimeoutExpired:
-        pytest.skip(f"npm could not fetch OpenAI's client within {LIMIT_S} s")
-    if any(code in done.stderr for code in UNREACHABLE):
-        pytest.skip("npm cannot reach its registry, and OpenAI's client is not installed yet")
-    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.slow

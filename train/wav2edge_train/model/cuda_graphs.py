@@ -137,7 +137,7 @@ class CapturedEncoder:
             self._pool = self._pool or torch.cuda.graph_pool_handle()
             for weights in trained:
                 self._gradients.setdefault(id(weights), torch.zeros_like(weights))
-            self._passes[key] = _Passes(body, inputs, trained, self._gradients, self._pool)
+            self._passes[key] = _Passes(body, (inputs, mask), trained, self._gradients, self._pool)
         # What asks autograd for a backward pass is none of the weights: a tensor that is kept would hold on to what
         # accumulates their gradients, on the stream of this batch, and no later shape could be captured on another.
         wanted = torch.zeros((), requires_grad=True)
@@ -149,20 +149,24 @@ class _Passes:
 
     Args:
         body: what is captured.
-        like: its input, with a batch and a time.
+        like: its inputs of one batch, of which shape and type are taken.
         weights: those that are trained.
         gradients: where the backward pass writes theirs, by the id of the weights; all shapes share them.
         pool: memory that all shapes share, since a backward pass ends before the next forward pass begins.
     """
 
     def __init__(
-        self, body: MaskedBackbone, like: Tensor, weights: list[Any], gradients: dict[int, Tensor], pool: Any
+        self,
+        body: nn.Module,
+        like: tuple[Tensor, Tensor],
+        weights: list[Any],
+        gradients: dict[int, Tensor],
+        pool: Any,
     ) -> None:
-        self.inputs = torch.zeros_like(like, requires_grad=like.requires_grad)
-        frames = body.frames(like)
-        self.mask = torch.ones((len(like), frames), dtype=torch.bool, device=like.device)
+        wanted = like[0].requires_grad
+        self.inputs, self.mask = torch.zeros_like(like[0], requires_grad=wanted), torch.ones_like(like[1])
         body.train()
-        sources = [*([self.inputs] if like.requires_grad else []), *weights]
+        sources = [*([self.inputs] if wanted else []), *weights]
         stream = torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
@@ -182,7 +186,7 @@ class _Passes:
             found = torch.autograd.grad(encoded, used, self.encoded_gradient)
             torch._foreach_copy_(self.gradients, list(found[-len(self.weights) :]))
         self.encoded = encoded.detach()
-        self.input_gradient = found[0].detach() if like.requires_grad else None
+        self.input_gradient = found[0].detach() if wanted else None
 
     def accumulate(self) -> None:
         """Run the backward pass, and add its gradients to those that the weights have."""
@@ -234,11 +238,6 @@ class MaskedBackbone(nn.Module):
         super().__init__()
         self.backbone, self.dtype, self.from_waveforms = backbone, dtype, from_waveforms
         self.norm_first = backbone.config.do_stable_layer_norm
-
-    def frames(self, inputs: Tensor) -> int:
-        """Frames of an input."""
-        lengths = self.backbone._get_feat_extract_output_lengths(inputs.shape[1], add_adapter=False)
-        return int(lengths) if self.from_waveforms else inputs.shape[1]
 
     def forward(self, inputs: Tensor, mask: Tensor) -> Tensor:
         """The last hidden states, ``[batch, frames, hidden]``; mask ``[batch, frames]`` bool, False in the padding."""
