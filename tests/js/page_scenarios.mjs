@@ -123,8 +123,10 @@ export const SCENARIOS = {
     });
     await visit.tab.waitForTimeout(1500);
     longestMs.recording = await meter.longestMs();
+    const loaded = await visit.loadedByDocument();
+    const workers = visit.tab.workers().map((worker) => new URL(worker.url()).pathname);
     await visit.close();
-    return { longestMs };
+    return { longestMs, loaded, workers };
   },
 
   /** A second visit after the server went away: a clip, the microphone, and what the first visit did not use. */

@@ -136,6 +136,13 @@ export class Visit {
     return { title: await this.text("notice-title"), text: await this.text("notice-text") };
   }
 
+  /** Paths of what the document itself loaded; what its workers load is theirs. */
+  loadedByDocument() {
+    return this.tab.evaluate(() =>
+      performance.getEntriesByType("resource").map(({ name }) => new URL(name).pathname),
+    );
+  }
+
   async close() {
     const seen = await this.tab.evaluate(() => globalThis.seen);
     await this.context.close();

@@ -18,7 +18,7 @@ import soundfile
 
 import wav2edge
 from wav2edge.bundle.folder import Bundle
-from wav2edge.serving.listening import listen, server_of, url_of
+from wav2edge.serving.listening import DrainingServer, listen, server_of, url_of
 from wav2edge.serving.observing.request_log import RequestLog
 from wav2edge.serving.recognising.served_models import ServedModel
 from wav2edge.serving.service import Service
@@ -34,6 +34,7 @@ class Running:
     """A server that runs."""
 
     url: str
+    server: DrainingServer
     service: Service
     client: httpx.Client
     written: io.StringIO
@@ -77,7 +78,7 @@ def serving(
     thread.start()
     try:
         with httpx.Client(base_url=url, timeout=LIMIT_S) as client:
-            yield Running(url=url, service=service, client=client, written=written)
+            yield Running(url=url, server=server, service=service, client=client, written=written)
     finally:
         server.should_exit = True
         thread.join(LIMIT_S)

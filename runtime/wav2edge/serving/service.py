@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from wav2edge.errors import Wav2EdgeError
 from wav2edge.serving.observing.request_log import RequestLog
 from wav2edge.serving.observing.service_metrics import ServiceMetrics
-from wav2edge.serving.recognising.decoder_pool import DecoderPool, Done, Withdrawal
+from wav2edge.serving.recognising.decoder_pool import DecoderPool, Done, Withdrawal, stopped
 from wav2edge.serving.recognising.served_models import ServedModel, pick
 from wav2edge.serving.refusals import Refusal
 from wav2edge.serving.serving_options import ServingOptions
@@ -55,6 +55,7 @@ class Service:
         self.pool = DecoderPool(options.decoders, options.queue)
         self.stopping = asyncio.Event()
         self.streams_open = 0
+        self._uploads: set[asyncio.Timeout] = set()
         gauges: dict[str, Callable[[], float]] = {
             "queue_length": lambda: self.pool.waiting,
             "requests_taken": lambda: self.pool.taken,
@@ -104,10 +105,28 @@ class Service:
         finally:
             self.streams_open -= 1
 
+    @asynccontextmanager
+    async def upload(self) -> AsyncIterator[None]:
+        """The time that an upload may take; it is over, too, once a server that stops waits no longer.
+
+        Raises:
+            Refusal: it is over.
+        """
+        try:
+            async with asyncio.timeout(self.options.timeout_s) as limit:
+                self._uploads.add(limit)
+                try:
+                    yield
+                finally:
+                    self._uploads.discard(limit)
+        except TimeoutError:
+            late = f"not uploaded within {self.options.timeout_s:g} s; send it faster"
+            raise (stopped() if self.stopping.is_set() else Refusal("upload_timeout", late)) from None
+
     def refuse_if_stopping(self) -> None:
         """Refuse new work while the server stops."""
         if self.stopping.is_set():
-            raise Refusal("stopping", "the server stops; ask again later", retry_after_s=1)
+            raise stopped()
 
     async def recognise(self, work: Callable[[Withdrawal], Made], *, live: bool = False) -> Done[Made]:
         """Do work in a decoder, in the time that there is.
@@ -136,6 +155,8 @@ class Service:
         while (self.pool.taken or self.streams_open) and time.monotonic() < until_s and not at_once():
             await asyncio.sleep(LOOK_S)
         self.pool.close()
+        for limit in self._uploads:
+            limit.reschedule(0)
         until_s = time.monotonic() + REFUSING_S
         while (self.pool.taken or self.streams_open) and time.monotonic() < until_s:
             await asyncio.sleep(LOOK_S)

@@ -122,7 +122,7 @@ class DecoderPool:
         job = _Job(work=work)
         with self._changed:
             if self._closed:
-                raise _stopped()
+                raise stopped()
             (self._streams if live else self._clips).append(job)
             self._changed.notify()
         try:
@@ -143,7 +143,7 @@ class DecoderPool:
             self._changed.notify_all()
         for job in waiting:
             if job.future.set_running_or_notify_cancel():
-                job.future.set_exception(_stopped())
+                job.future.set_exception(stopped())
 
     def _withdraw(self, job: _Job) -> None:
         job.withdrawal.set()
@@ -184,7 +184,7 @@ class DecoderPool:
         try:
             made = job.work(job.withdrawal)
         except Withdrawn:
-            job.future.set_exception(_stopped())
+            job.future.set_exception(stopped())
         except BaseException as error:
             job.future.set_exception(error)
         else:
@@ -193,5 +193,6 @@ class DecoderPool:
             job.future.set_result(Done(value=made, waited_s=began_s - job.since_s, took_s=took_s))
 
 
-def _stopped() -> Refusal:
+def stopped() -> Refusal:
+    """The reason of a server that stops."""
     return Refusal("stopping", "the server stops; ask again later", retry_after_s=1)

@@ -71,7 +71,7 @@ async def _answer(
     """
     service, facts = service_of(request.scope), facts_of(request.scope)
     with service.place():
-        async with uploaded(request, service.options) as form:
+        async with uploaded(request, service) as form:
             facts.extra["bytes"] = form.size_bytes
             if service.options.log_text:
                 facts.extra["file"] = form.file.name

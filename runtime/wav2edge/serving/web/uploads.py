@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from wav2edge.audio.clip import open_recording
 from wav2edge.errors import AudioError
 from wav2edge.serving.recognising.decoder_pool import Withdrawn
 from wav2edge.serving.refusals import Refusal
+from wav2edge.serving.service import Service
 from wav2edge.serving.serving_options import ServingOptions
 
 MOST_FIELDS, FIELD_BYTES = 64, 1 << 16
@@ -124,20 +124,18 @@ class NamedFile:
 
 
 @asynccontextmanager
-async def uploaded(request: Request, options: ServingOptions) -> AsyncIterator[Form]:
+async def uploaded(request: Request, service: Service) -> AsyncIterator[Form]:
     """The form of a request; its file is released at the end.
 
     Raises:
         Refusal: it is too large, too slow, or no form with a file.
         ClientDisconnect: the client has gone.
     """
-    _check_headers(request, options)
-    limited = Request(request.scope, _counted(request.receive, options))
+    _check_headers(request, service.options)
+    limited = Request(request.scope, _counted(request.receive, service.options))
     try:
-        async with asyncio.timeout(options.timeout_s):
+        async with service.upload():
             form = await limited.form(max_files=1, max_fields=MOST_FIELDS, max_part_size=FIELD_BYTES)
-    except TimeoutError:
-        raise Refusal("upload_timeout", f"not uploaded within {options.timeout_s:g} s; send it faster") from None
     except HTTPException as error:
         raise Refusal("bad_request", f"not a form as multipart/form-data: {error.detail}") from None
     fields: dict[str, list[str]] = {}
