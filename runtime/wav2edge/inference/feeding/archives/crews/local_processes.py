@@ -18,6 +18,8 @@ from wav2edge.inference.feeding.archives.shards import Shard
 
 FAREWELL_S = 5.0
 """So long a worker that has nothing to do any more may take to leave."""
+LOOK_S = 1.0
+"""An interrupt that comes just before a wait for workers is heeded only after it, so no wait is longer."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +83,9 @@ class LocalProcesses:
 
     def wait(self) -> Sequence[tuple[LocalWorker, Event]]:
         """What came from processes, or that they are no more."""
-        found = wait([worker.pipe for worker in self._workers])
+        pipes = [worker.pipe for worker in self._workers]
+        while not (found := wait(pipes, LOOK_S)):
+            pass
         return [(worker, self._event(worker)) for worker in list(self._workers) if worker.pipe in found]
 
     def _event(self, worker: LocalWorker) -> Event:
