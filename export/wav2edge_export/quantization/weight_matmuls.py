@@ -22,6 +22,7 @@ from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 from wav2edge.errors import ParityError
 from wav2edge.inference.sessions.cpu import TARGETS, Target
 from wav2edge_export.quantization.recipes import Level
+from wav2edge_export.quantization.skip_norms import keep_sums_apart
 from wav2edge_train.checkpoint.library_logging import quiet_exporters
 
 WEIGHT_OPERATOR = "MatMul"
@@ -81,7 +82,7 @@ def assign(matmuls: Sequence[WeightMatMul], base: Level, parts: Mapping[str, Lev
 def quantize_matmuls(
     source: Path, path: Path, levels: Mapping[str, Level], *, target: Target = TARGETS["vnni"]
 ) -> None:
-    """Write a copy of the fp32 graph with each weight MatMul at its level, and activations quantised early.
+    """Write a copy of the fp32 graph for CPUs: each weight MatMul at its level, and activations quantised early.
 
     Args:
         source: the fp32 graph.
@@ -94,6 +95,7 @@ def quantize_matmuls(
     """
     quantize_in_place(source, path, levels, target=target)
     quantize_before_stacking(path)
+    keep_sums_apart(path)
 
 
 def quantize_in_place(source: Path, path: Path, levels: Mapping[str, Level], *, target: Target) -> None:
