@@ -73,6 +73,15 @@ def test_each_model_is_trained_once_by_the_clock_evaluated_and_its_record_kept(c
     assert {words[0] for words in commands} == {"evaluate"}
 
 
+def test_trainings_are_chosen_by_name(commands, tmp_path, capsys):
+    chosen = ["--steps", "words", "--trainings"]
+    script.main(words_of(tmp_path, *chosen, "words-medium-strong"))
+    assert [words[0] for words in commands] == ["train", "evaluate"]
+    with pytest.raises(SystemExit):
+        script.main(words_of(tmp_path, *chosen, "medium"))
+    assert "no training medium; there are words-xlsr53, words-medium-strong, " in capsys.readouterr().err
+
+
 def test_models_with_random_weights_have_the_teacher_and_the_best_of_them_a_student(tmp_path):
     teacher = tmp_path / "small"
     for name, accuracy in {"strong": 0.95, "masked": 0.96}.items():

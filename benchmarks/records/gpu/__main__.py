@@ -11,7 +11,8 @@ random weights. The steps are
 - ``throughput``: the training loop against a bare one;
 - ``latency``: XLSR-53's shape against PyTorch. It exports and compiles while other steps run, and measures last;
 - ``words``: models for WORDS, all at once, each for ``--minutes``; those with random weights learn from the trained
-  checkpoint ``--teacher`` as well, if there is one;
+  checkpoint ``--teacher`` as well, if there is one. Two at once take twice as long for an update, so where minutes are
+  few ``--trainings words-medium-strong`` trains that one alone;
 - ``students`` of them, and ``syllables``.
 
 A step that fails or outlasts its limit is told of, and the others go on; what is complete is not done again. It needs
@@ -179,10 +180,13 @@ class Script:
         self._measured.touch()
         for step, trials in TRIALS.items():
             if step in steps:
-                self._train(list(trials(self.options)))
+                self._train([trial for trial in trials(self.options) if self._is_wanted(trial)])
             if step == "words":
                 self._trained.touch()
                 self._attempt("latency", lambda: self._finish(self._latency, 300))
+
+    def _is_wanted(self, trial: Trial) -> bool:
+        return self.options.trainings is None or trial.name in self.options.trainings
 
     def _train(self, trials: Sequence[Trial]) -> None:
         with ThreadPoolExecutor(len(trials) or 1) as pool:
@@ -238,6 +242,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--base", type=Path, metavar="CHECKPOINT", help="local copy of XLSR-53 to fine-tune")
     parser.add_argument("--teacher", type=Path, metavar="CHECKPOINT", help="a trained model for WORDS to learn from")
     parser.add_argument("--steps", type=lambda text: tuple(text.split(",")), default=STEPS, metavar="A,B,...")
+    parser.add_argument(
+        "--trainings", type=lambda text: tuple(text.split(",")), metavar="A,B,...", help="by name (default: all)"
+    )
     parser.add_argument("--minutes", type=float, default=5.0, metavar="M", help="for each training (default: 5)")
     parser.add_argument("--no-cuda-graphs", dest="cuda_graphs", action="store_false", help="train kernel by kernel")
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="where checkpoints and graphs go")
@@ -246,6 +253,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if unknown := set(options.steps) - set(STEPS):
         parser.error(f"no step {', '.join(sorted(unknown))}; there are {', '.join(STEPS)}")
+    names = [trial.name for step, trials in TRIALS.items() if step in options.steps for trial in trials(options)]
+    if unknown := set(options.trainings or ()) - set(names):
+        parser.error(f"no training {', '.join(sorted(unknown))}; there are {', '.join(names)}")
     return options
 
 
