@@ -66,7 +66,7 @@ ROWS = (
     Row(family="wavlm"),
     Row(family="hubert"),
     Row(family="unispeech-sat"),
-    Row(family="data2vec-audio", options=("--logit-error", "0.05")),
+    Row(family="data2vec-audio", options=("--logit-error", "0.04")),
     Row(family="wav2vec2-conformer", options=("--logit-error", "0.06")),
     # By default int8 is faster and less exact for these two.
     Row(family="wav2vec2-conformer"),

@@ -94,9 +94,10 @@ FLOAT_ENDS: Mapping[str, Level] = dict.fromkeys(ENDS, "float")
 int8, and by 0.012 with the CTC head."""
 LARGEST: Mapping[str, Level] = {f"{ENCODER}layers.1/": "int8 by row"}
 """The second convolution, half of an encoder's arithmetic. At base shape with random weights, WavLM's logits are off by
-0.022 of their root mean square with its encoder in float, by 0.026 with this one by row, 0.028 with the next one too,
-0.037 with all, and Optimum's by 0.029. The next one by row takes a tenth of the time more away, but HuBERT's logits are
-then off by 0.034 where Optimum's are by 0.032."""
+0.022 of their root mean square with its encoder in float, by 0.025 with this one by row, 0.027 with the next one too,
+0.037 with all in plain int8, and Optimum's by 0.029."""
+TWO_LARGEST: Mapping[str, Level] = {**LARGEST, f"{ENCODER}layers.2/": "int8 by row"}
+"""The next one, too, which takes an eighth of the time away: HuBERT is then off by 0.031, as Optimum's HuBERT is."""
 FLOAT_POSITIONS: Mapping[str, Level] = {"/pos_conv_embed/layers.": "float"}
 """Data2Vec's stack of positional convolutions, each of which rounds what the one below has rounded."""
 FLOAT_MODULES: Mapping[str, Level] = {"/conv_module/": "float"}
@@ -122,6 +123,7 @@ RECIPES = {
         golden_tolerance=0.1,
         attempts=(
             {},
+            {**TWO_LARGEST, **FLOAT_ENDS, **FLOAT_POSITIONS},
             {**LARGEST, **FLOAT_ENDS, **FLOAT_POSITIONS},
             {**LARGEST, **FLOAT_ENDS, **FLOAT_POSITIONS, **FLOAT_MODULES},
             {**FLOAT_ENDS, **FLOAT_POSITIONS, **FLOAT_MODULES},

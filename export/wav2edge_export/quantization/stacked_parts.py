@@ -7,90 +7,79 @@ Runtime 1.32, such a product took 0.86 of its time in float (87 ms), and a whole
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import onnx
-from onnx import helper, numpy_helper
+
+from wav2edge_export.quantization.graph_writing import NodeWriter, replace
 
 PARTS = 4
 STACKING, SHAPING = "Gather", "Reshape"
 
 
-def compute_in_parts(path: Path, names: Sequence[str]) -> dict[str, list[str]]:
+@dataclass(frozen=True)
+class Stack:
+    """What a MatMul is given by the graph rewrite: ``frames`` ``[batch, frames, width]``, one window after the other.
+
+    ``index`` ``[windows * kernel]`` are the frames of each window.
+    """
+
+    frames: str
+    index: str
+
+
+def stack_of(matmul: onnx.NodeProto, producers: Mapping[str, onnx.NodeProto]) -> Stack | None:
+    """The frames that a MatMul is given stacked; None where it is not."""
+    shaping = producers.get(matmul.input[0])
+    stacking = producers.get(shaping.input[0]) if shaping is not None and shaping.op_type == SHAPING else None
+    return Stack(*stacking.input) if stacking is not None and stacking.op_type == STACKING else None
+
+
+def producers_of(graph: onnx.GraphProto) -> dict[str, onnx.NodeProto]:
+    """The node that computes each tensor."""
+    return {output: node for node in graph.node for output in node.output}
+
+
+def index_parts(writer: NodeWriter, stack: Stack, kernel: str) -> list[str]:
+    """The index in ``PARTS`` parts of ``[windows, kernel]``; ``kernel`` is the tensor ``[1]`` of that number."""
+    by_window = writer.node("Concat", writer.constant("any", [-1]), kernel, axis=0)
+    index = writer.node("Reshape", stack.index, by_window)
+    scaled = writer.node("Mul", writer.node("Shape", index, end=1), writer.constant("numbers", range(PARTS + 1)))
+    bounds = writer.split(writer.node("Div", scaled, writer.constant("parts", [PARTS])), PARTS + 1)
+    axis, one = writer.constant("first_axis", [0]), writer.constant("one", [1])
+    return [writer.node("Slice", index, *bounds[part : part + 2], axis, one) for part in range(PARTS)]
+
+
+def compute_in_parts(path: Path, names: Sequence[str]) -> None:
     """Compute MatMuls in parts, in place.
 
     Args:
         path: the graph.
         names: of MatMuls; those whose activations are not stacked stay whole.
-
-    Returns:
-        The names of the parts of each that was divided, which share its weights.
     """
     model = onnx.load(str(path))
-    graph = model.graph
-    producers = {output: node for node in graph.node for output in node.output}
-    nodes: list[onnx.NodeProto] = []
-    divided: dict[str, list[str]] = {}
-    for node in graph.node:
-        shaping = producers.get(node.input[0]) if node.name in names else None
-        stacking = producers.get(shaping.input[0]) if shaping is not None and shaping.op_type == SHAPING else None
-        if shaping is None or stacking is None or stacking.op_type != STACKING:
-            nodes.append(node)
-            continue
-        parts = list(_parts(graph, node, stacking))
-        nodes += parts
-        divided[node.name] = [part.name for part in parts if part.op_type == "MatMul"]
-    del graph.node[:]
-    graph.node.extend(_read(nodes, {output.name for output in graph.output}))
-    onnx.save(model, str(path))
-    return divided
+    producers = producers_of(model.graph)
+    widths = {tensor.name: tensor.dims[0] for tensor in model.graph.initializer if tensor.dims}
+    found = [(node, stack_of(node, producers)) for node in model.graph.node if node.name in names]
+    written = [_in_parts(node, stack, widths[node.input[1]]) for node, stack in found if stack is not None]
+    if written:
+        replace(model.graph, written)
+        onnx.save(model, str(path))
 
 
-def _parts(graph: onnx.GraphProto, matmul: onnx.NodeProto, stacking: onnx.NodeProto) -> Iterator[onnx.NodeProto]:
-    """The nodes that take the place of a MatMul over ``[batch, windows, K]``; the stacked frames are read by none."""
-    frames, index = stacking.input
-    width = next(tensor.dims[0] for tensor in graph.initializer if tensor.name == matmul.input[1])
-    name = matmul.name
-
-    def constant(what: str, values: Sequence[int]) -> str:
-        graph.initializer.append(numpy_helper.from_array(np.asarray(values, np.int64), f"{name}_{what}"))
-        return f"{name}_{what}"
-
-    def node(operator: str, what: str, *inputs: str, **attributes: Any) -> onnx.NodeProto:
-        return helper.make_node(operator, inputs, [f"{name}_{what}"], f"{name}_{what}", **attributes)
-
-    one, numbers = constant("one", [1]), constant("numbers", range(PARTS + 1))
-    # The index names the frames of each window; K says how wide they are together, and the frames how wide one is.
-    yield node("Shape", "frame_width", frames, start=2)
-    yield node("Div", "kernel", constant("width", [width]), f"{name}_frame_width")
-    yield node("Concat", "by_window", constant("any", [-1]), f"{name}_kernel", axis=0)
-    yield node("Reshape", "index", index, f"{name}_by_window")
-    yield node("Shape", "windows", f"{name}_index", end=1)
-    yield node("Mul", "scaled", f"{name}_windows", numbers)
-    yield node("Div", "bounds", f"{name}_scaled", constant("parts", [PARTS]))
-    bounds = [f"{name}_bound{number}" for number in range(PARTS + 1)]
-    yield helper.make_node("Split", [f"{name}_bounds"], bounds, f"{name}_split", num_outputs=PARTS + 1)
-    axis = constant("first_axis", [0])
-    for part in range(PARTS):
-        yield node("Slice", f"index{part}", f"{name}_index", bounds[part], bounds[part + 1], axis, one)
-        yield node("Gather", f"stack{part}", frames, f"{name}_index{part}", axis=1)
-        yield node("Shape", f"lead{part}", f"{name}_stack{part}", end=2)
-        yield node("Concat", f"shape{part}", f"{name}_lead{part}", f"{name}_width", axis=0)
-        yield node("Reshape", f"rows{part}", f"{name}_stack{part}", f"{name}_shape{part}", allowzero=1)
-        yield node("MatMul", f"part{part}", f"{name}_rows{part}", matmul.input[1])
-    yield helper.make_node(
-        "Concat", [f"{name}_part{part}" for part in range(PARTS)], matmul.output, f"{name}_whole", axis=1
-    )
-
-
-def _read(nodes: Sequence[onnx.NodeProto], outputs: set[str]) -> list[onnx.NodeProto]:
-    """The nodes that lead to an output, in their order."""
-    read, kept = set(outputs), []
-    for node in reversed(nodes):
-        if read.intersection(node.output):
-            read.update(node.input)
-            kept.append(node)
-    return kept[::-1]
+def _in_parts(matmul: onnx.NodeProto, stack: Stack, width: int) -> NodeWriter:
+    """The nodes that take the place of a MatMul over ``[batch, windows, width]``."""
+    writer = NodeWriter(matmul.name)
+    whole = writer.constant("width", [width])
+    # K says how wide the frames of a window are together, and the frames how wide one is.
+    kernel = writer.node("Div", whole, writer.node("Shape", stack.frames, start=2))
+    products = []
+    for index in index_parts(writer, stack, kernel):
+        windows = writer.node("Gather", stack.frames, index, axis=1)
+        shape = writer.node("Concat", writer.node("Shape", windows, end=2), whole, axis=0)
+        rows = writer.node("Reshape", windows, shape, allowzero=1)
+        products.append(writer.node("MatMul", rows, matmul.input[1]))
+    writer.last("Concat", products, matmul.output[0], axis=1)
+    return writer

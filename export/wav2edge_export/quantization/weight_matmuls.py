@@ -10,7 +10,6 @@ The frames are then quantised once, and the stack is a quarter of its size, whic
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 
 from wav2edge.errors import ParityError
 from wav2edge.inference.sessions.cpu import TARGETS, Target
+from wav2edge_export.quantization.graph_writing import without_unread
 from wav2edge_export.quantization.recipes import Level
 from wav2edge_export.quantization.skip_norms import keep_sums_apart
 from wav2edge_train.checkpoint.library_logging import quiet_exporters
@@ -37,11 +37,6 @@ INT4_ACCURACY_LEVEL = 4
 
 https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.MatMulNBits
 """
-QUANTIZED_OPERATORS: dict[tuple[Level, ...], tuple[str, ...]] = {
-    ("int4",): ("MatMulNBits",),
-    ("int8", "int8 by row"): ("MatMulInteger", "MatMulIntegerToFloat"),
-}
-"""What multiplies the weights of these levels."""
 LARGE = 1 << 19
 """Weights of a MatMul over stacked frames that is computed in parts: those of the encoder, not of positions."""
 QUANTIZE = "DynamicQuantizeLinear"
@@ -106,23 +101,21 @@ def quantize_in_place(source: Path, path: Path, levels: Mapping[str, Level], *, 
     """
     path.write_bytes(source.read_bytes())
     if "int8 by row" in levels.values():
-        levels = _large_ones_in_parts(path, levels)
+        _compute_large_ones_in_parts(path, levels)
     with quiet_exporters():
         for level, quantize in _QUANTIZERS.items():
             names = [name for name, wanted in levels.items() if wanted == level]
             if names:
                 quantize(path, names, target)
-    _check_counts(path, levels)
+    _check_that_none_is_left(path, levels)
 
 
-def _large_ones_in_parts(path: Path, levels: Mapping[str, Level]) -> dict[str, Level]:
-    """Compute large MatMuls over stacked floats in parts; the levels of what the graph then holds."""
+def _compute_large_ones_in_parts(path: Path, levels: Mapping[str, Level]) -> None:
+    """Compute large MatMuls over stacked floats in parts, as those by row are."""
     from wav2edge_export.quantization.stacked_parts import compute_in_parts  # here: few graphs need it
 
-    large = {each.name for each in weight_matmuls(path) if each.in_features * each.out_features >= LARGE}
-    stacked = [name for name, level in levels.items() if name in large and level in ("int8 by row", "float")]
-    divided = compute_in_parts(path, stacked)
-    return {part: level for name, level in levels.items() for part in divided.get(name, [name])}
+    large = (each for each in weight_matmuls(path) if each.in_features * each.out_features >= LARGE)
+    compute_in_parts(path, [each.name for each in large if levels.get(each.name) == "float"])
 
 
 def _quantize_int8(path: Path, names: Sequence[str], target: Target) -> None:
@@ -168,16 +161,15 @@ _QUANTIZERS: dict[Level, Callable[[Path, Sequence[str], Target], None]] = {
 """int8 goes first: it infers the shapes of the whole graph, which MatMulNBits hides from it."""
 
 
-def _check_counts(path: Path, levels: Mapping[str, Level]) -> None:
-    found = Counter(node.op_type for node in onnx.load(str(path), load_external_data=False).graph.node)
-    for names, operators in QUANTIZED_OPERATORS.items():
-        quantized = sum(found[operator] for operator in operators)
-        intended = sum(level in names for level in levels.values())
-        if quantized != intended:
-            raise ParityError(
-                f"{names[0]}: {quantized} weight MatMuls were quantised where {intended} were intended;"
-                " this version of ONNX Runtime's quantiser skips some: install the one in constraints.txt"
-            )
+def _check_that_none_is_left(path: Path, levels: Mapping[str, Level]) -> None:
+    nodes = onnx.load(str(path), load_external_data=False).graph.node
+    names = {node.name for node in nodes if node.op_type == WEIGHT_OPERATOR}
+    left = [name for name in levels.keys() & names if levels[name] != "float"]
+    if left:
+        raise ParityError(
+            f"{levels[left[0]]}: {len(left)} weight MatMuls stayed in floating point that were to be quantised;"
+            " this version of ONNX Runtime's quantiser skips some: install the one in constraints.txt"
+        )
 
 
 def quantize_before_stacking(path: Path) -> int:
@@ -256,7 +248,7 @@ class _Rewriting:
         for node in nodes:
             for index, name in enumerate(node.input):
                 node.input[index] = renamed.get(name, name)
-        kept = _without_unread(nodes, {output.name for output in self._graph.output})
+        kept = without_unread(nodes, {output.name for output in self._graph.output})
         del self._graph.node[:]
         self._graph.node.extend(kept)
 
@@ -271,14 +263,3 @@ class _Rewriting:
 
 def _in_bytes(name: str) -> str:
     return f"{name}_in_bytes"
-
-
-def _without_unread(nodes: Sequence[onnx.NodeProto], outputs: set[str]) -> list[onnx.NodeProto]:
-    """The nodes that lead to an output, in their order: last one first, each reader is met before what it reads."""
-    read = Counter(outputs)
-    kept = []
-    for node in reversed(nodes):
-        if any(read[output] for output in node.output):
-            read.update(node.input)
-            kept.append(node)
-    return kept[::-1]
