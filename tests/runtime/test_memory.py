@@ -70,4 +70,4 @@ def test_the_slope_leaves_out_what_is_taken_until_the_process_has_settled():
 def test_an_engine_that_waits_after_a_call_takes_no_processor_time(bundle, second):
     engine = wav2edge.load(bundle, threads=2)
     engine(second, rate_hz=16_000)
-    assert idle_cpu_s(PAUSE_S) < 0.5 * PAUSE_S  # one spinning thread would take all of the pause
+    assert idle_cpu_s(PAUSE_S) < 0.05 * PAUSE_S  # one spinning thread would take all of the pause

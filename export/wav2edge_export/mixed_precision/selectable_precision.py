@@ -19,6 +19,7 @@ from onnx import GraphProto, NodeProto, TensorProto, helper, numpy_helper
 from wav2edge.inference.many_clips import INPUT
 from wav2edge.inference.sessions.cpu import Target
 from wav2edge.inference.sessions.device import import_onnxruntime, physical_cores
+from wav2edge_export.quantization.graph_writing import producers_of
 from wav2edge_export.quantization.recipes import LEVELS, QUANTIZED, Level
 from wav2edge_export.quantization.weight_matmuls import WeightMatMul, quantize_in_place
 
@@ -97,7 +98,7 @@ class _Branches:
     """Cuts what computes a matmul out of a graph."""
 
     def __init__(self, graph: GraphProto) -> None:
-        self._makers = {output: node for node in graph.node for output in node.output}
+        self._makers = producers_of(graph)
         self._order = {output: place for place, node in enumerate(graph.node) for output in node.output}
         self._weights = {tensor.name: tensor for tensor in graph.initializer}
 

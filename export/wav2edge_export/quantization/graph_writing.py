@@ -1,4 +1,4 @@
-"""Nodes and constants that take the place of one node of a graph, and the removal of what nothing reads any more."""
+"""What rewrites of a graph share: who computes what, nodes in the place of another one, and what nothing reads."""
 
 from __future__ import annotations
 
@@ -48,6 +48,11 @@ class NodeWriter:
         outputs = [f"{name}{part}" for part in parts] or [name]
         self.nodes.append(helper.make_node(operator, list(inputs), outputs, name, **attributes))
         return outputs
+
+
+def producers_of(graph: onnx.GraphProto) -> dict[str, onnx.NodeProto]:
+    """The node that computes each tensor."""
+    return {output: node for node in graph.node for output in node.output}
 
 
 def replace(graph: onnx.GraphProto, written: Sequence[NodeWriter]) -> None:

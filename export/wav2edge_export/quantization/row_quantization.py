@@ -24,8 +24,8 @@ import onnx
 from onnx import TensorProto, numpy_helper
 
 from wav2edge.inference.sessions.cpu import Target
-from wav2edge_export.quantization.graph_writing import NodeWriter, replace
-from wav2edge_export.quantization.stacked_parts import Stack, index_parts, producers_of, stack_of
+from wav2edge_export.quantization.graph_writing import NodeWriter, producers_of, replace
+from wav2edge_export.quantization.stacked_parts import Stack, index_parts, stack_of
 
 ORT_DOMAIN = "com.microsoft"
 LEVELS = 255.0

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import onnx
 
-from wav2edge_export.quantization.graph_writing import NodeWriter, replace
+from wav2edge_export.quantization.graph_writing import NodeWriter, producers_of, replace
 
 PARTS = 4
 STACKING, SHAPING = "Gather", "Reshape"
@@ -35,11 +35,6 @@ def stack_of(matmul: onnx.NodeProto, producers: Mapping[str, onnx.NodeProto]) ->
     shaping = producers.get(matmul.input[0])
     stacking = producers.get(shaping.input[0]) if shaping is not None and shaping.op_type == SHAPING else None
     return Stack(*stacking.input) if stacking is not None and stacking.op_type == STACKING else None
-
-
-def producers_of(graph: onnx.GraphProto) -> dict[str, onnx.NodeProto]:
-    """The node that computes each tensor."""
-    return {output: node for node in graph.node for output in node.output}
 
 
 def index_parts(writer: NodeWriter, stack: Stack, kernel: str) -> list[str]:
