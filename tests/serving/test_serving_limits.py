@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import json
 import socket
+import tempfile
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 
 import httpx
 import numpy as np
@@ -259,6 +261,19 @@ def test_answers_do_not_wait_for_acknowledgements():
         accepted, _ = listener.accept()
         with accepted:
             assert accepted.proto == socket.IPPROTO_TCP  # asyncio then sets TCP_NODELAY
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_an_upload_for_which_the_disk_has_no_room_is_refused_and_a_small_one_is_answered(engine, bundle, monkeypatch):
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda *_, **__: io.FileIO("/dev/full", "r+"))
+    with serving({"tiny": (engine, bundle)}) as running:
+        refused = running.post(wav(tiny_bundle.noise(16_000 * 60)))
+        assert reason(refused) == (507, "disk_full")
+        assert int(refused.headers["retry-after"]) >= 1
+        assert "the server's disk is full" in refused.json()["error"]["message"]
+        assert running.post(SECOND).status_code == 200
+        assert running.metric('wav2edge_refusals_total{reason="disk_full"}') == 1
+        assert running.metric("wav2edge_requests_taken") == 0
 
 
 @pytest.mark.parametrize("name", ["decoders", "upload_mb", "longest_s", "timeout_s"])

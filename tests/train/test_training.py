@@ -114,6 +114,21 @@ def test_accumulated_batches_are_averaged_and_not_added(
     assert logs[0]["loss"] == pytest.approx(logs[0]["ctc_loss"] + logs[0]["class_loss"], abs=2e-4)
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this is about CPUs")
+def test_a_cpu_trains_in_bfloat16_and_keeps_weights_in_float32(
+    corpus: Path, base: BaseModel, options: OptionsMaker, tmp_path: Path
+) -> None:
+    losses = {}
+    for precision in ("fp32", "bf16"):
+        chosen = options(precision=precision, max_steps=1, eval_steps=1, keep="last")
+        (row,) = train(corpus, tmp_path / precision, base=base, options=chosen, log=lambda line: None).rows
+        losses[precision] = row.training_loss
+    coarse, fine = (final_weights(tmp_path / precision) for precision in ("bf16", "fp32"))
+    assert any(not torch.equal(coarse[name], fine[name]) for name in fine)
+    assert losses["bf16"] == pytest.approx(losses["fp32"], rel=0.02)
+    assert {weights.dtype for weights in coarse.values()} == {torch.float32}
+
+
 def final_weights(folder: Path) -> dict[str, torch.Tensor]:
     return load_file(folder / "model.safetensors")
 

@@ -42,6 +42,7 @@ REASONS: Mapping[str, Kind] = {
     "too_many_streams": Kind(503, "server_error", LATER),
     "stopping": Kind(503, "server_error", RESTARTING),
     "timeout": Kind(504, "server_error", LATER),
+    "disk_full": Kind(507, "server_error", LATER),
 }
 """Every reason, by the name that it has in answers, metrics and logs; 499 is nginx's status of a client that left."""
 OF_ERRORS: tuple[tuple[type[Wav2EdgeError], str], ...] = (

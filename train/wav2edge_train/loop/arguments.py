@@ -38,7 +38,8 @@ def training_arguments(
     folder: Path, base: BaseModel, targets: Targets, options: TrainingOptions, precision: str
 ) -> TrainingArguments:
     """The Trainer's arguments: Adam (0.9, 0.999, 1e-8), with evaluations, logs and checkpoints at the same steps."""
-    distributed_on_cpu = process_count() > 1 and not torch.cuda.is_available()
+    cpu = not torch.cuda.is_available()
+    distributed_on_cpu = cpu and process_count() > 1
     harmless = padding_is_harmless(base.config)
     return (CpuDistributedArguments if distributed_on_cpu else TrainingArguments)(
         output_dir=str(folder),
@@ -53,7 +54,7 @@ def training_arguments(
         weight_decay=options.weight_decay,
         optim="adamw_torch_fused",
         seed=options.seed,
-        use_cpu=distributed_on_cpu,
+        use_cpu=distributed_on_cpu or (cpu and precision == "bf16"),  # unasked, bfloat16 is a GPU's
         ddp_backend="gloo" if distributed_on_cpu else None,
         fp16=precision == "fp16",
         bf16=precision == "bf16",

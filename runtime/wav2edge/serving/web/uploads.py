@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,10 @@ MOST_FIELDS, FIELD_BYTES = 64, 1 << 16
 """Fields of a form beside its file, and bytes of one: a text to align is the longest."""
 LISTS = "[]"
 """Behind the name of a field that may stand several times; clients of OpenAI's API write it, and some do not."""
+NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""What the system says where the disk is full, or what one user may take of it."""
+RETRY_AFTER_FULL_S = 30
+"""Uploads end, and with them goes what they take of the disk."""
 KNOWN_STARTS = (b"RIFF", b"RF64", b"RIFX", b"riff", b"FORM", b"fLaC", b"OggS", b"ID3", b".snd", b"caff")
 """What files of sound begin with; one that does and cannot be decoded is damaged, others are no sound at all."""
 
@@ -128,7 +133,7 @@ async def uploaded(request: Request, service: Service) -> AsyncIterator[Form]:
     """The form of a request; its file is released at the end.
 
     Raises:
-        Refusal: it is too large, too slow, or no form with a file.
+        Refusal: it is too large, too slow, no form with a file, or there is no room for it.
         ClientDisconnect: the client has gone.
     """
     _check_headers(request, service.options)
@@ -138,6 +143,11 @@ async def uploaded(request: Request, service: Service) -> AsyncIterator[Form]:
             form = await limited.form(max_files=1, max_fields=MOST_FIELDS, max_part_size=FIELD_BYTES)
     except HTTPException as error:
         raise Refusal("bad_request", f"not a form as multipart/form-data: {error.detail}") from None
+    except OSError as error:
+        if error.errno not in NO_SPACE:
+            raise
+        message = "the server's disk is full; ask again later, or send less than 1 MB, which is kept in memory"
+        raise Refusal("disk_full", message, param="file", retry_after_s=RETRY_AFTER_FULL_S) from None
     fields: dict[str, list[str]] = {}
     for name, value in form.multi_items():
         if isinstance(value, str):
