@@ -12,13 +12,20 @@ import { SCENARIOS } from "./page_scenarios.mjs";
 
 const FLAGS = [
   "--no-sandbox",
-  "--disable-gpu",
   "--no-first-run",
   "--disable-background-networking",
   "--disable-component-update",
   "--disable-sync",
   "--use-fake-device-for-media-stream",
   "--use-fake-ui-for-media-stream",
+];
+
+/** WebGPU without a GPU: Vulkan on processors, by SwiftShader, which comes with Chromium. */
+const SOFTWARE_GPU = [
+  "--enable-unsafe-webgpu",
+  "--use-webgpu-adapter=swiftshader",
+  "--enable-features=Vulkan",
+  "--use-vulkan=swiftshader",
 ];
 
 /** The server, which notes what is downloaded, and the browser. */
@@ -55,14 +62,15 @@ class Site {
 
 /**
  * Options: `page` (its folder), `modules` and `tools` (node_modules with onnxruntime-web, and with playwright-core),
- * `chromium` (its command), `bundles` (name to folder), `microphone` (a WAV file that the microphone plays), and
- * `scenarios`: `[{name, ...}]`.
+ * `chromium` (its command), `bundles` (name to folder), `microphone` (a WAV file that the microphone plays), `gpu`
+ * (whether there is WebGPU), and `scenarios`: `[{name, ...}]`.
  */
 async function main(options) {
   const { chromium } = createRequire(join(options.tools, "x.js"))("playwright-core");
   const { pageServer } = await import(pathToFileURL(join(options.page, "serve.mjs")));
   const sound = options.microphone ? [`--use-file-for-fake-audio-capture=${options.microphone}%noloop`] : [];
-  const browser = await chromium.launch({ executablePath: options.chromium, args: [...FLAGS, ...sound] });
+  const args = [...FLAGS, ...(options.gpu ? SOFTWARE_GPU : ["--disable-gpu"]), ...sound];
+  const browser = await chromium.launch({ executablePath: options.chromium, args });
   const site = new Site(options, browser, pageServer);
   const found = { version: browser.version() };
   try {

@@ -49,6 +49,8 @@ def use_page(
     scenarios: Sequence[Mapping[str, Any]],
     microphone: Path | None = None,
     page: Path = PAGE,
+    *,
+    gpu: bool = False,
 ) -> dict[str, Any]:
     """What a browser without a window saw in each scenario, by its name; see ``page_driver.mjs``.
 
@@ -58,6 +60,7 @@ def use_page(
         scenarios: names of scenarios, and what each wants.
         microphone: a WAV file that the microphone plays.
         page: the folder of the page.
+        gpu: whether there is WebGPU, in software.
     """
     options = {
         "page": str(page),
@@ -66,6 +69,7 @@ def use_page(
         "chromium": browser(),
         "bundles": {name: str(folder) for name, folder in bundles.items()},
         "microphone": None if microphone is None else str(microphone),
+        "gpu": gpu,
         "scenarios": list(scenarios),
     }
     command = ["node", str(DRIVER), json.dumps(options)]

@@ -13,12 +13,15 @@ const LAST_KEPT = [
   "/src/streaming/windowed.js",
 ];
 
+/** The page with a bundle; `parameters` of its address are those of its README. */
+const address = (bundle, parameters = {}) => `/?${new URLSearchParams({ bundle, ...parameters })}`;
+
 /** What the tests and the record ask for, by name; each gives JSON-ready values. */
 export const SCENARIOS = {
   /** A first visit, a file that is dropped, and the self-test; then a second visit. */
   async clip(site, { clip, bundle }) {
     const cold = site.downloads.length;
-    const visit = await Visit.open(site, { path: `/?bundle=${bundle}` });
+    const visit = await Visit.open(site, { path: address(bundle) });
     await visit.ready();
     await visit.drop(clip);
     const answers = await visit.answers();
@@ -29,15 +32,7 @@ export const SCENARIOS = {
         rows.map((row) => [row.querySelector(".label").textContent, row.querySelector(".share").textContent]),
       ),
     );
-    await visit.tab.click("#self-test");
-    await visit.tab.waitForFunction(
-      () => /^(Passed|Failed)/.test(document.getElementById("self-test-words").textContent),
-      null,
-      {
-        timeout: PATIENCE_MS,
-      },
-    );
-    const selfTest = await visit.text("self-test-words");
+    const selfTest = await visit.selfTest();
     const figures = await visit.figures();
     await visit.kept();
     const coldDownloads = site.downloads.slice(cold);
@@ -63,7 +58,7 @@ export const SCENARIOS = {
 
   /** What is loaded until the first answer to a file. */
   async first(site, { clip, bundle }) {
-    const visit = await Visit.open(site, { path: `/?bundle=${bundle}` });
+    const visit = await Visit.open(site, { path: address(bundle) });
     await visit.ready();
     await visit.drop(clip);
     const answers = await visit.answers();
@@ -71,9 +66,21 @@ export const SCENARIOS = {
     return { answers, untilAnswer, seen: await visit.close() };
   },
 
+  /** On the GPU: whether there is WebGPU at all, the answer to a file, and the self-test. */
+  async gpu(site, { clip, bundle, parameters }) {
+    const visit = await Visit.open(site, { path: address(bundle, parameters) });
+    const there = await visit.tab.evaluate(async () => Boolean(await navigator.gpu?.requestAdapter()));
+    if (!there) return { there };
+    await visit.ready();
+    await visit.drop(clip);
+    const answers = await visit.answers();
+    const selfTest = await visit.selfTest();
+    return { there, answers, selfTest, figures: await visit.figures(), seen: await visit.close() };
+  },
+
   /** The microphone, which plays a file: what was shown while it ran, and what stays. */
   async microphone(site, { bundle, seconds }) {
-    const visit = await Visit.open(site, { path: `/?bundle=${bundle}` });
+    const visit = await Visit.open(site, { path: address(bundle) });
     await visit.ready();
     await visit.tab.evaluate(() => {
       globalThis.partials = [];
@@ -154,8 +161,8 @@ export const SCENARIOS = {
   },
 
   /** A bundle with one bit turned over. */
-  async damaged(site, { bundle }) {
-    const visit = await Visit.open(site, { path: `/?bundle=${bundle}` });
+  async damaged(site, { bundle, parameters }) {
+    const visit = await Visit.open(site, { path: address(bundle, parameters) });
     const notice = await visit.notice();
     const recordDisabled = await visit.tab.isDisabled("#record");
     return { notice, recordDisabled, seen: await visit.close() };
@@ -164,7 +171,7 @@ export const SCENARIOS = {
   /** A telephone, 360 pixels wide, with two threads. */
   async narrow(site, { clip, bundle }) {
     const viewport = { width: 360, height: 640 };
-    const visit = await Visit.open(site, { path: `/?bundle=${bundle}&threads=2`, viewport });
+    const visit = await Visit.open(site, { path: address(bundle, { threads: 2 }), viewport });
     const widths = [];
     const measure = async () => widths.push(await visit.tab.evaluate(() => document.documentElement.scrollWidth));
     await visit.ready();
@@ -179,7 +186,7 @@ export const SCENARIOS = {
 
   /** Tab, arrows and Enter alone, dark colours on the way. */
   async keyboard(site, { clip, bundle }) {
-    const visit = await Visit.open(site, { path: `/?bundle=${bundle}`, colorScheme: "light" });
+    const visit = await Visit.open(site, { path: address(bundle), colorScheme: "light" });
     await visit.ready();
     const { keyboard } = visit.tab;
     const reached = [];
@@ -240,7 +247,7 @@ export const SCENARIOS = {
 
   /** Microphones that cannot be had: refused, absent, and taken; then a file that is no sound. */
   async refused(site, { file, bundle }) {
-    const visit = await Visit.open(site, { path: `/?bundle=${bundle}` });
+    const visit = await Visit.open(site, { path: address(bundle) });
     await visit.ready();
     const notices = {};
     for (const name of ["NotAllowedError", "NotFoundError", "NotReadableError"]) {
@@ -263,7 +270,7 @@ export const SCENARIOS = {
   async alone(site, { clip, bundle }) {
     await site.stop();
     await site.start({ isolated: false });
-    const visit = await Visit.open(site, { path: `/?bundle=${bundle}` });
+    const visit = await Visit.open(site, { path: address(bundle) });
     await visit.ready();
     await visit.tab.setInputFiles("#file", clip);
     const answers = await visit.answers();

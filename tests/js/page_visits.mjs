@@ -121,6 +121,17 @@ export class Visit {
     );
   }
 
+  /** What the self-test says in the end. */
+  async selfTest() {
+    await this.tab.click("#self-test");
+    await this.tab.waitForFunction(
+      () => /^(Passed|Failed)/.test(document.getElementById("self-test-words").textContent),
+      null,
+      { timeout: PATIENCE_MS },
+    );
+    return this.text("self-test-words");
+  }
+
   text(id) {
     return this.tab.textContent(`#${id}`);
   }

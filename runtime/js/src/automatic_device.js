@@ -1,7 +1,6 @@
 /** The first device that works, for programs that name none. */
 
 import { failure, told } from "./errors.js";
-import { ON_GPUS } from "./variants.js";
 
 /**
  * @template Opened
@@ -10,7 +9,8 @@ import { ON_GPUS } from "./variants.js";
  * @param {(device: string) => Promise<Opened>} open
  */
 export async function firstThatWorks(devices, precision, open) {
-  const fitting = devices.filter((device) => device !== "webgpu" || ON_GPUS.includes(precision));
+  const onGpu = devices.includes("webgpu") && (await gpuHas(precision));
+  const fitting = devices.filter((device) => device !== "webgpu" || onGpu);
   for (const [place, device] of fitting.entries()) {
     try {
       return await open(device);
@@ -20,4 +20,9 @@ export async function firstThatWorks(devices, precision, open) {
     }
   }
   throw failure("device_none", { install: "npm install onnxruntime-web" });
+}
+
+async function gpuHas(precision) {
+  const { gpuPrecisions } = await import("./web_environment.js");
+  return (await gpuPrecisions()).includes(precision);
 }

@@ -13,7 +13,6 @@ import { feedsOf, session } from "./ort_session.js";
  * @returns {Promise<import("./graph_session.js").BackEnd>}
  */
 export async function webBackEnd(device, { runtime = null, wasmPaths = null, threads = null }) {
-  if (device === "webgpu") await (await environment()).requireGpu(device);
   const ort = await imported(device, runtime);
   if (wasmPaths !== null) ort.env.wasm.wasmPaths = wasmPaths;
   ort.env.wasm.numThreads = threads ?? (await environment()).usualThreads();

@@ -113,19 +113,24 @@ async function openEngine(source, backEnds, options, defaults) {
   if (threads !== null && !(threads >= 1)) throw failure("threads", { threads: shown(threads) });
   const bundle = await Bundle.open(source);
   const variant = await bundle.variant(chosen.variant, device, chosen.language);
+  const { geometry, stream } = bundle.manifest;
+  const { heads, batched, precision } = variant;
   const open = async (each) => {
     const backEnd = await backEnds[each](chosen);
-    return { backEnd, session: await openGraph(bundle, variant.file, backEnd, { device: each, threads, verify }) };
+    const session = await openGraph(bundle, variant.file, backEnd, { device: each, threads, verify });
+    const graph = new GraphSession(session, { path: source.pathOf(variant.file), heads, geometry, batched });
+    try {
+      await graph.check();
+      if (each === "webgpu") await graph.tryOut();
+    } catch (error) {
+      await session.release();
+      throw error;
+    }
+    return { backEnd, graph };
   };
   const automatic = device === "auto" && (await import("./automatic_device.js"));
-  const { backEnd, session } = await (automatic
-    ? automatic.firstThatWorks(devices, variant.precision, open)
-    : open(device));
+  const { backEnd, graph } = await (automatic ? automatic.firstThatWorks(devices, precision, open) : open(device));
   try {
-    const { geometry, stream } = bundle.manifest;
-    const { heads, batched, precision } = variant;
-    const graph = new GraphSession(session, { path: source.pathOf(variant.file), heads, geometry, batched });
-    await graph.check();
     const openStream = (file, dimensions) =>
       openGraph(bundle, file, backEnd, { device: graph.device, threads, verify, dimensions });
     // What most bundles and programs do without is loaded where it is wanted.
@@ -139,7 +144,7 @@ async function openEngine(source, backEnds, options, defaults) {
     const readRare = isRare && (await import("./rare_outputs.js")).readRare;
     return new Engine(bundle, { session: graph, variant, graphs, decoder, readRare, rejectBelow, segmentation });
   } catch (error) {
-    await session.release();
+    await graph.release();
     throw error;
   }
 }

@@ -93,12 +93,9 @@ export class GraphSession {
    */
   async outputs(samples) {
     const data = this._geometry.padToFrame(samples);
-    const dims = [1, data.length];
-    const feeds = { [INPUT]: { data, dims } };
-    if (this._batched) feeds[MASK] = { data: ones(this._mask, data.length), dims };
     let found;
     try {
-      found = await this._session.run(feeds);
+      found = await this._run(data);
     } catch (error) {
       const { runningFailure } = await import("./graph_faults.js");
       throw runningFailure(error, data.length, this.device);
@@ -106,8 +103,26 @@ export class GraphSession {
     return Object.fromEntries(this._outputs.map(({ output }) => [output, withoutBatch(found[output])]));
   }
 
+  /** Run it once. What a device cannot compute, ONNX Runtime says only then where it makes its kernels late. */
+  async tryOut() {
+    try {
+      await this._run(this._geometry.padToFrame(new Float32Array(1)));
+    } catch (error) {
+      const { openingFailure } = await import("./graph_faults.js");
+      throw openingFailure(error, this._path, "", this.device);
+    }
+  }
+
   async release() {
     await this._session.release();
+  }
+
+  /** @param {Float32Array} data a frame or more */
+  _run(data) {
+    const dims = [1, data.length];
+    const feeds = { [INPUT]: { data, dims } };
+    if (this._batched) feeds[MASK] = { data: ones(this._mask, data.length), dims };
+    return this._session.run(feeds);
   }
 }
 

@@ -2,9 +2,8 @@
 
 import { failure } from "./errors.js";
 
-const GPUS = ["webgpu"];
-/** Variants that run on GPUs, the best first; the others are quantised in ways that only CPUs have kernels for. */
-export const ON_GPUS = ["fp16", "fp32"];
+/** Variants that run on GPUs; the others are quantised in ways that only CPUs have kernels for. */
+const ON_GPUS = ["fp16", "fp32"];
 
 /** @typedef {import("./manifest.js").Manifest} Manifest */
 /** @typedef {import("./manifest.js").Variant} Variant */
@@ -12,24 +11,34 @@ export const ON_GPUS = ["fp16", "fp32"];
 /**
  * @param {import("./bundle.js").Bundle} bundle
  * @param {{ name: string | null, device: string, language: string | null }} wanted see `Bundle.variant`
- * @returns {Variant}
+ * @returns {Promise<Variant>}
  */
-export function chosenVariant({ manifest, folder }, { name, device, language }) {
+export async function chosenVariant({ manifest, folder }, { name, device, language }) {
   const variants = inLanguage(manifest, folder, language);
   const ofPrecision = (precision) => [...variants.values()].find((each) => each.precision === precision);
-  const onGpu = GPUS.includes(device);
-  const [fitting] = onGpu ? ON_GPUS.filter(ofPrecision) : [];
+  const precisions = device === "webgpu" ? await requiredPrecisions(device) : null; // null: any
+  const fitting = precisions?.find(ofPrecision);
   const wanted = name ?? fitting ?? defaultAmong(variants, manifest);
   const anywhere = language === null ? manifest.variants.get(wanted) : undefined; // by its whole name
   const chosen = variants.get(wanted) ?? ofPrecision(wanted) ?? anywhere;
   if (!chosen) {
     throw failure("variant_unknown", { folder, variant: wanted, variants: [...variants.keys()].sort().join(", ") });
   }
-  if (onGpu && !ON_GPUS.includes(chosen.precision)) {
-    const hint = fitting ? `choose the variant ${fitting}` : "export with --operators gpu --precision fp16";
-    throw failure("variant_for_cpus", { folder, variant: wanted, device, hint });
+  if (!precisions || precisions.includes(chosen.precision)) return chosen;
+  if (ON_GPUS.includes(chosen.precision)) {
+    const hint = fitting ? `choose the variant ${fitting}` : "export with --precision fp32";
+    throw failure("device_unusable", { device, reason: `its GPU has no half precision for ${wanted}; ${hint}` });
   }
-  return chosen;
+  const hint = fitting ? `choose the variant ${fitting}` : "export with --precision fp16,fp32";
+  throw failure("variant_for_cpus", { folder, variant: wanted, device, hint });
+}
+
+/** What the GPU computes with. @param {string} device */
+async function requiredPrecisions(device) {
+  const { gpuPrecisions } = await import("./web_environment.js");
+  const precisions = await gpuPrecisions();
+  if (!precisions.length) throw failure("device_unusable", { device, reason: "there is no WebGPU" });
+  return precisions;
 }
 
 /** The languages of the variants, that of the default one first; none where the model has no adapters. */
