@@ -60,8 +60,8 @@ def _add_graph_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--precision",
         metavar="LIST",
-        help="one or more with commas, the bundle's default first (default: int8, or fp32 with --batched). "
-        + "; ".join(f"{name}: {recipe.summary}" for name, recipe in RECIPES.items()),
+        help="one or more with commas, the bundle's default first (default: int8; fp32 with --batched, fp16 with"
+        " --operators gpu). " + "; ".join(f"{name}: {recipe.summary}" for name, recipe in RECIPES.items()),
     )
     parser.add_argument(
         "--target",
@@ -243,7 +243,7 @@ def _wanted(options: Namespace) -> ExportOptions:
     of_bundles = {"--format ort": wanted.ort_precisions, "--stream": wanted.stream_ms, "--decoder": wanted.decoder}
     of_bundles["several languages"] = wanted.languages[1:]
     if options.layout == ONNX_ASR and (given := [name for name, value in of_bundles.items() if value]):
-        raise UsageError(f"--layout {ONNX_ASR} goes without {', '.join(given)}, which are for bundles")
+        raise UsageError(f"--layout {ONNX_ASR} cannot have {', '.join(given)}; leave it out, or write a bundle")
     return wanted
 
 

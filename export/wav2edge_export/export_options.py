@@ -103,6 +103,9 @@ class ExportOptions:
             if value not in choices:
                 raise UsageError(f"{name} must be one of {', '.join(choices)}; got {value!r}")
         self._check_precisions()
+        if self.prefer != next(iter(PREFERENCES)) and "auto" not in self.precisions:
+            raise UsageError(f"prefer {self.prefer} is about the mixtures of auto; add auto to --precision")
+
         if self.max_clips is not None and self.max_clips < 1:
             raise UsageError(f"max_clips must be at least 1; got {self.max_clips}; leave it out to use all clips")
 
@@ -168,10 +171,15 @@ class ExportOptions:
             raise UsageError(
                 f"precisions must be unique and among {', '.join(RECIPES)}; got {','.join(self.precisions)!r}"
             )
+        for_cpus = [name for name in self.precisions if RECIPES[name].method not in ("copy", "fp16")]
+        if self.operators == "gpu" and for_cpus:
+            raise UsageError(
+                f"{', '.join(for_cpus)} is quantised for CPUs; with --operators gpu give fp16, fp32 or both"
+            )
         mixing = [name for name in self.precisions if not RECIPES[name].attempts_for(batched=self.takes_mask)]
         if mixing:
             independent = ", ".join(name for name, recipe in RECIPES.items() if recipe.attempts_for(batched=True))
             raise UsageError(
                 f"{', '.join(mixing)} scales the activations of a whole batch together, so that a clip's logits would"
-                f" depend on its neighbours; with --batched or --operators gpu, precisions must be among {independent}"
+                f" depend on its neighbours; with --batched, precisions must be among {independent}"
             )

@@ -146,7 +146,15 @@ def test_precisions_of_8_bit_matmuls_are_refused_for_batches_before_anything_is_
     assert main(command) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"wav2edge: {precision} scales the activations of a whole batch together")
-    assert "with --batched or --operators gpu, precisions must be among fp32, int4, fp16" in line
+    assert "with --batched, precisions must be among fp32, int4, fp16" in line
+
+
+@pytest.mark.parametrize("precision", ["int8", "int4", "auto"])
+def test_what_is_quantised_for_cpus_is_refused_with_operators_for_gpus(precision, tmp_path, capsys):
+    command = ["export", "nowhere", "--output", str(tmp_path / "b"), "--operators", "gpu", "--precision", precision]
+    assert main(command) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == f"wav2edge: {precision} is quantised for CPUs; with --operators gpu give fp16, fp32 or both"
 
 
 @pytest.mark.parametrize("precision", ["int4", "fp16"])

@@ -187,6 +187,13 @@ def test_a_checkpoint_without_normalisation_gets_none_in_its_graph(tmp_path):
     assert np.abs(wav2edge.load(output).outputs(clip)["logits"] - expected).max() < EXACT
 
 
+@pytest.mark.parametrize("words", [("--split", "test"), ("--max-clips", "3")])
+def test_what_chooses_clips_needs_a_data_set(words, checkpoints, tmp_path, capsys):
+    command = ["export", str(checkpoints("joint")), "--output", str(tmp_path / "b"), *words]
+    assert main(command) == 2
+    assert "--split and --max-clips choose from a data set; name it with --data" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -196,6 +203,7 @@ def test_a_checkpoint_without_normalisation_gets_none_in_its_graph(tmp_path):
         ({"operators": "magic"}, "fused, standard"),
         ({"target": "z80"}, "vnni, avx2, exact, native"),
         ({"prefer": "cheap"}, "fast, small"),
+        ({"prefer": "small"}, "add auto to --precision"),
         ({"max_clips": 0}, "at least 1"),
     ],
 )

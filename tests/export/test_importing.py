@@ -220,6 +220,14 @@ def test_a_file_that_is_no_onnx_and_a_checkpoint_that_only_classifies_are_refuse
     assert "does not transcribe" in capsys.readouterr().err
 
 
+def test_a_graph_is_not_imported_over_the_folder_that_it_lies_in(bundles, checkpoints, capsys):
+    bundle = bundles("ctc").folder
+    before = sorted(bundle.rglob("*"))
+    assert run_import(bundle / "onnx/model.onnx", checkpoints("ctc"), bundle) == 2
+    assert f"lies in {bundle}, which would be replaced; give another --output" in capsys.readouterr().err
+    assert sorted(bundle.rglob("*")) == before
+
+
 def test_a_file_without_a_suffix_needs_an_output(tmp_path, capsys):
     assert main(["import", str(tmp_path / "model"), "--like", "nowhere"]) == 2
     assert "has no suffix to leave out; give --output BUNDLE" in capsys.readouterr().err

@@ -22,6 +22,8 @@ from wav2edge_export.quantization import fp16, recipes
 from wav2edge_export.quantization.fp16 import convert_to_fp16
 from wav2edge_export.quantization.recipes import RECIPES, build_graph
 from wav2edge_export.quantization.weight_matmuls import INT4_BLOCK, assign, quantize_matmuls, weight_matmuls
+from wav2edge_export.rewrite.onnx_export import export_graph
+from wav2edge_train.checkpoint.loading import load_checkpoint
 
 pytestmark = pytest.mark.slow  # exports or trains a model in most of its tests
 
@@ -74,6 +76,8 @@ def test_every_precision_is_written_certified_and_verifies(every_precision):
     assert [check.name for check in verify(every_precision) if not check.passed] == []
     targets = {name: variant.target for name, variant in every_precision.manifest.variants.items()}
     assert targets == {"int8": "avx2", "int4": "avx2", "fp16": None, "fp32": None}
+    for name in targets:
+        onnx.checker.check_model(str(every_precision.folder / RECIPES[name].file))
     card = (every_precision.folder / "README.md").read_text()
     assert all(f"| {name} | `{RECIPES[name].file}`" in card for name in targets)
 
@@ -194,6 +198,15 @@ def test_half_precision_keeps_norms_statistics_and_the_waveform_in_float32(every
     matmuls = [node for node in graph.node if node.op_type in ("MatMul", "MultiHeadAttention")]
     weights = {tensor.name: tensor.data_type for tensor in graph.initializer}
     assert {weights.get(node.input[1], TensorProto.FLOAT16) for node in matmuls} == {TensorProto.FLOAT16}
+
+
+@pytest.mark.parametrize("operators", ["fused", "standard", "gpu"])
+@pytest.mark.parametrize("kind", ["joint", "group-norm ctc"])
+def test_half_precision_is_valid_onnx(kind, operators, checkpoints, tmp_path):
+    source, target = tmp_path / "fp32.onnx", tmp_path / "fp16.onnx"
+    export_graph(load_checkpoint(checkpoints(kind)), source, operators=operators, batched=operators == "gpu")
+    convert_to_fp16(source, target)
+    onnx.checker.check_model(str(target))
 
 
 def casts_to_half(node):

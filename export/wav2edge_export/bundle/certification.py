@@ -16,7 +16,7 @@ import numpy.typing as npt
 from wav2edge.audio.clip import load_clip
 from wav2edge.bundle.geometry import SAMPLE_RATE_HZ, ConvGeometry
 from wav2edge.bundle.heads import Heads
-from wav2edge.errors import AudioError, DataError
+from wav2edge.errors import AudioError, DataError, UsageError
 from wav2edge.evaluation.parity.certificate import Certificate, certify
 from wav2edge.evaluation.parity.differences import Budget, CachedModel
 from wav2edge.evaluation.parity.original_record import OriginalRecord, record_original
@@ -83,8 +83,11 @@ def choose_evaluation_clips(
 
     Raises:
         DataError: the data set cannot be used.
+        UsageError: there is none to choose from.
     """
     if data is None:
+        if split is not None or max_clips is not None:
+            raise UsageError("--split and --max-clips choose from a data set; name it with --data")
         return EvaluationClips()
     from wav2edge.evaluation.dataset import read_dataset  # here: most exports have no data
     from wav2edge.evaluation.evaluator import choose_split

@@ -13,7 +13,7 @@ from wav2edge.bundle.folder import Bundle
 from wav2edge.bundle.geometry import ConvGeometry
 from wav2edge.bundle.heads import CtcHead, Heads
 from wav2edge.bundle.manifest import FileRecord, Manifest, Variant
-from wav2edge.errors import BundleError, CheckpointError, ParityError, Wav2EdgeError
+from wav2edge.errors import BundleError, CheckpointError, ParityError, UsageError, Wav2EdgeError
 from wav2edge.evaluation.parity.certificate import (
     Certificate,
     certified_up_to_s,
@@ -76,6 +76,8 @@ def import_bundle(
         BundleError: the file is no graph from waveforms to CTC scores.
         CheckpointError, DataError, UsageError: the input cannot be used.
     """
+    if options.output.resolve() in options.graph.resolve().parents:
+        raise UsageError(f"{options.graph}: lies in {options.output}, which would be replaced; give another --output")
     clips = choose_evaluation_clips(options.data, split=options.split, max_clips=options.max_clips)
     log(f"loading {options.checkpoint}")
     checkpoint, head = _with_ctc_head_alone(load_checkpoint(options.checkpoint, language=options.language))
@@ -151,7 +153,7 @@ class Fitting:
                 try:
                     errors[output, normalized] = self._error(path) * (1.0 if normalized else MUCH_BETTER)
                 except Wav2EdgeError as found:
-                    fault = str(found)
+                    fault = str(found).removeprefix(f"{path}: ")  # a temporary copy, which nobody knows
         if not errors:
             raise BundleError(f"{self.graph.path}: cannot be run on clips of any length ({fault})")
         output, normalized = min(errors, key=lambda each: errors[each])

@@ -122,12 +122,13 @@ def read_graph(path: Path, head: CtcHead) -> ThirdPartyGraph:
         BundleError: it is no ONNX file, or no graph from waveforms to scores of such a vocabulary.
     """
     model = _load(path)
-    opset = next((each.version for each in model.opset_import if each.domain in ("", "ai.onnx")), 0)
-    if opset < LEAST_OPSET:
+    if (opset := _opset(model)) < LEAST_OPSET:
         raise BundleError(f"{path}: made for opset {opset}; export it for opset {LEAST_OPSET} or later")
     weights = {each.name for each in model.graph.initializer}
     inputs = [each for each in model.graph.input if each.name not in weights]
-    waveforms = [each for each in inputs if _type(each) == TensorProto.FLOAT and len(_sizes(each)) == 2]
+    # A mask may be of floats as well, and come first.
+    likely_first = sorted(inputs, key=lambda each: "mask" in each.name.lower())
+    waveforms = [each for each in likely_first if _type(each) == TensorProto.FLOAT and len(_sizes(each)) == 2]
     masks = [
         each for each in inputs if each not in waveforms[:1] and _type(each) in MASK_TYPES and len(_sizes(each)) == 2
     ]
@@ -163,6 +164,11 @@ def _load(path: Path) -> onnx.ModelProto:
     return model
 
 
+def _opset(model: onnx.ModelProto) -> int:
+    """The version of the standard operators, which a file may give under both of their names; 0 where it does not."""
+    return max((each.version for each in model.opset_import if each.domain in ("", "ai.onnx")), default=0)
+
+
 def _scores(path: Path, model: onnx.ModelProto, width: int) -> Iterator[str]:
     """Outputs that could be scores of so many tokens, those that say so first."""
     outputs = [each for each in model.graph.output if _type(each) == TensorProto.FLOAT]
@@ -188,7 +194,7 @@ def _sizes(value: onnx.ValueInfoProto) -> list[int]:
 def _described(values: Iterable[onnx.ValueInfoProto]) -> str:
     names = {number: name for name, number in TensorProto.DataType.items()}
     return ", ".join(
-        f"{each.name} [{', '.join(str(size or '?') for size in _sizes(each))}] {names[_type(each)].lower()}"
+        f"{each.name} [{', '.join(str(size or '?') for size in _sizes(each))}] {names.get(_type(each), f'type {_type(each)}').lower()}"
         for each in values
     )
 
@@ -203,7 +209,6 @@ def _count_everything(graph: onnx.GraphProto, mask: onnx.ValueInfoProto) -> None
 
 def _normalize(model: onnx.ModelProto, waveforms: str) -> None:
     """Put the normalisation that every export of wav2edge has in front of a graph that reads ``waveforms``."""
-    (opset,) = (each.version for each in model.opset_import if each.domain in ("", "ai.onnx"))
     with tempfile.TemporaryDirectory() as folder, quiet_exporters():
         path = str(Path(folder) / "normalization.onnx")
         torch.onnx.export(
@@ -213,7 +218,7 @@ def _normalize(model: onnx.ModelProto, waveforms: str) -> None:
             input_names=["raw"],
             output_names=["normalized"],
             dynamic_axes={name: {0: "batch", 1: "samples"} for name in ("raw", "normalized")},
-            opset_version=min(opset, LARGEST_TRACED_OPSET),
+            opset_version=min(_opset(model), LARGEST_TRACED_OPSET),
             dynamo=False,
         )
         front = add_prefix(onnx.load(path), f"{PREFIX}.normalization.").graph

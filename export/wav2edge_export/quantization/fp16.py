@@ -7,6 +7,7 @@ from pathlib import Path
 
 import onnx
 from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
+from onnxruntime.transformers.onnx_model import OnnxModel
 
 from wav2edge.errors import ParityError
 from wav2edge_export.quantization.weight_matmuls import WEIGHT_OPERATOR
@@ -58,6 +59,7 @@ def convert_to_fp16(source: Path, target: Path) -> None:
             node_block_list=kept,
         )
     _join_casts(half.graph)
+    OnnxModel(half).topological_sort()  # the converter adds its casts at the end, which ONNX does not allow
     onnx.save(half, str(target))
     converted = _matmul_weights(half.graph, onnx.TensorProto.FLOAT16)
     if converted != intended:
