@@ -35,6 +35,7 @@ def test_without_a_key_nothing_is_answered(locked, clip, header):
     for answer in (
         locked.client.post(TRANSCRIPTIONS, files={"file": clip.read_bytes()}, headers=headers),
         locked.client.get("/v1/models", headers=headers),
+        locked.client.get("/", headers=headers),
     ):
         assert (answer.status_code, answer.json()["error"]["code"]) == (401, "invalid_api_key")
         assert answer.headers["www-authenticate"] == "Bearer"
@@ -63,9 +64,14 @@ def test_a_stream_whose_client_can_send_no_headers_has_its_key_in_the_first_mess
     assert refused.value.response.status_code == 401
 
 
-@pytest.mark.parametrize("path", ["/", "/health", "/ready", "/metrics"])
+@pytest.mark.parametrize("path", ["/health", "/ready", "/metrics"])
 def test_what_watches_a_server_needs_no_key(locked, path):
     assert locked.client.get(path).status_code == 200
+
+
+def test_without_a_key_a_server_says_that_it_is_ready_and_not_what_it_serves(locked, server):
+    assert locked.client.get("/ready").json() == {"status": "ready"}
+    assert server.client.get("/ready").json() == {"status": "ready", "models": ["tiny"]}
 
 
 def test_every_key_is_compared_whatever_is_given(monkeypatch):
@@ -81,18 +87,24 @@ def test_every_key_is_compared_whatever_is_given(monkeypatch):
 
 def test_keys_are_read_from_a_file_with_comments(tmp_path):
     path = tmp_path / "keys.txt"
-    path.write_text(f"# of the app\n{KEY}\n\n  {OTHER}  \n")
-    assert read_keys(path) == (digest_of(KEY), digest_of(OTHER))
+    for encoding in ("utf-8", "utf-8-sig"):
+        path.write_text(f"{KEY}\n# of the app\n\n  {OTHER}  \n", encoding=encoding)
+        assert read_keys(path) == (digest_of(KEY), digest_of(OTHER))
 
 
 @pytest.mark.parametrize(
     ("content", "says"),
-    [("# none\n", "holds no API key"), ("short\n", "less than 16 characters"), (None, "No such file")],
+    [
+        ("# none\n", "holds no API key"),
+        (f"{KEY}\nshort\n", "line 2: an API key of less than 16 characters"),
+        (f"{KEY}\u00e4\n", "line 1: an API key with characters that a header cannot hold"),
+        (None, "No such file"),
+    ],
 )
 def test_a_file_without_good_keys_is_refused(tmp_path, content, says):
     path = tmp_path / "keys.txt"
     if content is not None:
-        path.write_text(content)
+        path.write_text(content, encoding="utf-8")
     with pytest.raises(ValueError, match=says):
         read_keys(path)
 
@@ -102,6 +114,8 @@ def test_pages_of_other_origins_are_refused_unless_they_are_named(server, shared
     for running, origin, status in (
         (server, PAGE, 403),
         (server, "null", 403),
+        (server, "http://[", 403),
+        (server, "http://a\u00bcb".encode("latin-1"), 403),
         (server, server.url, 200),
         (shared, PAGE, 200),
         (shared, "https://evil.example", 403),
@@ -112,9 +126,11 @@ def test_pages_of_other_origins_are_refused_unless_they_are_named(server, shared
 
 
 def test_a_page_that_is_named_may_ask_and_read(shared):
-    asked = {"Origin": PAGE, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
+    headers = "authorization,x-stainless-os,content-type"
+    asked = {"Origin": PAGE, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": headers}
     preflight = shared.client.options(TRANSCRIPTIONS, headers=asked)
     assert (preflight.status_code, preflight.headers["access-control-allow-origin"]) == (200, PAGE)
+    assert preflight.headers["access-control-allow-headers"] == headers
     answer = shared.client.post(TRANSCRIPTIONS, headers={"Origin": PAGE})
     assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (415, PAGE)
     foreign = shared.client.get("/health", headers={"Origin": "https://evil.example"})
@@ -127,6 +143,15 @@ def test_a_socket_of_another_origin_is_refused(server, shared):
     assert refused.value.response.status_code == 403
     with connect(shared.stream_url, origin=PAGE):
         pass
+
+
+@pytest.mark.parametrize("path", ["/v1/models", "/nope"])
+def test_a_socket_to_what_is_none_is_told_that_it_is_not_found(server, path):
+    with pytest.raises(InvalidStatus) as refused, connect(server.url.replace("http", "ws") + path):
+        pass
+    answer = refused.value.response
+    assert (answer.status_code, json.loads(answer.body)["error"]["code"]) == (404, "not_found")
+    assert any(line.get("reason") == "not_found" and line["event"] == "stream" for line in server.log)
 
 
 @pytest.mark.parametrize(

@@ -126,6 +126,16 @@ def test_a_kill_leaves_nothing_and_its_address_can_be_taken_at_once(bundle, tmp_
         assert post(url, LONG) == 200
 
 
+def test_every_line_of_the_log_is_json_whatever_is_sent(bundle):
+    with process(bundle, "--threads", 1) as (running, url):
+        headers = {"Content-Type": "multipart/form-data; boundary=X"}
+        assert httpx.post(url + TRANSCRIPTIONS, content=b"--Y\r\n\r\n", headers=headers).status_code == 400
+        running.terminate()
+        _, err = running.communicate(timeout=LIMIT_S)
+    events = [json.loads(line)["event"] for line in err.splitlines()]
+    assert {"server", "request"} <= set(events)
+
+
 def test_an_address_that_is_taken_is_said_so(bundle):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -80,6 +80,29 @@ def test_what_is_hidden_or_outside_is_not_there(paged, path):
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
 
 
+def test_a_bundle_is_served_by_any_name_whether_its_files_are_links_or_not_and_nothing_else_of_its_folder(
+    engine, bundle, package, tmp_path
+):
+    folder = tmp_path / "linked"
+    for path in (each for each in bundle.rglob("*") if each.is_file()):
+        link = folder / path.relative_to(bundle)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(path)
+    (folder / "notes.txt").write_text("not of the bundle")
+    names = ("{x}", "{x:foo}", "{x}y{x}", "a/b", "a", "\u00e4?#%")
+    with serving(dict.fromkeys(names, (engine, folder)), page=DevicePage.find(package)) as running:
+        listed = running.client.get("/page/bundles.json").json()
+        assert [each["name"] for each in listed] == list(names)
+        for each in listed:
+            url = each["url"].removeprefix("..")
+            answer = running.client.get(f"{url}manifest.json")
+            assert answer.content == (bundle / "manifest.json").read_bytes()
+            again = running.client.get(f"{url}manifest.json", headers={"If-None-Match": answer.headers["etag"]})
+            assert (again.status_code, again.headers["cache-control"]) == (304, "no-cache")
+            assert running.client.get(f"{url}notes.txt").status_code == 404
+        assert running.client.get("/bundles/zzz/manifest.json").status_code == 404
+
+
 def test_a_package_without_a_page_is_refused(tmp_path):
     with pytest.raises(ValueError, match="no page, or no onnxruntime-web beside it"):
         DevicePage.find(tmp_path)

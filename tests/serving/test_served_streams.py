@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,8 +18,8 @@ from tests.runtime import tiny_bundle
 from tests.serving.conftest import MODELS
 from tests.serving.served import serving, until
 from wav2edge.audio.clip import load_clip
-from wav2edge.serving.websocket.fed_stream import FedStream
-from wav2edge.serving.websocket.stream_messages import Start
+from wav2edge.serving.websocket.fed_stream import WAITING_ITEMS, FedStream
+from wav2edge.serving.websocket.stream_messages import WHEN_LATE, Start
 
 SECOND = (tiny_bundle.noise(16_000) * 32_767).astype("<i2")
 BLOCK = 320
@@ -131,6 +132,8 @@ def test_a_gap_ends_an_utterance_and_moves_the_clock(server):
         ('{"type": "start", "kind": "cached"}', "has no graphs for cached streams"),
         ('{"type": "start", "silence_s": NaN}', "give seconds, 0 or more"),
         ('{"type": "start", "model": "other"}', "no model 'other'; here are: tiny"),
+        ("[" * 200_000, "no JSON"),
+        ('{"type": "start", "\\ud800": 1}', "no field"),
     ],
 )
 def test_a_start_that_cannot_be_heeded_is_refused_with_the_reason(server, start, says):
@@ -150,6 +153,8 @@ def test_a_start_that_cannot_be_heeded_is_refused_with_the_reason(server, start,
         ('{"type": "gap", "lost_s": -1}', "bad_request"),
         ('{"type": "gap", "lost_s": NaN}', "bad_request"),
         ('{"type": "stop"}', "bad_request"),
+        ('{"type": "\\ud800"}', "bad_request"),
+        ('{"a":' * 100_000, "bad_request"),
         (np.full(BLOCK, np.nan, "<f4").tobytes(), "invalid_audio"),
     ],
 )
@@ -160,6 +165,54 @@ def test_what_is_wrong_ends_a_stream_after_what_came_before_it(server, message, 
         *said, error = rest(socket)
     assert [each["type"] for each in said] == ["final"]
     assert (error["error"]["code"], socket.close_code) == (code, 1008)
+
+
+def test_a_step_may_be_longer_than_any_number_of_a_machine(server):
+    with opened(server, kind="windowed", chunk_ms=10**400, partials=False) as socket:
+        socket.send(SECOND.tobytes())
+        assert [each["type"] for each in finish(socket)] == ["final", "finished"]
+
+
+def test_streams_go_on_after_their_folder_has_gone_in_chunks_of_a_length_that_one_had_before(tmp_path):
+    folder = shutil.copytree(MODELS / "words-stream", tmp_path / "gone")
+    engine = wav2edge.load(folder, threads=1)
+    engine.stream(chunk_ms=160).finish()
+    with serving({"live": (engine, folder)}) as running:
+        shutil.rmtree(folder)
+        with opened(running, kind="cached", chunk_ms=160) as socket:
+            assert finish(socket)[-1]["type"] == "finished"
+        with connect(running.stream_url) as socket:
+            socket.send('{"type": "start", "kind": "cached", "chunk_ms": 320}')
+            (error,) = rest(socket)
+        assert (error["error"]["code"], str(tmp_path) in error["error"]["message"]) == ("failed", False)
+
+
+def test_a_key_that_is_no_text_is_none(engine, bundle):
+    with (
+        serving({"tiny": (engine, bundle)}, key_digests=(bytes(32),)) as running,
+        connect(running.stream_url) as socket,
+    ):
+        socket.send('{"type": "start", "api_key": "\\ud800"}')
+        (error,) = rest(socket)
+        assert error["error"]["code"] == "invalid_api_key"
+
+
+def test_what_nobody_foresaw_ends_a_stream_with_a_line_for_the_client_and_a_traceback_in_the_log(bundle, engine):
+    class Broken:
+        def __getattr__(self, name):
+            return getattr(engine, name)
+
+        def stream(self, **_):
+            raise ZeroDivisionError("deep inside")
+
+    with serving({"tiny": (Broken(), bundle)}) as running:
+        with connect(running.stream_url) as socket:
+            socket.send('{"type": "start"}')
+            (error,) = rest(socket)
+        assert (error["error"]["code"], socket.close_code) == ("failed", 1011)
+        assert "deep inside" not in error["error"]["message"]
+        (line,) = until(lambda: [each for each in running.log if each["event"] == "stream"])
+        assert "deep inside" in line["traceback"]
 
 
 def test_samples_before_the_start_are_refused(server):
@@ -210,6 +263,16 @@ def test_a_server_that_stops_answers_what_was_said_on_its_streams(engine, bundle
         with pytest.raises(InvalidStatus) as refused, connect(running.stream_url):
             pass
         assert refused.value.response.status_code == 503
+
+
+def test_a_server_that_stops_tells_a_client_that_has_not_begun(engine, bundle):
+    with serving({"tiny": (engine, bundle)}) as running, connect(running.stream_url) as socket:
+        until(lambda: running.service.sockets_open == 1)
+        running.server.should_exit = True
+        (error,) = rest(socket)
+        assert (error["error"]["code"], socket.close_code) == ("stopping", 1012)
+        (line,) = until(lambda: [each for each in running.log if each["event"] == "stream"])
+        assert line["reason"] == "stopping"
 
 
 def wake(running):
@@ -278,6 +341,23 @@ def test_a_frame_that_is_longer_than_all_that_may_wait_is_taken_nevertheless():
         fed = FedStream(HeldStream(), Start(), asyncio.get_running_loop())
         await asyncio.wait_for(fed.put(np.zeros(16_000 * 30, np.int16)), 5)
         waiting = asyncio.ensure_future(fed.put(np.zeros(16_000, np.int16)))
+        await asyncio.sleep(0.05)
+        assert not waiting.done()
+        waiting.cancel()
+
+    asyncio.run(put())
+
+
+@pytest.mark.parametrize("when_late", WHEN_LATE)
+def test_gaps_and_frames_of_one_sample_wait_at_their_sender_once_there_are_many(when_late):
+    import asyncio
+
+    async def put():
+        fed = FedStream(HeldStream(), Start(when_late=when_late), asyncio.get_running_loop())
+        for _ in range(WAITING_ITEMS // 2):
+            await fed.put(np.zeros(1, np.int16))
+            await fed.lose(0.0)
+        waiting = asyncio.ensure_future(fed.lose(0.0))
         await asyncio.sleep(0.05)
         assert not waiting.done()
         waiting.cancel()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
+import math
 import socket
 import tempfile
 import threading
@@ -263,6 +265,17 @@ def test_answers_do_not_wait_for_acknowledgements():
             assert accepted.proto == socket.IPPROTO_TCP  # asyncio then sets TCP_NODELAY
 
 
+def test_an_upload_for_which_no_file_may_be_opened_is_refused(engine, bundle, monkeypatch):
+    def no_more(*_, **__):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", no_more)
+    with serving({"tiny": (engine, bundle)}) as running:
+        refused = running.post(wav(tiny_bundle.noise(16_000 * 60)))
+        assert reason(refused) == (503, "too_many_files")
+        assert int(refused.headers["retry-after"]) >= 1
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
 def test_an_upload_for_which_the_disk_has_no_room_is_refused_and_a_small_one_is_answered(engine, bundle, monkeypatch):
     monkeypatch.setattr(tempfile, "TemporaryFile", lambda *_, **__: io.FileIO("/dev/full", "r+"))
@@ -280,6 +293,13 @@ def test_an_upload_for_which_the_disk_has_no_room_is_refused_and_a_small_one_is_
 def test_a_limit_that_lets_nothing_through_is_refused(name):
     with pytest.raises(ValueError, match=f"{name} is 0; give"):
         ServingOptions(**{name: 0})
+
+
+@pytest.mark.parametrize("name", ["upload_mb", "longest_s", "timeout_s", "grace_s"])
+@pytest.mark.parametrize("value", [math.inf, math.nan, -1.0])
+def test_a_limit_is_a_finite_number(name, value):
+    with pytest.raises(ValueError, match=f"{name} is {value}; give .* and a finite number"):
+        ServingOptions(**{name: value})
 
 
 def test_every_reason_has_a_status_and_a_message_in_openais_shape():

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import BaseRoute, Route, Router, WebSocketRoute
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from wav2edge.serving.service import Service
 from wav2edge.serving.web import clip_routes, status_routes
@@ -38,13 +39,17 @@ def application(service: Service, page: DevicePage | None = None) -> ASGIApp:
     if page is not None:
         home = page.routes(service.models.values())
     known = frozenset({"/", *(route.path for route in ROUTES)})
-    gate = Gate(Router([*ROUTES, *home], redirect_slashes=False), service, known)
+    gate = Gate(Router([*ROUTES, *home], redirect_slashes=False, default=_nothing_here), service, known)
     if not service.options.origins:
         return gate
     return CORSMiddleware(
         gate,
         allow_origins=service.options.origins,
         allow_methods=["GET", "POST"],
-        allow_headers=["Authorization", "Content-Type"],
+        allow_headers=["*"],  # OpenAI's clients send some that describe themselves
         expose_headers=["X-Request-Id", "Retry-After", IGNORED_HEADER],
     )
+
+
+async def _nothing_here(scope: Scope, receive: Receive, send: Send) -> None:
+    raise HTTPException(404)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import signal
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from ipaddress import ip_address
 from types import FrameType
+from typing import Any
 
 import python_multipart  # noqa: F401 Starlette and uvicorn would miss these two only at the first request
 import uvicorn
@@ -30,9 +32,62 @@ KEEP_ALIVE_S = 30
 LARGEST_FRAME = 1 << 20
 """Bytes of a message on a WebSocket."""
 WAITING_CONNECTIONS = 1024
+LAST_PORT = 65_535
 CLOSING_S = 3
 """After all is answered, connections have so long to close."""
+NO_FILES = frozenset({errno.EMFILE, errno.ENFILE})
+"""What the system says where no more files and connections may be open."""
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+class Listener(socket.socket):
+    """A socket that listens, and closes a connection at once where no more files may be open.
+
+    asyncio would leave it waiting, and fail to take it as often in a second as there may be waiting connections. For
+    that the socket has a file open, which it closes for the moment that it takes the connection.
+    """
+
+    def __init__(self, *how: int) -> None:
+        super().__init__(*how)
+        self._spare: int | None = _spare_file()
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        """The next connection.
+
+        Raises:
+            BlockingIOError: there is none that may stay.
+            OSError: it broke.
+        """
+        try:
+            return super().accept()
+        except OSError as error:
+            if error.errno not in NO_FILES:
+                raise
+        logging.getLogger(__name__).warning("no more files may be open: connections are closed; raise ulimit -n")
+        self._close_spare()
+        try:
+            super().accept()[0].close()
+        finally:
+            self._spare = _spare_file()
+        raise BlockingIOError(errno.EAGAIN, "no more files may be open")
+
+    def close(self) -> None:
+        """Close it, and the spare file."""
+        super().close()
+        self._close_spare()
+
+    def _close_spare(self) -> None:
+        if self._spare is not None:
+            os.close(self._spare)
+            self._spare = None
+
+
+def _spare_file() -> int | None:
+    """A file that is open; None where none may be."""
+    try:
+        return os.open(os.devnull, os.O_RDONLY)
+    except OSError:
+        return None
 
 
 class DrainingServer(uvicorn.Server):
@@ -96,7 +151,7 @@ def serve(
     """
     with closing(listen(host, port)) as listener:
         log = RequestLog()
-        logging.getLogger("uvicorn").addHandler(log)
+        logging.getLogger().addHandler(log)  # uvicorn, asyncio and others: one that has no handler writes lines of text
         try:
             server = server_of(Service(models, options, log), page)
             url = url_of(listener)
@@ -105,7 +160,7 @@ def serve(
             server.run(sockets=[listener])
             log.event("stopped")
         finally:
-            logging.getLogger("uvicorn").removeHandler(log)
+            logging.getLogger().removeHandler(log)
             log.end()
     return INTERRUPTED if server.interrupted else 0
 
@@ -136,10 +191,12 @@ def listen(host: str, port: int) -> socket.socket:
     Raises:
         UsageError: the address is taken, or none of this machine.
     """
+    if not 0 <= port <= LAST_PORT:  # the system would take its last 16 bits
+        raise UsageError(f"--port {port}; give 0 to {LAST_PORT}")
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    except OSError as error:
+        listener = Listener(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    except (OSError, UnicodeError) as error:  # of a name with a label that is empty or over 63 characters
         raise _no_address(host, port, error) from None
     try:
         if os.name == "posix":  # a server that is started again takes its address at once; on Windows others could, too
@@ -152,8 +209,9 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _no_address(host: str, port: int, error: OSError) -> UsageError:
-    return UsageError(f"--host {host} --port {port}: {error.strerror or error}; give another --host or --port")
+def _no_address(host: str, port: int, error: OSError | UnicodeError) -> UsageError:
+    fault = (error.strerror or error) if isinstance(error, OSError) else "no name of a machine"
+    return UsageError(f"--host {host} --port {port}: {fault}; give another --host or --port")
 
 
 def url_of(listener: socket.socket) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
@@ -40,6 +41,7 @@ REASONS: Mapping[str, Kind] = {
     "failed": Kind(500, "server_error", FAILED),
     "queue_full": Kind(503, "server_error", LATER),
     "too_many_streams": Kind(503, "server_error", LATER),
+    "too_many_files": Kind(503, "server_error", LATER),
     "stopping": Kind(503, "server_error", RESTARTING),
     "timeout": Kind(504, "server_error", LATER),
     "disk_full": Kind(507, "server_error", LATER),
@@ -69,8 +71,10 @@ class Refusal(Exception):  # noqa: N818 it is an answer
     def __init__(
         self, reason: str, message: str, *, param: str | None = None, retry_after_s: float | None = None
     ) -> None:
+        message = _encodable(message)
         super().__init__(message)
-        self.reason, self.message, self.param, self.retry_after_s = reason, message, param, retry_after_s
+        self.reason, self.message, self.retry_after_s = reason, message, retry_after_s
+        self.param = None if param is None else _encodable(param)
 
     @classmethod
     def of(cls, error: Wav2EdgeError, names: Mapping[str, str] | None = None) -> Refusal:
@@ -80,9 +84,7 @@ class Refusal(Exception):  # noqa: N818 it is an answer
             error: what was raised.
             names: what folders of this machine are called to others.
         """
-        message = str(error)
-        for folder, name in (names or {}).items():
-            message = message.replace(folder, name)
+        message = _renamed(str(error), names or {})
         return cls(next(reason for kind, reason in OF_ERRORS if isinstance(error, kind)), message)
 
     @property
@@ -104,3 +106,17 @@ class Refusal(Exception):  # noqa: N818 it is an answer
         """The answer in OpenAI's shape."""
         error = {"message": self.message, "type": self.kind.type, "param": self.param, "code": self.reason}
         return {"error": error}
+
+
+def _encodable(text: str) -> str:
+    """A text that UTF-8 can encode: messages repeat what was sent, and JSON can hold half of a surrogate pair."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def _renamed(message: str, names: Mapping[str, str]) -> str:
+    """A message with names in place of folders, where they stand as a path: before ``:`` or the file in them.
+
+    Folders may be as short as ``.``, and one may begin as another does.
+    """
+    folders = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
+    return re.sub(rf"(?<![\w./\\-])({folders})(?=[:/\\])", lambda found: names[found[1]], message)

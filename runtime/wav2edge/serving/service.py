@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -54,7 +54,7 @@ class Service:
         self.models, self.options, self.log = models, options, log
         self.pool = DecoderPool(options.decoders, options.queue)
         self.stopping = asyncio.Event()
-        self.streams_open = 0
+        self.streams_open = self.sockets_open = 0
         self._uploads: set[asyncio.Timeout] = set()
         gauges: dict[str, Callable[[], float]] = {
             "queue_length": lambda: self.pool.waiting,
@@ -105,6 +105,20 @@ class Service:
         finally:
             self.streams_open -= 1
 
+    @contextmanager
+    def socket(self) -> Iterator[None]:
+        """A WebSocket that is open; its stream has a place only once it has begun.
+
+        Raises:
+            Refusal: the server stops.
+        """
+        self.refuse_if_stopping()
+        self.sockets_open += 1
+        try:
+            yield
+        finally:
+            self.sockets_open -= 1
+
     @asynccontextmanager
     async def upload(self) -> AsyncIterator[None]:
         """The time that an upload may take; it is over, too, once a server that stops waits no longer.
@@ -152,11 +166,36 @@ class Service:
         self.stopping.set()
         self.log.event("stopping", requests=self.pool.taken, streams=self.streams_open)
         until_s = time.monotonic() + self.options.grace_s
-        while (self.pool.taken or self.streams_open) and time.monotonic() < until_s and not at_once():
+        while (self.pool.taken or self.sockets_open) and time.monotonic() < until_s and not at_once():
             await asyncio.sleep(LOOK_S)
         self.pool.close()
         for limit in self._uploads:
             limit.reschedule(0)
         until_s = time.monotonic() + REFUSING_S
-        while (self.pool.taken or self.streams_open) and time.monotonic() < until_s:
+        while (self.pool.taken or self.sockets_open) and time.monotonic() < until_s:
             await asyncio.sleep(LOOK_S)
+
+
+async def unless(
+    end: Coroutine[Any, Any, object], why: Callable[[], Refusal], answer: Coroutine[Any, Any, Made]
+) -> Made:
+    """An answer, unless something ends first: then the work for it ends, too.
+
+    Args:
+        end: what may end first.
+        why: the reason that there is then.
+        answer: what is waited for.
+
+    Raises:
+        Refusal: it ended first.
+    """
+    task, ending = asyncio.ensure_future(answer), asyncio.ensure_future(end)
+    try:
+        await asyncio.wait({task, ending}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise why()
+        return task.result()
+    finally:
+        task.cancel()
+        ending.cancel()
+        await asyncio.gather(task, ending, return_exceptions=True)

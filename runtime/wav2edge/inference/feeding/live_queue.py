@@ -61,6 +61,11 @@ class LiveQueue:
         """Seconds of sound that wait."""
         return self._waiting / self._rate_hz
 
+    @property
+    def waiting_items(self) -> int:
+        """Blocks and gaps that wait."""
+        return len(self._items)
+
     def put(self, block: Block) -> None:
         """Add a copy of a block; never waits. After ``close`` it is left out.
 

@@ -154,7 +154,7 @@ def _beginning(
         step_ms = STEP_MS if chunk_ms is None else chunk_ms
         if step_ms < 1:
             raise UsageError(f"a step of {step_ms} ms; give 1 ms or more")
-        return partial(_windowed, recognizer, round(step_ms * SAMPLE_RATE_HZ / 1e3))
+        return partial(_windowed, recognizer, step_ms * SAMPLE_RATE_HZ // 1000)
     session = graphs.session(chunk_ms)
     cached = partial(_cached, session, session.begin())
     return partial(_two_pass, recognizer, cached) if kind == "two-pass" else cached

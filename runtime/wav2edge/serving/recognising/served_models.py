@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,11 @@ class ServedModel:
     name: str
     engine: Engine
     bundle: Bundle
+    created: int = field(init=False)
+    """When its manifest was written, in seconds since 1970; looked up once, for the folder may vanish meanwhile."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "created", int((self.bundle.folder / MANIFEST).stat().st_mtime))
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -58,7 +63,7 @@ class ServedModel:
         return {
             "id": self.name,
             "object": "model",
-            "created": int((self.bundle.folder / MANIFEST).stat().st_mtime),
+            "created": self.created,
             "owned_by": "wav2edge",
             "bundle": manifest.name,
             "variant": self.engine.precision,

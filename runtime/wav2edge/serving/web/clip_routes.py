@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,7 +14,7 @@ from wav2edge.output.result import Alignment
 from wav2edge.serving.recognising.decoder_pool import Done, Withdrawal
 from wav2edge.serving.recognising.served_models import ServedModel
 from wav2edge.serving.refusals import Refusal
-from wav2edge.serving.service import Facts, Service
+from wav2edge.serving.service import Facts, Service, unless
 from wav2edge.serving.web.answers import GRANULARITIES, TRANSCRIPTIONS, Asked, Written, json_answer, subtitles
 from wav2edge.serving.web.gate import facts_of, gone, service_of
 from wav2edge.serving.web.uploads import Form, uploaded
@@ -79,7 +78,7 @@ async def _answer(
             model = service.model(form.one("model"), facts)
             model.require(task)
             work = partial(_checked, form, service.options.longest_s, prepare(form, model))
-            done = await _unless_gone(request, service.recognise(work))
+            done = await unless(_left(request), gone, service.recognise(work))
         _note(done, model.name, facts, service)
         ignored = [name for name in IGNORED if name in form.fields]
         headers = {IGNORED_HEADER: ", ".join(ignored)} if ignored else None
@@ -106,24 +105,6 @@ def _note(done: Done[Recognised], model: str, facts: Facts, service: Service) ->
     }
     if service.options.log_text:
         facts.extra["text"] = made.text
-
-
-async def _unless_gone(request: Request, answer: Coroutine[Any, Any, Made]) -> Made:
-    """The answer, or an end to the work for it where the client leaves.
-
-    Raises:
-        Refusal: it has left.
-    """
-    task, leaving = asyncio.ensure_future(answer), asyncio.ensure_future(_left(request))
-    try:
-        await asyncio.wait({task, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
-            raise gone()
-        return task.result()
-    finally:
-        task.cancel()
-        leaving.cancel()
-        await asyncio.gather(task, leaving, return_exceptions=True)
 
 
 async def _left(request: Request) -> None:

@@ -18,6 +18,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import wav2edge
+from wav2edge.bundle.manifest import MANIFEST
 from wav2edge.errors import UsageError
 from wav2edge.serving.recognising.served_models import ServedModel
 from wav2edge.serving.refusals import Refusal
@@ -63,23 +64,41 @@ class DevicePage:
 
     def routes(self, models: Iterable[ServedModel]) -> list[BaseRoute]:
         """The page at ``/``, and below it what it loads."""
-        folders = {model.name: model.bundle.folder for model in models if model.bundle.repository is None}
-        listed = json.dumps([{"name": name, "url": f"../bundles/{quote(name, safe='')}/"} for name in folders])
+        bundles = {model.name: _BundleFiles(model) for model in models if model.bundle.repository is None}
+        listed = json.dumps([{"name": name, "url": f"../bundles/{quote(name, safe='')}/"} for name in bundles])
 
         async def home(request: Request) -> Response:
             return RedirectResponse("/page/", 302)
 
-        async def bundles(request: Request) -> Response:
+        async def bundle_list(request: Request) -> Response:
             return Response(listed, media_type="application/json", headers=HEADERS)
+
+        async def bundle_file(request: Request) -> Response:
+            path = request.path_params["path"]
+            for name, files in bundles.items():
+                file = path.removeprefix(f"{name}/")
+                if file != path and file in files.listed:
+                    response = await files.get_response(file, request.scope)
+                    response.headers.update(HEADERS)
+                    return response
+            raise Refusal("not_found", "no such file")
 
         roots: Mapping[str, Path] = {
             "/page": self.package / "page",
             "/src": self.package / "src",
             f"/node_modules/{RUNTIME.as_posix()}": self.modules / RUNTIME,
-            **{f"/bundles/{name}": folder for name, folder in folders.items()},
         }
         mounts = [Mount(path, app=_Files(StaticFiles(directory=root, html=True))) for path, root in roots.items()]
-        return [Route("/", home), Route("/page/bundles.json", bundles), *mounts]
+        lists = [Route("/page/bundles.json", bundle_list), Route("/bundles/{path:path}", bundle_file)]
+        return [Route("/", home), *lists, *mounts]
+
+
+class _BundleFiles(StaticFiles):
+    """The files of a bundle: those that its manifest lists, of which each may be a link, and no others."""
+
+    def __init__(self, model: ServedModel) -> None:
+        super().__init__(directory=model.bundle.folder, follow_symlink=True)
+        self.listed = frozenset({MANIFEST, *model.bundle.manifest.files})
 
 
 class _Files:
@@ -89,7 +108,7 @@ class _Files:
         self._files = files
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if any(part.startswith(".") for part in scope["path"].split("/")):
+        if scope["type"] != "http" or any(part.startswith(".") for part in scope["path"].split("/")):
             raise Refusal("not_found", "no such file")
 
         async def with_headers(message: Message) -> None:

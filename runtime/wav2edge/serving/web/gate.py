@@ -16,10 +16,9 @@ from wav2edge.serving.refusals import Refusal
 from wav2edge.serving.service import Facts, Service
 from wav2edge.serving.serving_options import digest_of
 
-OPEN_TO_ALL = frozenset({"/", "/health", "/ready", "/metrics"})
-"""Paths that need no key: what watches a server has none."""
-QUIET = frozenset({"/health", "/ready", "/metrics"})
-"""Paths that are asked for all the time: they are logged where they fail."""
+WATCHED = frozenset({"/health", "/ready", "/metrics"})
+"""Paths of what watches a server: they need no key, and are logged where they fail only, for they are asked for all the
+time."""
 OF_STATUS = {404: "not_found", 405: "method_not_allowed"}
 """What the router refuses."""
 
@@ -48,14 +47,12 @@ class Gate:
             await answer.refuse(refusal, facts, scope, receive)
         except HTTPException as error:  # of the router
             reason = OF_STATUS.get(error.status_code, "bad_request")
-            message = f"{scope.get('method', '')} {scope['path']}: {error.detail}; GET / says what there is"
+            message = f"{scope.get('method', 'WebSocket')} {scope['path']}: {error.detail}; GET / says what there is"
             await answer.refuse(Refusal(reason, message), facts, scope, receive)
         except ClientDisconnect:
             await answer.refuse(gone(), facts, scope, receive)
         except Exception as error:
-            facts.extra["traceback"] = "".join(traceback.format_exception(error))
-            message = f"unexpected {type(error).__name__}; the server's log has it under {facts.request_id}"
-            await answer.refuse(Refusal("failed", message), facts, scope, receive)
+            await answer.refuse(unforeseen(error, facts), facts, scope, receive)
         self._note(scope, facts, answer.status)
 
     def _check(self, scope: Scope, facts: Facts) -> None:
@@ -67,7 +64,7 @@ class Gate:
         origin = headers.get("origin")
         if origin is not None and not same_origin(origin, host) and not {origin, "*"} & set(options.origins):
             raise Refusal("foreign_origin", f"pages of {origin} may not ask; start the server with --cors {origin}")
-        if not options.key_digests or scope["path"] in OPEN_TO_ALL:
+        if not options.key_digests or scope["path"] in WATCHED:
             return
         scheme, _, key = headers.get("authorization", "").partition(" ")
         if scope["type"] == "websocket" and not scheme:
@@ -82,7 +79,7 @@ class Gate:
         service.metrics.requests.labels(facts.route, facts.model or "", str(shown)).inc()
         if facts.reason is not None:
             service.metrics.refusals.labels(facts.reason).inc()
-        if facts.route in QUIET and facts.reason is None:
+        if facts.route in WATCHED and facts.reason is None:
             return
         service.log.event(
             "request" if scope["type"] == "http" else "stream",
@@ -129,6 +126,12 @@ def gone() -> Refusal:
     return Refusal("client_gone", "the client has gone")
 
 
+def unforeseen(error: Exception, facts: Facts) -> Refusal:
+    """The refusal that an error is which nobody foresaw; its traceback is for the log."""
+    facts.extra["traceback"] = "".join(traceback.format_exception(error))
+    return Refusal("failed", f"unexpected {type(error).__name__}; the server's log has it under {facts.request_id}")
+
+
 def facts_of(scope: Scope) -> Facts:
     """What is known of a request."""
     found: Facts = scope["facts"]
@@ -149,7 +152,10 @@ def is_key(key: str, digests: tuple[bytes, ...]) -> bool:
 
 def same_origin(origin: str, host: str) -> bool:
     """Whether a page is one of this server: its origin has the host and port that it was called by."""
-    return bool(host) and urlsplit(origin).netloc.lower() == host.lower()
+    try:
+        return bool(host) and urlsplit(origin).netloc.lower() == host.lower()
+    except ValueError:  # it is no URL
+        return False
 
 
 def _hostname(host: str) -> str:

@@ -45,7 +45,8 @@ async def ready(request: Request) -> Response:
     """``GET /ready``: whether new requests are taken."""
     service = service_of(request.scope)
     service.refuse_if_stopping()
-    return JSONResponse({"status": "ready", "models": list(service.models)})
+    names = {} if service.options.key_digests else {"models": list(service.models)}  # it needs no key, they do
+    return JSONResponse({"status": "ready", **names})
 
 
 async def metrics(request: Request) -> Response:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Any, BinaryIO, cast
 
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -25,10 +26,15 @@ MOST_FIELDS, FIELD_BYTES = 64, 1 << 16
 """Fields of a form beside its file, and bytes of one: a text to align is the longest."""
 LISTS = "[]"
 """Behind the name of a field that may stand several times; clients of OpenAI's API write it, and some do not."""
-NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
-"""What the system says where the disk is full, or what one user may take of it."""
+CHARSETS = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
+"""What the text of a form may be in; in other encodings, bytes can stand for what is no text."""
+DISK_FULL = ("disk_full", "the server's disk is full")
+NO_FILES = ("too_many_files", "the server has as many files and connections open as it may")
+FULL = {errno.ENOSPC: DISK_FULL, errno.EDQUOT: DISK_FULL, errno.EMFILE: NO_FILES, errno.ENFILE: NO_FILES}
+"""What the system says where it has no room for an upload, and why it then is refused."""
 RETRY_AFTER_FULL_S = 30
-"""Uploads end, and with them goes what they take of the disk."""
+"""Uploads end, and with them goes what they take of it."""
+HOW_TO_SEND = "send the sound as the field 'file' of the form, once, with a filename=, as in: curl -F file=@clip.flac"
 KNOWN_STARTS = (b"RIFF", b"RF64", b"RIFX", b"riff", b"FORM", b"fLaC", b"OggS", b"ID3", b".snd", b"caff")
 """What files of sound begin with; one that does and cannot be decoded is damaged, others are no sound at all."""
 
@@ -144,18 +150,20 @@ async def uploaded(request: Request, service: Service) -> AsyncIterator[Form]:
     except HTTPException as error:
         raise Refusal("bad_request", f"not a form as multipart/form-data: {error.detail}") from None
     except OSError as error:
-        if error.errno not in NO_SPACE:
+        if error.errno not in FULL:
             raise
-        message = "the server's disk is full; ask again later, or send less than 1 MB, which is kept in memory"
-        raise Refusal("disk_full", message, param="file", retry_after_s=RETRY_AFTER_FULL_S) from None
+        reason, fault = FULL[error.errno]
+        message = f"{fault}; ask again later, or send less than 1 MB, which is kept in memory"
+        raise Refusal(reason, message, param="file", retry_after_s=RETRY_AFTER_FULL_S) from None
     fields: dict[str, list[str]] = {}
     for name, value in form.multi_items():
         if isinstance(value, str):
             fields.setdefault(name.removesuffix(LISTS), []).append(value)
     upload = form.get("file")
-    if not isinstance(upload, UploadFile):
+    if "file" in fields or not isinstance(upload, UploadFile):
         await form.close()
-        raise Refusal("bad_request", "no file; send the sound as the field 'file' of the form", param="file")
+        fault = "the field 'file' has no filename" if "file" in fields else "no file"
+        raise Refusal("bad_request", f"{fault}; {HOW_TO_SEND}", param="file")
     file = NamedFile(upload.filename or "file", upload.file)
     try:
         values = {name: tuple(found) for name, found in fields.items()}
@@ -169,6 +177,9 @@ def _check_headers(request: Request, options: ServingOptions) -> None:
     if kind.partition(";")[0].strip().lower() != "multipart/form-data":
         message = f"{kind or 'no content type'}: send a form as multipart/form-data, with the sound as its field 'file'"
         raise Refusal("unsupported_media", message)
+    charset = parse_options_header(kind)[1].get(b"charset", b"utf-8").decode("latin-1")
+    if charset.lower() not in CHARSETS:
+        raise Refusal("unsupported_media", f"charset={charset}: send the text of the form as UTF-8")
     length = request.headers.get("content-length", "")
     if length.isdigit() and int(length) > options.upload_bytes:
         raise _too_large(options)

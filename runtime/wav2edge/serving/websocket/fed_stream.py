@@ -20,6 +20,8 @@ from wav2edge.serving.websocket.stream_messages import WHEN_LATE, Start
 
 WAITING_S = 10.0
 """Most sound of a stream that waits to be recognised."""
+WAITING_ITEMS = 10_000
+"""Most blocks and gaps of a stream that wait, however short they are: each costs memory and time of its own."""
 TURN_S = 1.0
 """So much sound a decoder recognises before it turns to another stream."""
 
@@ -74,17 +76,23 @@ class FedStream:
 
     async def put(self, block: Block) -> None:
         """Add sound; where its sender is to wait, once there is room for it."""
-        block_s = len(block) / self._rate_hz
-        while self._waits and 0 < self._queue.waiting_s > WAITING_S - block_s:
-            self._room.clear()
-            await self._room.wait()
+        await self._room_for(len(block) / self._rate_hz)
         self._queue.put(block)
         self._news.set()
 
-    def lose(self, lost_s: float) -> None:
+    async def lose(self, lost_s: float) -> None:
         """Say that so much sound was lost before it came here."""
+        await self._room_for(0.0)
         self._queue.lose(lost_s)
         self._news.set()
+
+    async def _room_for(self, block_s: float) -> None:
+        """Wait for room; for one more item even where sound may be dropped."""
+        while (self._waits and 0 < self._queue.waiting_s > WAITING_S - block_s) or (
+            self._queue.waiting_items >= WAITING_ITEMS
+        ):
+            self._room.clear()
+            await self._room.wait()
 
     def end(self, refusal: Refusal | None = None) -> None:
         """Say that nothing follows, and why if it did not end by itself."""

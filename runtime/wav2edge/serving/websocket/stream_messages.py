@@ -106,7 +106,7 @@ def read_message(text: str) -> dict[str, Any]:
     """
     try:
         document = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):  # it may be nested as deep as a message is long
         raise Refusal("bad_request", 'no JSON; send {"type": ...}') from None
     if not isinstance(document, dict) or not isinstance(document.get("type"), str):
         raise _unknown(text)

@@ -13,8 +13,8 @@ from wav2edge.output.documents import json_ready, strict_json
 from wav2edge.serving.recognising.decoder_pool import Withdrawal
 from wav2edge.serving.recognising.served_models import ServedModel
 from wav2edge.serving.refusals import Refusal
-from wav2edge.serving.service import Facts, Service
-from wav2edge.serving.web.gate import facts_of, gone, is_key, service_of
+from wav2edge.serving.service import Facts, Service, unless
+from wav2edge.serving.web.gate import facts_of, gone, is_key, service_of, unforeseen
 from wav2edge.serving.websocket.fed_stream import FedStream, Heard
 from wav2edge.serving.websocket.stream_messages import Start, read_message
 
@@ -27,16 +27,17 @@ LONGEST_GAP_S = 86_400.0
 async def stream(websocket: WebSocket) -> None:
     """Take a client, and tell it in a message why it is not answered where it is not."""
     service, facts = service_of(websocket.scope), facts_of(websocket.scope)
-    service.refuse_if_stopping()
-    await websocket.accept()
-    conversation = _Conversation(websocket, service, facts)
-    try:
-        await conversation.hold()
-    except Refusal as refusal:
-        facts.reason = refusal.reason
-        await conversation.refuse(refusal)
-    except WebSocketDisconnect:
-        facts.reason = gone().reason
+    with service.socket():
+        await websocket.accept()
+        conversation = _Conversation(websocket, service, facts)
+        try:
+            await conversation.hold()
+        except Refusal as refusal:
+            await conversation.refuse(refusal)
+        except WebSocketDisconnect:
+            facts.reason = gone().reason
+        except Exception as error:
+            await conversation.refuse(unforeseen(error, facts))
 
 
 class _Conversation:
@@ -67,6 +68,7 @@ class _Conversation:
 
     async def refuse(self, refusal: Refusal) -> None:
         """Say why there is no answer, or no more of it, and close."""
+        self._facts.reason = refusal.reason
         try:
             await self._send({"type": "error", **refusal.document()})
             await self._socket.close(refusal.kind.close_code, refusal.reason)
@@ -74,7 +76,8 @@ class _Conversation:
             pass
 
     async def _first(self) -> str:
-        message = await _in_time(self._receive(), START_S, "no start message")
+        first = _in_time(self._receive(), START_S, "no start message")
+        message = await unless(self._service.stopping.wait(), _stopping, first)
         if "text" not in message:
             raise Refusal("bad_request", 'samples before the start message; send {"type": "start"} first')
         return str(message["text"])
@@ -118,7 +121,7 @@ class _Conversation:
                 if message.get("bytes") is not None:
                     await fed.put(decode(message["bytes"]))
                 else:
-                    ended = _heed(read_message(message["text"]), fed)
+                    ended = await _heed(read_message(message["text"]), fed)
             except Refusal as refusal:
                 fed.end(refusal)
                 ended = True
@@ -143,7 +146,7 @@ class _Conversation:
     async def _stop(self, fed: FedStream) -> None:
         """End the stream where the server stops: what was said until then is answered."""
         await self._service.stopping.wait()
-        fed.end(Refusal("stopping", "the server stops; open another stream", retry_after_s=1))
+        fed.end(_stopping())
 
     def _count(self, fed: FedStream, before_s: float, lost_s: float, computed_s: float) -> None:
         metrics, model = self._service.metrics, self._facts.model or ""
@@ -172,17 +175,21 @@ class _Conversation:
         await _in_time(self._socket.send_text(text), self._options.timeout_s, "events were not read")
 
 
-def _heed(message: dict[str, Any], fed: FedStream) -> bool:
+async def _heed(message: dict[str, Any], fed: FedStream) -> bool:
     """Do what a message between the samples says; whether it is the last."""
     if message["type"] == "finish":
         fed.end()
         return True
     lost_s = message.get("lost_s")
     if message["type"] == "gap" and isinstance(lost_s, int | float) and 0 <= lost_s <= LONGEST_GAP_S:
-        fed.lose(lost_s)
+        await fed.lose(lost_s)
         return False
     known = '{"type": "gap", "lost_s": seconds} or {"type": "finish"}'
     raise Refusal("bad_request", f"{message['type']}: no message that is known here; send samples, {known}")
+
+
+def _stopping() -> Refusal:
+    return Refusal("stopping", "the server stops; open another stream", retry_after_s=1)
 
 
 async def _in_time(answer: Awaitable[Made], limit_s: float | None, what: str) -> Made:
