@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from multiprocessing import active_children
 from pathlib import Path
 from typing import Any
 
 import wav2edge
+from wav2edge.bundle.heads import CtcHead
+from wav2edge.decoding.ctc import FloatArray
+from wav2edge.decoding.hypothesis import Greedy, Hypothesis
 from wav2edge.output.documents import strict_json
 
 LIMIT_S = 60.0
+LONG_FRAMES = 80
+"""More than any of the clips has but the long one."""
 
 
 def lines(output: Path) -> list[str]:
@@ -37,17 +42,30 @@ def eventually(holds: Callable[[], Any]) -> Any:
     return found
 
 
+@dataclass(frozen=True)
+class Gate:
+    """A decoder for which a worker waits with a long clip until a file is there."""
+
+    opened: Path
+
+    def decode(self, logits: FloatArray, head: CtcHead) -> list[Hypothesis]:
+        """The best path, at last."""
+        if len(logits) > LONG_FRAMES:
+            eventually(self.opened.exists)
+        return Greedy().decode(logits, head)
+
+
 class HalfWay:
-    """Kills the workers once all shards but that of a pipe are done, and fills the pipe for who does it again.
+    """Kills the workers once all shards but that of a long clip are done, and opens the gate for who does it again.
 
     Args:
-        pipe: where a worker waits for a clip.
+        gate: where a worker waits with a clip.
         others: how many shards there are besides.
         kill: ends the workers that live.
     """
 
-    def __init__(self, pipe: Any, others: int, kill: Callable[[], None]) -> None:
-        self._pipe, self._others, self._kill = pipe, others, kill
+    def __init__(self, gate: Gate, others: int, kill: Callable[[], None]) -> None:
+        self._gate, self._others, self._kill = gate, others, kill
         self.deaths: list[str] = []
 
     def on_shard(self, report: wav2edge.ShardReport) -> None:
@@ -57,9 +75,9 @@ class HalfWay:
             self._kill()
 
     def on_death(self, message: str) -> None:
-        """The worker is dead: what is filled in now is not read by it."""
+        """The worker is dead: it does not see the gate open."""
         self.deaths.append(message)
-        threading.Thread(target=self._pipe.fill, daemon=True).start()
+        self._gate.opened.touch()
 
 
 def children() -> list[Any]:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import io
-import os
 import tarfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -65,20 +64,9 @@ def make_parquet(tmp_path: Path) -> Callable[..., Path]:
     return make
 
 
-class Pipe:
-    """A named pipe that stands for a clip: a worker that reads it waits until it is filled."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        os.mkfifo(path)
-
-    def fill(self) -> None:
-        """Let the worker that waits now, or the next one, have the clip."""
-        self.path.write_bytes(sound(8_000))
-
-
 @pytest.fixture
-def pipe(tmp_path: Path) -> Pipe:
-    if not hasattr(os, "mkfifo"):
-        pytest.skip("there are no named pipes here")
-    return Pipe(tmp_path / "slow.wav")
+def long_clip(tmp_path: Path) -> Path:
+    """A clip for which a ``Gate`` waits."""
+    path = tmp_path / "long.wav"
+    path.write_bytes(sound(32_000))
+    return path

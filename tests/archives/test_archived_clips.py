@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
+import os
+import tarfile
+
 import pytest
 
 from tests.archives.conftest import sound
-from wav2edge.errors import DataError
+from wav2edge.audio.sound_file import open_sound
+from wav2edge.errors import AudioError, DataError
 from wav2edge.inference.feeding.archives.archived_clips import recordings as recordings_of
 from wav2edge.inference.feeding.archives.shard_results import MADE_BY
 from wav2edge.inference.feeding.archives.shards import plan
@@ -45,6 +50,90 @@ def test_a_tar_that_was_cut_off_is_refused(make_tar, last):
     path.write_bytes(path.read_bytes()[:40_000])
     with pytest.raises(DataError, match=r"a\.tar: cannot be read as a tar after 1 recordings .*copy it again"):
         clips(path)
+
+
+SECOND = 512 + 512 * 16
+"""Where the header of a second member begins, after 8,000 bytes of the first."""
+HARMED = {
+    "cut at a member": lambda tar: tar[:SECOND],
+    "cut in a header": lambda tar: tar[: SECOND + 200],
+    "a damaged header": lambda tar: tar[:SECOND] + bytes([tar[SECOND] ^ 1]) + tar[SECOND + 1 :],
+    "joined": lambda tar: tar + tar,
+    "joined, compressed": lambda tar: gzip.compress(tar) * 2,
+    "a wrong checksum": lambda tar: gzip.compress(tar)[:-5] + b"?" + gzip.compress(tar)[-4:],
+}
+
+
+@pytest.mark.parametrize("harm", HARMED)
+def test_a_harmed_tar_is_refused_and_never_taken_for_its_beginning(make_tar, harm):
+    path = make_tar("a.tar", {"1.wav": bytes(8_000), "2.wav": bytes(8_000)})
+    path.write_bytes(HARMED[harm](path.read_bytes()))
+    with pytest.raises(DataError, match=r"a\.tar: .*pack it again"):
+        clips(path)
+
+
+def test_a_tar_with_a_single_block_of_zeros_at_its_end_is_whole(make_tar):
+    path = make_tar("a.tar", {"1.wav": bytes(8_000)})
+    path.write_bytes(path.read_bytes()[: SECOND + 512])
+    assert len(clips(path)) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        (tarfile.LNKTYPE, "a link to 1.wav; pack its content"),
+        (tarfile.SYMTYPE, "a link to 1.wav; pack its content"),
+        (tarfile.FIFOTYPE, "a pipe or a device"),
+    ],
+    ids=["hard link", "symbolic link", "pipe"],
+)
+def test_a_member_that_is_named_like_sound_and_holds_none_is_an_error_in_its_place(tmp_path, kind, reason):
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        tar.addfile(tarfile.TarInfo("1.wav"))
+        member = tarfile.TarInfo("2.wav")
+        member.type, member.linkname = kind, "1.wav"
+        tar.addfile(member)
+    _, found = clips(tmp_path / "a.tar")
+    assert (found.path, found.row) == ("2.wav", 1)
+    assert f"a.tar/2.wav: {reason}" in str(found.error)
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        ({"audio": [1]}, "row 0: int where the bytes of a sound file, its path, or {bytes, path} belong"),
+        ({"audio": [[0.5, 0.25]]}, "row 0: list where"),
+        ({"audio": [{"bytes": "text", "path": "a.wav"}]}, "row 0: {bytes: str, path: str} where"),
+        ({"audio": [{"bytes": None, "path": 7}]}, "row 0: {bytes: NoneType, path: int} where"),
+        ({"audio": [{"array": [0.5], "sampling_rate": 16_000}]}, "row 0: {array: list, sampling_rate: int} where"),
+        ({"path": ["nowhere://bucket/key"]}, "nowhere://bucket/key: "),
+    ],
+    ids=lambda value: None if isinstance(value, dict) else value.split(" where")[0].split(": ")[-1],
+)
+def test_a_value_that_gives_no_sound_is_the_error_of_its_row(make_parquet, bad, reason):
+    (found,) = clips(make_parquet("a.parquet", bad))
+    assert reason in str(found.error)
+
+
+def test_a_path_that_is_no_text_is_the_name_of_its_sound(make_parquet):
+    (found,) = clips(make_parquet("a.parquet", {"audio": [{"bytes": sound(4_000), "path": 7}]}))
+    assert (found.path, found.error) == ("7", None)
+
+
+def test_a_path_with_a_zero_byte_is_refused_like_any_that_is_not_there(make_parquet):
+    (found,) = clips(make_parquet("a.parquet", {"path": ["a\0b.wav"]}))
+    with pytest.raises(AudioError, match="no file can have such a name"):
+        open_sound(found.source)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+def test_named_pipes_are_refused_before_anything_waits_for_them(tmp_path):
+    os.mkfifo(tmp_path / "a.tar")
+    os.mkfifo(tmp_path / "a.wav")
+    with pytest.raises(DataError, match=r"a\.tar: a named pipe.*copy it into a file"):
+        clips(tmp_path / "a.tar")
+    (found,) = clips(tmp_path / "a.wav")
+    assert "a.wav: a named pipe" in str(found.error)
 
 
 def test_a_column_of_sound_is_read_row_by_row(make_parquet):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import signal
 import sys
-import threading
+from pathlib import Path
 
 import pytest
 
 import wav2edge
-from tests.archives.archive_lines import HalfWay, children, eventually, lines, lines_of_one_process
+from tests.archives.archive_lines import Gate, HalfWay, children, eventually, lines, lines_of_one_process
 from tests.archives.conftest import sound
 from wav2edge.errors import BundleError, UsageError
 
@@ -58,24 +58,25 @@ def test_tars_and_parquet_files_are_answered_as_their_clips(
     assert answers == [{key: each[key] for key in each if key != "path"} for each in expected] * 2
 
 
-def test_a_worker_that_is_killed_half_way_loses_nothing(bundle, recordings, output, pipe):
-    names = [pipe.path, *sorted(recordings.glob("?.wav"))]
-    half_way = HalfWay(pipe, 7, lambda: [process.kill() for process in children()])
+def test_a_worker_that_is_killed_half_way_loses_nothing(bundle, recordings, output, tmp_path, long_clip):
+    names = [long_clip, *sorted(recordings.glob("?.wav"))]
+    gate = Gate(tmp_path / "opened")
+    half_way = HalfWay(gate, 7, lambda: [process.kill() for process in children()])
     reports = wav2edge.recognise_archive(
         names,
         bundle,
         output,
         workers=2,
         clips_in_a_shard=1,
+        decoder=gate,
         on_shard=half_way.on_shard,
         on_death=half_way.on_death,
     )
-    assert half_way.deaths == [f"{pipe.path}: its worker died (SIGKILL); it is done again"]
+    assert half_way.deaths == [f"{long_clip}: its worker died (SIGKILL); it is done again"]
     assert [each.error for each in reports] == [None] * 8
     engine = wav2edge.load(bundle, threads=1)
     for found in wav2edge.read_archive(output):
-        if found["path"] != str(pipe.path):
-            assert found["text"] == engine(found["path"]).text
+        assert found["text"] == engine(found["path"]).text
     assert len(lines(output)) == 8
     assert children() == []
     assert [path.suffix for path in output.iterdir()] == [".parquet"] * 8
@@ -143,20 +144,62 @@ def test_an_option_that_does_not_fit_the_engine_is_the_one_line_of_the_run(archi
     assert list(output.iterdir()) == []
 
 
+GATED = """
+import sys
+from pathlib import Path
+from tests.archives.archive_lines import Gate
+from wav2edge.cli import archived_run, main
+
+archived_run.decoder_from = lambda options: Gate(Path(sys.argv[1]))
+sys.exit(main(sys.argv[2:]))
+"""
+"""The command line with a ``Gate``."""
+
+
+@pytest.fixture
+def gated(python, bundle, recordings, output, tmp_path, long_clip):
+    """Start an archive on two processes from the command line; the worker with the long clip waits at a gate."""
+
+    def start(*words, **options):
+        names = [*sorted(recordings.glob("?.wav")), long_clip]
+        places = ["--cluster", "local", "--workers", 2, "--shard", 1, "--output-dir", output]
+        return python("-c", GATED, tmp_path / "opened", "run", bundle, *names, *places, *words, **options)
+
+    return start
+
+
+def results_in(output):
+    return list(output.glob("*.parquet"))
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGINT to send")
-def test_ctrl_c_ends_all_processes_and_what_is_done_is_resumed(python, bundle, recordings, output, pipe):
-    words = ["-m", "wav2edge", "run", bundle, *sorted(recordings.glob("?.wav")), pipe.path]
-    words += ["--cluster", "local", "--workers", 2, "--shard", 1, "--output-dir", output]
-    process = python(*words, start_new_session=True)
-    eventually(lambda: len(list(output.glob("*.parquet"))) == 7)
+def test_ctrl_c_ends_all_processes_and_what_is_done_is_resumed(gated, output, tmp_path):
+    process = gated(start_new_session=True)
+    eventually(lambda: len(results_in(output)) == 7)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=30)
     assert (process.returncode, err.decode()) == (130, "wav2edge: interrupted\n")
     assert [path.suffix for path in output.iterdir()] == [".parquet"] * 7
-    threading.Thread(target=pipe.fill, daemon=True).start()
-    process = python(*words, "--resume")
+    (tmp_path / "opened").touch()
+    process = gated("--resume")
     out, err = process.communicate(timeout=60)
     assert (process.returncode, len(out.splitlines()), err) == (0, 1, b"")
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="workers are found in /proc")
+def test_workers_end_with_a_run_that_is_killed_and_a_second_run_is_refused_until_then(gated, output, tmp_path):
+    process = gated(start_new_session=True)
+    eventually(lambda: len(results_in(output)) == 7)
+    second = gated("--resume")
+    assert second.wait(30) == 2
+    assert f"{output}: process {process.pid} on " in second.communicate()[1].decode()
+    process.kill()
+    process.communicate(timeout=30)  # its pipes are closed once the workers have ended, too
+    assert list(output.glob(".*.part"))
+    (tmp_path / "opened").touch()
+    process = gated("--resume")
+    assert (process.wait(60), len(process.communicate()[0].splitlines())) == (0, 1)
+    assert [path.suffix for path in output.iterdir()] == [".parquet"] * 8
 
 
 @pytest.mark.parametrize(

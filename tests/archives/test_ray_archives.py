@@ -10,7 +10,7 @@ import pytest
 
 import wav2edge
 import wav2edge.ray
-from tests.archives.archive_lines import HalfWay, eventually, lines, lines_of_one_process
+from tests.archives.archive_lines import Gate, HalfWay, eventually, lines, lines_of_one_process
 from tests.archives.conftest import sound
 from wav2edge.errors import BundleError, DataError, UsageError
 from wav2edge.inference.feeding.archives.ray_data import sound_columns
@@ -54,22 +54,24 @@ def actors() -> list[int]:
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="workers are found in /proc")
-def test_a_worker_that_is_killed_half_way_loses_nothing(ray, bundle, recordings, tmp_path, pipe):
-    half_way = HalfWay(pipe, 7, lambda: [os.kill(pid, signal.SIGKILL) for pid in eventually(actors)])
+def test_a_worker_that_is_killed_half_way_loses_nothing(ray, bundle, recordings, tmp_path, long_clip):
+    gate = Gate(tmp_path / "opened")
+    half_way = HalfWay(gate, 7, lambda: [os.kill(pid, signal.SIGKILL) for pid in eventually(actors)])
     reports = wav2edge.recognise_archive(
-        [pipe.path, *sorted(recordings.glob("?.wav"))],
+        [long_clip, *sorted(recordings.glob("?.wav"))],
         bundle,
         tmp_path / "results",
         cluster="ray",
         workers=2,
         clips_in_a_shard=1,
+        decoder=gate,
         on_shard=half_way.on_shard,
         on_death=half_way.on_death,
     )
     assert [each.error for each in reports] == [None] * 8
     assert len(lines(tmp_path / "results")) == 8
     (line,) = half_way.deaths
-    assert line.startswith(f"{pipe.path}: its worker died (")
+    assert line.startswith(f"{long_clip}: its worker died (")
     assert line.endswith("); it is done again")
 
 

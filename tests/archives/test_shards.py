@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from pathlib import Path
+
 import pytest
 
 from wav2edge.errors import UsageError
@@ -58,6 +62,30 @@ def test_addresses_name_the_same_archives(archive):
     assert [each.name for each in shards[:2]] == [f"file://{archive}/b.tar", f"file://{archive}/c.parquet"]
     assert len(shards[2].clips) == 8
     assert shards[0].size_bytes == plan([archive])[0].size_bytes > 0
+
+
+@pytest.mark.parametrize("prefix", ["", "file://"])
+def test_a_link_that_leads_round_in_a_circle_repeats_nothing(archive, prefix):
+    before = plan([prefix + archive])
+    os.symlink(archive, os.path.join(archive, "round"))
+    assert plan([prefix + archive]) == before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are text here")
+def test_names_that_are_no_text_are_names_like_any(recordings):
+    (recordings / "\udcff.tar").write_bytes(b"tar")
+    (recordings / "\udcff.wav").touch()
+    tar, clips = plan([str(recordings)])
+    assert (tar.name, tar.size_bytes) == (str(recordings / "\udcff.tar"), 3)
+    assert str(recordings / "\udcff.wav") in [each.name for each in clips.clips]
+
+
+def test_results_of_the_run_are_none_of_its_inputs(archive, make_parquet):
+    before = plan([archive])
+    Path(archive, "results").mkdir()
+    make_parquet("clips/results/a.parquet", {"path": ["a.wav"]})
+    assert plan([archive], results=f"{archive}/results") == before
+    assert len(plan([archive])) == len(before) + 1
 
 
 def test_what_gives_no_clip_has_its_reason_in_its_place(recordings):

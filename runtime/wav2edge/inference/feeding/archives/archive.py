@@ -12,6 +12,7 @@ from typing import Any, Unpack
 from wav2edge.errors import UsageError
 from wav2edge.inference.feeding.archives import shard_results, storage
 from wav2edge.inference.feeding.archives.crews.dispatch import Crew, dispatch
+from wav2edge.inference.feeding.archives.folder_lock import FolderLock
 from wav2edge.inference.feeding.archives.shard_worker import EngineRecipe, Recognising, ShardReport
 from wav2edge.inference.feeding.archives.shards import CLIPS_IN_A_SHARD, Shard, plan
 from wav2edge.inference.sessions.device import physical_cores
@@ -30,12 +31,14 @@ class Archive:
         done: files of results that an earlier run has completed.
         recipe: of the engines.
         folder: of the results.
+        lock: holds it until the reports are given.
     """
 
     shards: Sequence[Shard]
     done: Set[str]
     recipe: EngineRecipe
     folder: str
+    lock: FolderLock
 
     @classmethod
     def open(
@@ -51,20 +54,24 @@ class Archive:
         """Plan the shards, and see what is done; arguments and errors are those of ``recognise_archive``."""
         storage.optional("pyarrow")
         recipe = EngineRecipe.of(bundle, **recognising)
-        shards = plan(inputs, clips_in_a_shard=clips_in_a_shard)
-        return cls(
-            shards=shards, done=prepare_output(folder, shards, recipe, resume=resume), recipe=recipe, folder=folder
-        )
+        shards = plan(inputs, clips_in_a_shard=clips_in_a_shard, results=folder)
+        lock = hold_output(folder)
+        try:
+            done = prepare_output(folder, shards, recipe, resume=resume, held=lock.held)
+        except BaseException:
+            lock.release()
+            raise
+        return cls(shards=shards, done=done, recipe=recipe, folder=folder, lock=lock)
 
     def reports(self, cluster: str, workers: int | None, on_death: Callable[[str], None]) -> Iterator[ShardReport]:
         """Answer what is left; gives the report of each shard as it comes. See ``recognise_archive``."""
         left = [shard for shard in self.shards if shard.output not in self.done]
-        if not left:
-            return
         try:
-            yield from dispatch(left, open_crew(cluster, self.recipe, self.folder, workers, len(left)), on_death)
+            if left:
+                yield from dispatch(left, open_crew(cluster, self.recipe, self.folder, workers, len(left)), on_death)
         finally:
-            shard_results.remove_parts(self.folder)
+            shard_results.remove_parts(self.folder, self.recipe.run)
+            self.lock.release()
 
 
 def recognise_archive(
@@ -107,7 +114,8 @@ def recognise_archive(
         the reports of the shards that were done now.
 
     Raises:
-        UsageError: the folder holds results and they are not to be resumed, or others than these.
+        UsageError: the folder holds results and they are not to be resumed, or others than these; another run writes
+            there; or it cannot be made.
         BundleError, DeviceError: an engine cannot be opened, or the cluster cannot be reached.
         MissingDependencyError: pyarrow or Ray is not installed.
         OSError: results cannot be written.
@@ -150,24 +158,40 @@ def read_archive(output: str | PathLike[str]) -> Iterator[dict[str, Any]]:
         yield from shard_results.documents(folder, name)
 
 
-def prepare_output(folder: str, shards: Sequence[Shard], recipe: EngineRecipe, *, resume: bool) -> set[str]:
-    """The files of results that an earlier run has completed; a folder is made where there is none.
+def hold_output(folder: str) -> FolderLock:
+    """Make the folder of results where there is none, and hold it.
+
+    Raises:
+        UsageError: it cannot be made, or another run writes there.
+    """
+    system, path = storage.opened_place(folder)
+    try:
+        system.create_folder(path)
+        return FolderLock(folder)
+    except OSError as error:
+        raise UsageError(
+            f"{folder}: no folder for results ({storage.why(error)}); give another one as --output-dir (output=)"
+        ) from None
+
+
+def prepare_output(folder: str, shards: Sequence[Shard], recipe: EngineRecipe, *, resume: bool, held: bool) -> set[str]:
+    """The files of results that an earlier run has completed.
 
     Args:
         folder: path or address.
         shards: of this run.
         recipe: of its engines.
         resume: whether there may be any.
+        held: whether no other run can write there: all unfinished files are then of runs that died.
 
     Raises:
         UsageError: there are and may not be, or they are not of this run.
     """
-    system, path = storage.opened_place(folder)
-    system.create_dir(path, recursive=True)
     done = _results_in(folder)
     if done and not resume:
         raise UsageError(f"{folder}: holds results; resume them with --resume (resume=True), or give another folder")
-    shard_results.remove_parts(folder)
+    if held:
+        shard_results.remove_parts(folder)
     planned = {shard.output: shard for shard in shards}
     if others := sorted({*done} - {*planned}):
         raise UsageError(

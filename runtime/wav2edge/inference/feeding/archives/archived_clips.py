@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import io
+import lzma
 import os
 import tarfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any
+from types import NoneType
+from typing import Any, Self, cast
 
 from wav2edge.audio.inputs import AUDIO_SUFFIXES, UNREADABLE_SUFFIXES
 from wav2edge.audio.sound_file import CONVERT_FIRST, AudioSource
-from wav2edge.errors import AudioError, DataError, Wav2EdgeError
+from wav2edge.errors import AudioError, DataError, UsageError, Wav2EdgeError
 from wav2edge.inference.feeding.archives import storage
 from wav2edge.inference.feeding.archives.shard_results import MADE_BY
 from wav2edge.inference.feeding.archives.shards import CLIPS, PARQUET, TAR, Shard
 
 ROWS_AT_ONCE = 16
 """Rows of Parquet with their audio that are in memory at once, besides the pages that they lie in."""
+UNPACKED_BY: dict[bytes, Callable[[Any], Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
+"""What a compressed file starts with -> what unpacks it."""
+TAIL_BYTES = 1 << 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +70,14 @@ def _clips(shard: Shard) -> Iterator[ArchivedClip]:
         elif storage.is_address(each.name):
             yield _fetched(each.name, row, each.name)
         else:
-            yield ArchivedClip(path=each.name, row=row, source=each.name)
+            yield _on_disk(each.name, row, each.name)
+
+
+def _on_disk(path: str, row: int, name: str) -> ArchivedClip:
+    """A recording that is a file, which the engine opens."""
+    if storage.is_pipe(name):
+        return ArchivedClip(path=path, row=row, error=AudioError(f"{name}: {storage.NO_PIPE}"))
+    return ArchivedClip(path=path, row=row, source=name)
 
 
 def _fetched(path: str, row: int, address: str) -> ArchivedClip:
@@ -69,35 +85,88 @@ def _fetched(path: str, row: int, address: str) -> ArchivedClip:
     try:
         with storage.open_for_reading(address) as file:
             return ArchivedClip(path=path, row=row, source=_Content(file.read(), address))
-    except DataError as error:
+    except (DataError, UsageError) as error:
         return ArchivedClip(path=path, row=row, error=AudioError(str(error)))
+
+
+class _Header(tarfile.TarInfo):
+    """A header of a tar, which is whole: tarfile takes a damaged one, and the end of the file, for the end of a tar."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        """The header in a block.
+
+        Raises:
+            tarfile.HeaderError: it is one of those blocks of zeros that close a tar.
+            tarfile.ReadError: it is damaged or missing.
+        """
+        try:
+            return super().frombuf(buf, encoding, errors)
+        except tarfile.HeaderError as error:
+            if buf == bytes(tarfile.BLOCKSIZE):
+                raise
+            cut = len(buf) < tarfile.BLOCKSIZE
+            raise tarfile.ReadError("it ends without the zeros that close a tar" if cut else str(error)) from None
 
 
 def _members(shard: Shard) -> Iterator[ArchivedClip]:
     """The sound among the members of a tar, read from its beginning to its end; everything else is passed over."""
     found = 0
     try:
-        with storage.open_for_reading(shard.name) as file, tarfile.open(fileobj=file, mode="r|*") as tar:
+        with (
+            storage.open_for_reading(shard.name) as file,
+            _unpacked(file) as content,
+            tarfile.open(fileobj=content, mode="r|", tarinfo=_Header) as tar,
+        ):
             for member in tar:
-                suffix = PurePosixPath(member.name).suffix.lower()
-                if not member.isfile() or PurePosixPath(member.name).name.startswith("."):
-                    continue
-                if suffix in UNREADABLE_SUFFIXES:
-                    reason = AudioError(f"{shard.name}/{member.name}: {suffix} files cannot be read; {CONVERT_FIRST}")
-                    yield ArchivedClip(path=member.name, row=found, error=reason)
+                if (clip := _member(shard, tar, member, found)) is not None:
+                    yield clip
                     found += 1
-                elif suffix in AUDIO_SUFFIXES:
-                    content = tar.extractfile(member)
-                    sound = b"" if content is None else content.read()
-                    yield ArchivedClip(
-                        path=member.name, row=found, source=_Content(sound, f"{shard.name}/{member.name}")
-                    )
-                    found += 1
-    except (tarfile.TarError, EOFError, OSError) as error:
+            _check_end(shard, tar)
+    except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError) as error:
         raise DataError(
             f"{shard.name}: cannot be read as a tar after {found} recordings ({' '.join(str(error).split())});"
-            " copy it again"
+            " copy it again, or pack it again"
         ) from None
+
+
+def _unpacked(file: Any) -> Any:
+    """The tar in an open file that may be compressed; unlike tarfile's streams these check what they unpack."""
+    start = file.read(max(map(len, UNPACKED_BY)))
+    file.seek(0)
+    unpack = next((unpack for magic, unpack in UNPACKED_BY.items() if start.startswith(magic)), nullcontext)
+    return unpack(file)
+
+
+def _check_end(shard: Shard, tar: tarfile.TarFile) -> None:
+    """Raise a DataError where a tar goes on after its end; reads all: a compressed one has its checksum there."""
+    stream = cast(io.BufferedIOBase, tar.fileobj)
+    while content := stream.read(TAIL_BYTES):
+        if content.strip(b"\0"):
+            raise DataError(
+                f"{shard.name}: goes on after its end, as tars do that were joined; give them one by one, or unpack it"
+                " (tar --ignore-zeros -xf) and pack it again"
+            )
+
+
+def _member(shard: Shard, tar: tarfile.TarFile, member: tarfile.TarInfo, row: int) -> ArchivedClip | None:
+    """The recording of a member; None where it is none."""
+    path, name = PurePosixPath(member.name), f"{shard.name}/{member.name}"
+    suffix = path.suffix.lower()
+    if path.name.startswith(".") or member.isdir() or suffix not in AUDIO_SUFFIXES | UNREADABLE_SUFFIXES:
+        return None
+    if member.islnk() or member.issym():
+        reason = f"a link to {member.linkname}; pack its content: tar --dereference --hard-dereference"
+    elif not member.isfile():
+        reason = "a pipe or a device, which has no sound; leave it out"
+    elif suffix in UNREADABLE_SUFFIXES:
+        reason = f"{suffix} files cannot be read; {CONVERT_FIRST}"
+    else:
+        content = tar.extractfile(member)
+        return ArchivedClip(
+            path=member.name, row=row, source=_Content(b"" if content is None else content.read(), name)
+        )
+    return ArchivedClip(path=member.name, row=row, error=AudioError(f"{name}: {reason}"))
 
 
 def _rows(shard: Shard) -> Iterator[ArchivedClip]:
@@ -135,16 +204,27 @@ def archived_clip(value: Any, row: int, name: str) -> ArchivedClip:
     """
     parts: Mapping[str, Any] = value if isinstance(value, Mapping) else {"path" if _is_text(value) else "bytes": value}
     sound, path = parts.get("bytes"), parts.get("path")
-    shown = str(row) if path is None else path
-    if sound is not None:
+    shown = str(row) if path is None else str(path)
+    if isinstance(sound, bytes):
         return ArchivedClip(path=shown, row=row, source=_Content(sound, f"{name}, row {row}"))
+    if sound is not None or not isinstance(path, (str, NoneType)) or (parts and not parts.keys() & {"bytes", "path"}):
+        reason = f"{_shown(value)} where the bytes of a sound file, its path, or {{bytes, path}} belong; write it so"
+        return ArchivedClip(path=shown, row=row, error=AudioError(f"{name}, row {row}: {reason}"))
     if path is None:
         return ArchivedClip(path=shown, row=row, error=AudioError(f"{name}, row {row}: no audio; leave the row out"))
     if storage.is_address(path):
         return _fetched(path, row, path)
     if storage.is_address(name):
         return _fetched(path, row, f"{name.rpartition('/')[0]}/{path}")
-    return ArchivedClip(path=path, row=row, source=os.path.join(os.path.dirname(name), path))
+    # Seen from ".", too: "-" alone would be standard input.
+    return _on_disk(path, row, os.path.join(os.path.dirname(name) or ".", path))
+
+
+def _shown(value: Any) -> str:
+    """What a value is, such as ``{bytes: str, path: str}``."""
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{key}: {type(each).__name__}' for key, each in value.items())}}}"
+    return type(value).__name__
 
 
 def _is_text(value: Any) -> bool:

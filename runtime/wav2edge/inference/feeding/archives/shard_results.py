@@ -134,43 +134,56 @@ class ShardResults:
 
 
 @contextmanager
-def new_results(folder: str, name: str, metadata: Mapping[bytes, bytes]) -> Iterator[ShardResults]:
+def new_results(folder: str, name: str, metadata: Mapping[bytes, bytes], run: str) -> Iterator[ShardResults]:
     """The results of a shard; their file has its name once the block has ended without an error.
 
     Args:
         folder: path or address of the folder.
         name: of the file.
         metadata: of the schema.
+        run: that writes them; its name is part of that of the unfinished file.
 
     Raises:
+        UsageError: another run has written others meanwhile.
         OSError: it cannot be written.
     """
     parquet, columns = storage.optional("pyarrow.parquet"), schema(metadata)
     system, path = storage.opened_place(folder)
-    part = f"{path}/.{name}.{uuid4().hex[:8]}{PART}"  # its own: a worker that was given up may still write another
+    # Its own: a worker that was given up may still write another.
+    part = f"{path}/.{name}.{uuid4().hex[:8]}.{run}{PART}"
     try:
         with (
-            system.open_output_stream(part) as stream,
+            system.open(part, "wb") as stream,
             parquet.ParquetWriter(stream, columns, compression="zstd") as writer,
         ):
             results = ShardResults(writer, columns)
             yield results
             results.finish()
-        system.move(part, f"{path}/{name}")
+        if system.size_bytes(f"{path}/{name}") is None:
+            system.move(part, f"{path}/{name}")
+        else:
+            _check_written_alike(folder, name, metadata)
+            system.delete(part)
     except BaseException:
         with suppress(OSError):
-            system.delete_file(part)
+            system.delete(part)
         raise
 
 
-def remove_parts(folder: str) -> None:
-    """Delete what workers that died have left in a folder of results."""
+def _check_written_alike(folder: str, name: str, metadata: Mapping[bytes, bytes]) -> None:
+    """Raise a UsageError unless a file of results is what would have been written: by a worker that was given up."""
+    found = read_metadata(folder, name)
+    if any(found.get(key) != metadata.get(key) for key in (BUNDLE, SETTINGS)):
+        raise UsageError(f"{folder}/{name}: another run has written other results there; give another folder")
+
+
+def remove_parts(folder: str, run: str = "") -> None:
+    """Delete what workers that died have left in a folder of results: those of a run, or all."""
     system, path = storage.opened_place(folder)
-    selector = storage.optional("pyarrow.fs").FileSelector(path, allow_not_found=True)
-    for info in system.get_file_info(selector):
-        if info.base_name.startswith(".") and info.base_name.endswith(PART):
+    for name in system.files_in(path):
+        if name.startswith(".") and name.endswith(f"{run}{PART}"):
             with suppress(OSError):
-                system.delete_file(info.path)
+                system.delete(f"{path}/{name}")
 
 
 def read_metadata(folder: str, name: str) -> dict[bytes, bytes]:

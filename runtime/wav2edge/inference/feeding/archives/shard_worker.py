@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from uuid import uuid4
 
-from wav2edge.bundle.folder import Bundle
+from wav2edge.audio.segmentation import ENERGY
+from wav2edge.audio.silero import INSTALLED, installed_graph
+from wav2edge.bundle.folder import Bundle, sha256_of
+from wav2edge.decoding.language_model import LanguageModel
 from wav2edge.errors import BundleError, DataError, DeviceError, UsageError, Wav2EdgeError
 from wav2edge.inference.engine import Engine
+from wav2edge.inference.feeding.archives import storage
 from wav2edge.inference.feeding.archives.archived_clips import ArchivedClip, recordings
 from wav2edge.inference.feeding.archives.shard_results import BUNDLE, MADE_BY, SETTINGS, as_row, new_results
 from wav2edge.inference.feeding.archives.shards import CLIPS, Shard
@@ -54,6 +61,7 @@ class EngineRecipe:
         device: of a worker.
         options: the rest of ``Recognising``.
         settings: what results depend on, by the names of the metadata; JSON-ready.
+        run: a name that no other run has.
     """
 
     source: str
@@ -64,6 +72,7 @@ class EngineRecipe:
     device: str
     options: Recognising
     settings: Mapping[str, Any]
+    run: str = field(default_factory=lambda: uuid4().hex[:8])
 
     @classmethod
     def of(cls, bundle: str | os.PathLike[str], **recognising: Unpack[Recognising]) -> EngineRecipe:
@@ -93,8 +102,10 @@ class EngineRecipe:
             settings={
                 "variant": chosen.name,
                 "decoder": decoder and repr(decoder),
+                "language_models": sorted({_digest_of_model(each) for each in _language_models(decoder)}) or None,
                 "segments": recognising.get("segments"),
                 "segmentation": segmentation and repr(segmentation),
+                "vad": segmentation and _digest_of_detector(segmentation),
                 "reject_below": recognising.get("reject_below", 0.0),
             },
         )
@@ -170,6 +181,33 @@ class EngineRecipe:
         yield from without_source()
 
 
+def _language_models(part: Any) -> Iterator[LanguageModel]:
+    """Those of a decoder, whose text names no more than their files."""
+    if isinstance(part, LanguageModel):
+        yield part
+    elif is_dataclass(part):
+        for each in fields(part):
+            yield from _language_models(getattr(part, each.name))
+
+
+def _digest_of_model(model: LanguageModel) -> str:
+    digest = hashlib.sha256("\n".join(model.words).encode())
+    for each in (model.keys, model.log_probability, model.back_off):
+        digest.update(each.data)
+    return digest.hexdigest()
+
+
+def _digest_of_detector(segmentation: Segmentation) -> str | None:
+    """That of the graph which tells speech from noise; None where that is no graph."""
+    if segmentation.vad == ENERGY:
+        return None
+    graph = installed_graph() if segmentation.vad == INSTALLED else Path(segmentation.vad)
+    try:
+        return sha256_of(graph)
+    except OSError as error:
+        raise UsageError(f"{graph}: {storage.why(error)}; give the path of silero_vad.onnx") from None
+
+
 @dataclass(frozen=True, kw_only=True)
 class ShardReport:
     """What became of a shard.
@@ -219,9 +257,9 @@ class ShardWorker:
         end no better: results cannot be written, as on a disk that is full, or the options do not fit the engine.
         """
         started_s = time.monotonic()
-        source = None if shard.kind == CLIPS else shard.name
+        source, metadata = None if shard.kind == CLIPS else shard.name, self._recipe.metadata_for(shard)
         try:
-            with new_results(self._output, shard.output, self._recipe.metadata_for(shard)) as results:
+            with new_results(self._output, shard.output, metadata, self._recipe.run) as results:
                 for clip, outcome in self._outcomes(shard):
                     results.add(as_row(outcome, source=source, row=clip.row, path=clip.path))
         except (OSError, UsageError) as error:

@@ -47,19 +47,20 @@ def kind_of(name: str) -> str:
     return next((kind for suffix, kind in KINDS.items() if lower.endswith(suffix)), CLIPS)
 
 
-def plan(names: Iterable[str], *, clips_in_a_shard: int = CLIPS_IN_A_SHARD) -> list[Shard]:
+def plan(names: Iterable[str], *, clips_in_a_shard: int = CLIPS_IN_A_SHARD, results: str | None = None) -> list[Shard]:
     """The shards of an archive, in order: each Parquet file and each tar is one, and clips are shared out.
 
     Args:
         names: files, folders, patterns, and addresses of files or folders in an object store.
         clips_in_a_shard: most clips of a shard.
+        results: folder of the results; those that a folder of inputs holds are none of its Parquet files.
 
     Raises:
         UsageError: a name cannot be the input of many processes, or stands there twice; or a shard would hold nothing.
     """
     if clips_in_a_shard < 1:
         raise UsageError(f"{clips_in_a_shard} clips in a shard; at least 1 is needed")
-    inputs = [each for name in names for each in _expanded(name)]
+    inputs = [each for name in names for each in _expanded(name) if not _is_result(each.name, name, results)]
     archives = [each.name for each in inputs if each.error is None and kind_of(each.name) != CLIPS]
     if repeated := sorted({name for name in archives if archives.count(name) > 1}):
         raise UsageError(f"{repeated[0]}: stands among the inputs twice; leave one out")
@@ -81,6 +82,13 @@ def _expanded(name: str) -> list[Input]:
     clips = list(expand_inputs([name]))
     nothing = len(clips) == 1 and clips[0].name == name  # the error of a folder without clips
     return archives if archives and nothing else [*archives, *clips]
+
+
+def _is_result(file: str, named: str, results: str | None) -> bool:
+    """Whether a file that a folder of inputs gave is a result."""
+    if results is None or file == named or kind_of(file) != PARQUET:
+        return False
+    return storage.lies_below(file, results)
 
 
 def _is_of_an_archive(name: str) -> bool:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
+from functools import partial
 from importlib import import_module
-from pathlib import PurePosixPath
+from pathlib import PurePath, PurePosixPath
 from typing import Any
 
 from wav2edge.errors import DataError, MissingDependencyError, UsageError
 
 EXTRAS = {"pyarrow": "archives", "ray": "ray"}
 """Package -> the extra that installs it."""
+NO_PIPE = "a named pipe, which cannot be read again if a worker dies; copy it into a file"
 
 
 def optional(module: str) -> Any:
@@ -37,20 +40,79 @@ def is_address(name: str) -> bool:
     return "://" in name
 
 
-def opened_place(name: str) -> tuple[Any, str]:
-    """The file system that holds a name, and its path there.
+class Disk:
+    """The disk, by Python's own functions: a name on it may hold any bytes, and pyarrow takes text only."""
+
+    @staticmethod
+    def open(path: str, mode: str) -> Any:
+        """A file to read (``rb``) or to write (``wb``)."""
+        return open(path, mode)
+
+    create_folder = staticmethod(partial(os.makedirs, exist_ok=True))
+    move, delete, is_folder = staticmethod(os.replace), staticmethod(os.remove), staticmethod(os.path.isdir)
+
+    @staticmethod
+    def size_bytes(path: str) -> int | None:
+        """None where there is no such file."""
+        return os.stat(path).st_size if os.path.exists(path) else None
+
+    @staticmethod
+    def files_in(path: str) -> list[str]:
+        """Names of the files in a folder, hidden ones, too; none where there is no such folder."""
+        return [each.name for each in os.scandir(path) if not each.is_dir()] if os.path.isdir(path) else []
+
+    @staticmethod
+    def files_below(path: str) -> Iterator[str]:
+        """Paths from a folder on; links to folders are not followed, since they may lead round in a circle."""
+        for parent, _, files in os.walk(path):
+            yield from (PurePath(parent, name).relative_to(path).as_posix() for name in files)
+
+
+class Store:
+    """An object store, or whatever else pyarrow reaches; the methods are those of ``Disk``."""
+
+    def __init__(self, system: Any) -> None:
+        self._system, self._fs = system, optional("pyarrow.fs")
+        self.create_folder = partial(system.create_dir, recursive=True)
+        self.move, self.delete = system.move, system.delete_file
+
+    def open(self, path: str, mode: str) -> Any:
+        """A file to read (``rb``) or to write (``wb``)."""
+        return self._system.open_input_file(path) if mode == "rb" else self._system.open_output_stream(path)
+
+    def is_folder(self, path: str) -> bool:
+        """Whether there is one."""
+        return bool(self._system.get_file_info(path).type == self._fs.FileType.Directory)
+
+    def size_bytes(self, path: str) -> int | None:
+        """None where there is no such file."""
+        info = self._system.get_file_info(path)
+        return int(info.size or 0) if info.type != self._fs.FileType.NotFound else None
+
+    def files_in(self, path: str, *, recursive: bool = False) -> list[str]:
+        """Names of the files in a folder, hidden ones, too; none where there is no such folder."""
+        found = self._system.get_file_info(self._fs.FileSelector(path, allow_not_found=True, recursive=recursive))
+        return [info.path[len(path) :].strip("/") for info in found if info.is_file]
+
+    def files_below(self, path: str) -> Iterator[str]:
+        """Paths from a folder on."""
+        yield from self.files_in(path, recursive=True)
+
+
+def opened_place(name: str) -> tuple[Disk | Store, str]:
+    """What holds a name, and its path there.
 
     Raises:
         UsageError: there is no such kind of address, or it cannot be reached.
     """
-    fs = optional("pyarrow.fs")
     if not is_address(name):
-        return fs.LocalFileSystem(), os.path.abspath(name)
+        return Disk(), os.path.abspath(name)
+    fs, arrow = optional("pyarrow.fs"), optional("pyarrow")
     try:
         system, path = fs.FileSystem.from_uri(name)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, arrow.ArrowException) as error:
         raise UsageError(f"{name}: {_in_one_line(error)}; give a path, or an address such as s3://BUCKET/KEY") from None
-    return system, path
+    return Disk() if isinstance(system, fs.LocalFileSystem) else Store(system), path
 
 
 def open_for_reading(name: str) -> Any:
@@ -58,18 +120,29 @@ def open_for_reading(name: str) -> Any:
 
     Raises:
         DataError: it cannot be opened.
+        UsageError: see ``opened_place``.
     """
     system, path = opened_place(name)
+    if isinstance(system, Disk) and is_pipe(path):
+        raise DataError(f"{name}: {NO_PIPE}")
     try:
-        return system.open_input_file(path)
-    except OSError as error:
-        raise DataError(f"{name}: {_why(error)}; check the path and its permissions") from None
+        return system.open(path, "rb")
+    except (OSError, ValueError) as error:  # such as a name with a zero byte
+        raise DataError(f"{name}: {why(error)}; check the path and its permissions") from None
+
+
+def is_pipe(path: str) -> bool:
+    """Whether a path of the disk is that of a named pipe."""
+    try:
+        return stat.S_ISFIFO(os.stat(path).st_mode)
+    except (OSError, ValueError):
+        return False
 
 
 def size_bytes(name: str) -> int:
     """Bytes of a file; 0 where there is none."""
     system, path = opened_place(name)
-    return int(system.get_file_info(path).size or 0)
+    return system.size_bytes(path) or 0
 
 
 def files_below(name: str) -> Iterator[str]:
@@ -78,20 +151,27 @@ def files_below(name: str) -> Iterator[str]:
     What is hidden is left out, as is what lies in a hidden folder.
     """
     system, path = opened_place(name)
-    selector = optional("pyarrow.fs").FileSelector(path, allow_not_found=True, recursive=True)
-    below = [info.path[len(path) :].strip("/") for info in system.get_file_info(selector) if info.is_file]
-    visible = (each for each in below if not any(part.startswith(".") for part in PurePosixPath(each).parts))
-    yield from (f"{name.rstrip('/')}/{each}" for each in sorted(visible, key=PurePosixPath))
+    parts = map(PurePosixPath, system.files_below(path))
+    visible = (each for each in parts if not any(part.startswith(".") for part in each.parts))
+    yield from (f"{name.rstrip('/')}/{each}" for each in sorted(visible))
 
 
 def is_folder(name: str) -> bool:
     """Whether a name is that of a folder."""
     system, path = opened_place(name)
-    return bool(system.get_file_info(path).type == optional("pyarrow.fs").FileType.Directory)
+    return system.is_folder(path)
 
 
-def _why(error: OSError) -> str:
-    return error.strerror or _in_one_line(error)
+def lies_below(name: str, folder: str) -> bool:
+    """Whether a file lies in a folder or in one below it."""
+    if is_address(name) or is_address(folder):
+        return name.startswith(f"{folder.rstrip('/')}/")
+    return PurePath(os.path.realpath(name)).is_relative_to(os.path.realpath(folder))
+
+
+def why(error: Exception) -> str:
+    """The reason of an error of the system, in one line."""
+    return getattr(error, "strerror", None) or _in_one_line(error)
 
 
 def _in_one_line(error: Exception) -> str:

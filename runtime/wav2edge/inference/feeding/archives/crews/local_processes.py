@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
+from multiprocessing.process import BaseProcess
 from typing import Self
 
 from wav2edge.errors import Wav2EdgeError
@@ -111,6 +114,7 @@ def _cause(exit_code: int) -> str:
 def _work(pipe: Connection, recipe: EngineRecipe, output: str) -> None:
     """What a process does: answer shards until the other end is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one, which then ends it
+    threading.Thread(target=_end_with, args=(multiprocessing.parent_process(),), daemon=True).start()
     try:
         worker = ShardWorker(recipe, output)
     except Wav2EdgeError as error:
@@ -120,3 +124,9 @@ def _work(pipe: Connection, recipe: EngineRecipe, output: str) -> None:
         pipe.send(Ready())
         while True:
             pipe.send(worker.answer(pipe.recv()))
+
+
+def _end_with(parent: BaseProcess) -> None:
+    """End this process, even in the middle of a shard, when the one that started it is gone."""
+    parent.join()
+    os._exit(1)
