@@ -13,7 +13,7 @@ HERE = Path(__file__).parent
 TABLE = HERE / "messages.json"
 SCRIPTS = HERE / "js" / "src"
 JAVASCRIPT = {
-    SCRIPTS / "refusal_messages.js": re.compile(r"import .* from \"[./]*refusals\.js\"|export function withDefaults"),
+    SCRIPTS / "refusal_messages.js": re.compile(r"import .* from \"[./]*refusals\.js\"|fail = failure"),
     SCRIPTS / "failure_messages.js": re.compile(r"import .* from \"[./]*errors\.js\"|reader\.(fail|need)"),
 }
 """The copies for JavaScript, and what the modules have in them that raise their messages.
@@ -68,7 +68,7 @@ def messages_of(error: str, table: dict[str, dict[str, str]]) -> str:
 
 
 def c_source(table: dict[str, dict[str, str]], source: str) -> str:
-    """The C source with its table written anew.
+    """The C source with its table written anew: the messages that it raises.
 
     Raises:
         ValueError: the source lacks a marker.
@@ -77,14 +77,14 @@ def c_source(table: dict[str, dict[str, str]], source: str) -> str:
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise ValueError(f"{C}: has no lines {BEGIN} and {END}")
-    names = [f"    MESSAGE_{name.upper()},\n" for name in table]
+    raised = set(re.findall(r"\bMESSAGE_(\w+)", after))
     rows = [
-        f"    [MESSAGE_{name.upper()}] = {{{CODES[entry['error']]}, {json.dumps(entry['message'])}}},\n"
+        f"    MESSAGE({name.upper()}, {CODES[entry['error']]}, {json.dumps(entry['message'])})"
         for name, entry in table.items()
+        if name.upper() in raised
     ]
-    enum = f"enum message {{\n{''.join(names)}}};\n"
-    array = f"static const struct {{ int code; const char *text; }} MESSAGES[] = {{\n{''.join(rows)}}};\n"
-    return f"{before}{begin}\n{enum}\n{array}{end}{after}"
+    lines = " \\\n".join(["#define MESSAGES(MESSAGE)", *rows])
+    return f"{before}{begin}\n{lines}\n{end}{after}"
 
 
 def main() -> None:

@@ -5,6 +5,8 @@
 #include "wav2edge.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <locale.h>
 #include <math.h>
 #include <signal.h>
@@ -19,13 +21,15 @@ static const char USAGE[] =
     "       wav2edge-c verify BUNDLE [options]              digests, certificates and golden outputs\n"
     "\n"
     "  --json              one JSON object per line\n"
+    "  --threads N         (default: physical cores)\n"
+    "  --ort PATH          ONNX Runtime's library (default: WAV2EDGE_ORT, or the system's)\n"
+    "clips and streams:\n"
     "  --variant NAME      int8, fp32, ... (default: the bundle's own)\n"
     "  --language NAME     of a bundle in several languages\n"
-    "  --threads N         (default: physical cores)\n"
     "  --reject BELOW      reject answers with less confidence, from 0 to 1\n"
     "  --decoder JSON      greedy, or as in a manifest: '{\"grammar\": {\"phrases\": [\"stop\"]}}'\n"
+    "clips:\n"
     "  --longest-segment S, --no-segments\n"
-    "  --ort PATH          ONNX Runtime's library (default: WAV2EDGE_ORT, or the system's)\n"
     "streams:\n"
     "  --kind KIND         auto, cached, two-pass or windowed\n"
     "  --chunk MS          from one answer to the next\n"
@@ -38,18 +42,37 @@ static const char USAGE[] =
 
 /* What the command line says. */
 struct request {
+    const struct verb *verb;
     w2e_options engine;
     w2e_stream_options stream;
-    bool json, finals;
+    bool json, finals, no_segments;
     int channels;
     const char *bundle;
     char **files;
     int file_count;
 };
 
+enum { RUN = 1, STREAM = 2, VERIFY = 4 };
+
+struct verb {
+    const char *name;
+    int (*answer)(struct request *);
+    int mark, most_files;
+};
+
+/* Tells what is wrong; an option of the library is called by its name here. */
 static void tell(const char *message)
 {
-    fprintf(stderr, "wav2edge-c: %s\n", message);
+    static const char *const NAMES[][2] = {
+        {"--longest-segment", "longest_segment_s"}, {"--silence", "silence_s"}, {"--threads is", "threads is"}};
+    const char *option = "";
+    for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++) {
+        size_t length = strlen(NAMES[i][1]);
+        if (strncmp(message, NAMES[i][1], length) != 0) continue;
+        option = NAMES[i][0];
+        message += length;
+    }
+    fprintf(stderr, "wav2edge-c: %s%s\n", option, message);
 }
 
 /* The command line ------------------------------------------------------------------------------------------------- */
@@ -62,80 +85,81 @@ static bool number_of(const char *text, double *value)
     return end > text && !*end;
 }
 
-static bool wrong(const char *option, const char *text)
+/* Says what is wrong with a word; always false. */
+static bool wrong(const char *word, const char *what, const char *detail)
 {
-    fprintf(stderr, "wav2edge-c: %s: cannot be %s; see wav2edge-c --help\n", option, text ? text : "without a value");
+    fprintf(stderr, "wav2edge-c: %s: %s%s; see wav2edge-c --help\n", word, what, detail);
     return false;
 }
 
-/* Options whose value is a number. */
-static bool take_number(struct request *request, const char *option, const char *text, bool *known)
+/* Takes an option, which begins at `words[0]`, and moves behind it. */
+static bool take_option(struct request *request, char ***words, char **end)
 {
-    double value = 0;
-    struct {
+    enum kind { FLAG, TEXT, NUMBER, WHOLE };
+    w2e_options *engine = &request->engine;
+    w2e_stream_options *stream = &request->stream;
+    const struct {
         const char *name;
-        double *real;
-        int *whole;
-    } numbers[] = {
-        {"--threads", NULL, &request->engine.threads},
-        {"--chunk", NULL, &request->stream.chunk_ms},
-        {"--rate", NULL, &request->stream.rate_hz},
-        {"--channels", NULL, &request->channels},
-        {"--reject", &request->engine.reject_below, NULL},
-        {"--longest-segment", &request->engine.longest_segment_s, NULL},
-        {"--silence", &request->stream.silence_s, NULL},
+        enum kind kind;
+        int verbs;
+        void *place;
+    } OPTIONS[] = {
+        {"--json", FLAG, RUN | STREAM | VERIFY, &request->json},
+        {"--threads", WHOLE, RUN | STREAM | VERIFY, &engine->threads},
+        {"--ort", TEXT, RUN | STREAM | VERIFY, &engine->ort_library},
+        {"--variant", TEXT, RUN | STREAM, &engine->variant},
+        {"--language", TEXT, RUN | STREAM, &engine->language},
+        {"--reject", NUMBER, RUN | STREAM, &engine->reject_below},
+        {"--decoder", TEXT, RUN | STREAM, &engine->decoder},
+        {"--longest-segment", NUMBER, RUN, &engine->longest_segment_s},
+        {"--no-segments", FLAG, RUN, &request->no_segments},
+        {"--kind", TEXT, STREAM, &stream->kind},
+        {"--chunk", WHOLE, STREAM, &stream->chunk_ms},
+        {"--silence", NUMBER, STREAM, &stream->silence_s},
+        {"--vad", TEXT, STREAM, &stream->vad},
+        {"--finals", FLAG, STREAM, &request->finals},
+        {"--rate", WHOLE, STREAM, &stream->rate_hz},
+        {"--channels", WHOLE, STREAM, &request->channels},
     };
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
-        if (strcmp(option, numbers[i].name) != 0) continue;
-        *known = true;
-        if (!text || !number_of(text, &value) || (numbers[i].whole && (value != floor(value) || fabs(value) > 1e9)))
-            return wrong(option, text);
-        if (numbers[i].real) *numbers[i].real = value;
-        else *numbers[i].whole = (int)value;
+    const char *name = *(*words)++;
+    size_t i = 0, count = sizeof OPTIONS / sizeof *OPTIONS;
+    while (i < count && (strcmp(name, OPTIONS[i].name) != 0 || !(OPTIONS[i].verbs & request->verb->mark))) i++;
+    if (i == count) return wrong(name, "unknown option of ", request->verb->name);
+    void *place = OPTIONS[i].place;
+    enum kind kind = OPTIONS[i].kind;
+    if (kind == FLAG) {
+        *(bool *)place = true;
+        return true;
     }
-    return true;
-}
-
-/* Options whose value is a text. */
-static bool take_text(struct request *request, const char *option, const char *text, bool *known)
-{
-    struct {
-        const char *name;
-        const char **place;
-    } texts[] = {
-        {"--variant", &request->engine.variant}, {"--language", &request->engine.language},
-        {"--decoder", &request->engine.decoder}, {"--ort", &request->engine.ort_library},
-        {"--kind", &request->stream.kind},       {"--vad", &request->stream.vad},
-    };
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
-        if (strcmp(option, texts[i].name) != 0) continue;
-        *known = true;
-        if (!text) return wrong(option, text);
-        *texts[i].place = text;
+    if (*words == end) return wrong(name, "needs a value", "");
+    const char *text = *(*words)++;
+    double value;
+    if (kind == TEXT) {
+        *(const char **)place = text;
+        return true;
     }
+    if (!number_of(text, &value)) return wrong(name, "no number: ", text);
+    if (kind == WHOLE && !(value == floor(value) && fabs(value) <= 1e9)) return wrong(name, "no whole number: ", text);
+    if (kind == WHOLE) *(int *)place = (int)value;
+    else *(double *)place = value;
     return true;
 }
 
 /* Reads the words behind the verb; false: they are wrong. */
-static bool parse(struct request *request, int count, char **words)
+static bool parse(struct request *request, const struct verb *verb, char **words, char **end)
 {
-    *request = (struct request){.engine = w2e_default_options(), .stream = w2e_default_stream_options(), .channels = 1};
+    *request = (struct request){.verb = verb, .engine = w2e_default_options(), .channels = 1};
+    request->stream = w2e_default_stream_options();
     request->files = words; /* files are moved to the front */
-    for (int i = 0; i < count; i++) {
-        char *word = words[i], *value = i + 1 < count ? words[i + 1] : NULL;
-        if (strncmp(word, "--", 2) != 0) {
-            if (!request->bundle) request->bundle = word;
-            else request->files[request->file_count++] = word;
+    while (words < end) {
+        if (strncmp(*words, "--", 2) == 0) {
+            if (!take_option(request, &words, end)) return false;
             continue;
         }
-        bool known = false;
-        if (strcmp(word, "--json") == 0) request->json = known = true, i--;
-        else if (strcmp(word, "--finals") == 0) request->finals = known = true, i--;
-        else if (strcmp(word, "--no-segments") == 0)
-            request->engine.longest_segment_s = (double)INFINITY, known = true, i--;
-        else if (!take_number(request, word, value, &known) || !take_text(request, word, value, &known)) return false;
-        if (!known) return wrong(word, "an option");
-        i++;
+        char *word = *words++;
+        if (!request->bundle) request->bundle = word;
+        else if (request->file_count == verb->most_files) return wrong(word, "one word too many for ", verb->name);
+        else request->files[request->file_count++] = word;
     }
     if (!request->bundle) tell("no BUNDLE; give the folder that `wav2edge export` wrote");
     return request->bundle;
@@ -347,6 +371,7 @@ static int run(struct request *request)
         tell("no FILE.wav; give one or more, or - for standard input");
         return 2;
     }
+    if (request->no_segments) request->engine.longest_segment_s = (double)INFINITY;
     w2e_engine *engine = w2e_open(request->bundle, &request->engine, &error);
     if (!engine) {
         tell(error.message);
@@ -372,7 +397,9 @@ static int run(struct request *request)
         if (request->json) put_result(path, result);
         else put_lines(path, request->file_count > 1, result);
     }
-    if (failed && request->file_count > 1)
+    if (failed && failed == request->file_count && failed > 1)
+        fprintf(stderr, "wav2edge-c: all %d inputs failed\n", failed);
+    else if (failed && request->file_count > 1)
         fprintf(stderr, "wav2edge-c: %d of %d inputs failed, the rest are answered\n", failed, request->file_count);
     w2e_close(engine);
     return failed ? 1 : 0;
@@ -399,16 +426,52 @@ struct source {
     w2e_pcm format;
     size_t frame_bytes;
     uint64_t promised; /* bytes of sound that may still come */
+    int failure;       /* errno of a read that failed */
 };
 
-/* Reads what has come; false: the end. */
+/* Reads what has come; false: the end, or a failure. */
 static bool read_some(struct source *source, size_t most)
 {
     ssize_t more;
     do more = read(fileno(source->file), source->bytes + source->count, most);
     while (more < 0 && errno == EINTR && !interrupted);
     if (more > 0) source->count += (size_t)more;
+    if (more < 0 && errno != EINTR) source->failure = errno;
     return more > 0;
+}
+
+/* Says why the sound of a source cannot be used; always false. */
+static bool refuse(const struct source *source, w2e_error *error, const char *reason, const char *advice)
+{
+    error->code = 1;
+    snprintf(error->message, sizeof error->message, "%.800s: %s; %s", source->name, reason, advice);
+    return false;
+}
+
+/* Whether no read has failed. */
+static bool check_reads(const struct source *source, w2e_error *error)
+{
+    if (source->failure == EISDIR) return refuse(source, error, "a folder", "give one of its clips");
+    return !source->failure || refuse(source, error, strerror(source->failure), "nothing more can be read");
+}
+
+/* Whether the bytes do not begin like a file that would be noise as raw samples. */
+static bool check_beginning(const struct source *source, w2e_error *error)
+{
+    static const struct {
+        unsigned char place;
+        char mark[5], kind[12];
+    } OTHERS[] = {{0, "fLaC", "FLAC"}, {0, "OggS", "Ogg"},        {0, "ID3", "MP3"},
+                  {0, "FORM", "AIFF"}, {0, "caff", "CAF"},        {0, ".snd", "AU"},
+                  {0, "riff", "W64"},  {4, "ftyp", "MP4 or M4A"}, {0, "\x1a\x45\xdf\xa3", "WebM"}};
+    for (size_t i = 0; i < sizeof OTHERS / sizeof *OTHERS; i++) {
+        char reason[48];
+        if (memcmp(source->bytes + OTHERS[i].place, OTHERS[i].mark, strlen(OTHERS[i].mark)) != 0) continue;
+        snprintf(reason, sizeof reason, "%s, not WAV or raw samples", OTHERS[i].kind);
+        return refuse(source, error, reason,
+                      "convert it on its way: ffmpeg -i IN -f wav - | wav2edge-c stream BUNDLE -");
+    }
+    return true;
 }
 
 /* Finds out what the samples are: a WAV header says so, or the options. */
@@ -418,17 +481,15 @@ static bool describe(struct source *source, const struct request *request, w2e_e
     source->frame_bytes = 2 * (size_t)request->channels;
     source->promised = UINT64_MAX;
     while (source->count < 12 && read_some(source, 12 - source->count)) continue;
+    if (!check_reads(source, error) || !check_beginning(source, error)) return false;
     bool wav = source->count >= 4 && (memcmp(source->bytes, "RIFF", 4) == 0 || memcmp(source->bytes, "RF64", 4) == 0);
     if (!wav) return true;
     w2e_wav header;
     w2e_wav_state state;
     while ((state = w2e_wav_header(source->name, source->bytes, source->count, &header, error)) == W2E_WAV_NEEDS_MORE)
-        if (source->count == LARGEST_HEADER || !read_some(source, 1)) {
-            snprintf(error->message, sizeof error->message, "%.900s: ends in its WAV header; nothing was recorded",
-                     source->name);
-            error->code = 1;
-            return false;
-        }
+        if (source->count == LARGEST_HEADER || !read_some(source, 1))
+            return check_reads(source, error)
+                   && refuse(source, error, "ends in its WAV header", "nothing was recorded");
     if (state == W2E_WAV_BAD) return false;
     source->format = (w2e_pcm){.channels = header.channels, .format = header.format, .rate_hz = header.rate_hz};
     source->frame_bytes = header.frame_bytes;
@@ -473,7 +534,7 @@ static bool feed(struct source *source, w2e_stream *stream, const struct request
         if (!wanted || !read_some(source, wanted)) break;
         if (source->promised != UINT64_MAX) source->promised -= source->count - before;
     }
-    return true;
+    return check_reads(source, error);
 }
 
 /* Says in the error of a block where it came from, and when. */
@@ -510,13 +571,20 @@ static int stream(struct request *request)
 {
     w2e_error error = {.code = 0};
     bool piped = !request->file_count || strcmp(request->files[0], "-") == 0;
-    if (request->file_count > 1 || request->channels < 1 || request->channels > 64) {
-        tell(request->file_count > 1 ? "more than one source; give one" : "--channels: give 1 to 64");
+    if (request->channels < 1 || request->channels > 64) {
+        tell("--channels: give 1 to 64");
         return 2;
     }
     static unsigned char bytes[1 << 20];
     struct source source = {.name = piped ? "standard input" : request->files[0], .bytes = bytes, .room = sizeof bytes};
     source.file = piped ? stdin : fopen(request->files[0], "rb");
+    /* Where it is closed, the next file that is opened would take its place. */
+    const char *odd = fcntl(STDIN_FILENO, F_GETFD) < 0 ? "closed" : isatty(STDIN_FILENO) ? "a terminal" : NULL;
+    if (piped && odd) {
+        refuse(&source, &error, odd, "pipe sound into it");
+        tell(error.message);
+        return error.code;
+    }
     if (!source.file) {
         fprintf(stderr, "wav2edge-c: %s: %s; check the path\n", source.name, strerror(errno));
         return 1;
@@ -566,16 +634,14 @@ static int verify(struct request *request)
 
 int main(int count, char **words)
 {
-    static const struct {
-        const char *name;
-        int (*run)(struct request *);
-    } VERBS[] = {{"run", run}, {"stream", stream}, {"verify", verify}};
+    static const struct verb VERBS[] = {
+        {"run", run, RUN, INT_MAX}, {"stream", stream, STREAM, 1}, {"verify", verify, VERIFY, 0}};
     if (count == 2 && strcmp(words[1], "--version") == 0) return puts("wav2edge-c " W2E_VERSION) < 0;
     if (count == 2 && strcmp(words[1], "--help") == 0) return fputs(USAGE, stdout) < 0;
     for (size_t i = 0; count > 1 && i < sizeof VERBS / sizeof *VERBS; i++) {
         struct request request;
         if (strcmp(words[1], VERBS[i].name) != 0) continue;
-        return parse(&request, count - 2, words + 2) ? VERBS[i].run(&request) : 2;
+        return parse(&request, &VERBS[i], words + 2, words + count) ? VERBS[i].answer(&request) : 2;
     }
     fputs(USAGE, stderr);
     return 2;

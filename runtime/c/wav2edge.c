@@ -43,275 +43,143 @@
 
 /* clang-format off */
 /* messages.json: begin */
-enum message {
-    MESSAGE_BUNDLE_NO_MANIFEST,
-    MESSAGE_BUNDLE_IS_CHECKPOINT,
-    MESSAGE_BUNDLE_UNREADABLE,
-    MESSAGE_BUNDLE_UNREACHABLE,
-    MESSAGE_MANIFEST_NOT_JSON,
-    MESSAGE_MANIFEST_WRONG_FORMAT,
-    MESSAGE_MANIFEST_BAD_VERSION,
-    MESSAGE_MANIFEST_TOO_NEW,
-    MESSAGE_MANIFEST_UNSEALED,
-    MESSAGE_MANIFEST_KEY_MISSING,
-    MESSAGE_MANIFEST_KEY_TYPE,
-    MESSAGE_MANIFEST_DEFAULT_VARIANT,
-    MESSAGE_MANIFEST_VARIANT_FILE,
-    MESSAGE_MANIFEST_STREAM_FILE,
-    MESSAGE_MANIFEST_SAMPLE_RATE,
-    MESSAGE_MANIFEST_OUTSIDE,
-    MESSAGE_MANIFEST_SECONDS,
-    MESSAGE_MANIFEST_TEMPERATURE,
-    MESSAGE_MANIFEST_RECORD,
-    MESSAGE_MANIFEST_NAMES,
-    MESSAGE_MANIFEST_BLANK,
-    MESSAGE_MANIFEST_REPEATED_TOKEN,
-    MESSAGE_MANIFEST_LABELS,
-    MESSAGE_MANIFEST_NO_HEAD,
-    MESSAGE_MANIFEST_TEXT_RULE,
-    MESSAGE_MANIFEST_EMBEDDING,
-    MESSAGE_MANIFEST_LAYERS,
-    MESSAGE_MANIFEST_NOT_POSITIVE,
-    MESSAGE_MANIFEST_STREAM_STATE,
-    MESSAGE_MANIFEST_STREAM_CHUNKS,
-    MESSAGE_MANIFEST_STREAM_DAMAGED,
-    MESSAGE_VARIANT_UNKNOWN,
-    MESSAGE_LANGUAGE_UNKNOWN,
-    MESSAGE_FILE_MISSING,
-    MESSAGE_FILE_SIZE,
-    MESSAGE_FILE_DIGEST,
-    MESSAGE_FILE_UNLISTED,
-    MESSAGE_GRAPH_UNLOADABLE,
-    MESSAGE_GRAPH_OTHER_FILES,
-    MESSAGE_GRAPH_INPUTS,
-    MESSAGE_GRAPH_INPUTS_BATCHED,
-    MESSAGE_GRAPH_OUTPUTS,
-    MESSAGE_GRAPH_WIDTH,
-    MESSAGE_GRAPH_STREAM,
-    MESSAGE_GOLDEN_NONE,
-    MESSAGE_CHECKS_FAILED,
-    MESSAGE_DIGEST_UNAVAILABLE,
-    MESSAGE_DECODER_DAMAGED,
-    MESSAGE_RUNTIME_MISSING,
-    MESSAGE_RUNTIME_NOT_FOUND,
-    MESSAGE_OUT_OF_MEMORY,
-    MESSAGE_ENGINE_FORKED,
-    MESSAGE_DEVICE_UNKNOWN,
-    MESSAGE_DEVICE_UNUSABLE,
-    MESSAGE_DEVICE_NONE,
-    MESSAGE_DEVICE_FAILED,
-    MESSAGE_DEVICE_FAILED_CHUNK,
-    MESSAGE_OUTPUT_NOT_FINITE,
-    MESSAGE_VARIANT_FOR_CPUS,
-    MESSAGE_THREADS,
-    MESSAGE_ENGINE_CLOSED,
-    MESSAGE_REJECT_BELOW,
-    MESSAGE_OPTION_UNKNOWN,
-    MESSAGE_AUDIO_KIND,
-    MESSAGE_AUDIO_NO_RATE,
-    MESSAGE_AUDIO_RATE_TYPE,
-    MESSAGE_AUDIO_RATE_RANGE,
-    MESSAGE_AUDIO_TYPE,
-    MESSAGE_AUDIO_SHAPE,
-    MESSAGE_AUDIO_CHANNELS,
-    MESSAGE_AUDIO_CHANNEL_LENGTHS,
-    MESSAGE_AUDIO_EMPTY,
-    MESSAGE_AUDIO_NOT_FINITE,
-    MESSAGE_AUDIO_PEAK,
-    MESSAGE_AUDIO_SILENT,
-    MESSAGE_AUDIO_SILENT_RECORDING,
-    MESSAGE_AUDIO_TOO_SHORT,
-    MESSAGE_AUDIO_TOO_SHORT_FOR_MODEL,
-    MESSAGE_WAV_UNREADABLE,
-    MESSAGE_WAV_TRUNCATED,
-    MESSAGE_AUDIO_FILE_EMPTY,
-    MESSAGE_AUDIO_FILE_GIT_LFS,
-    MESSAGE_AUDIO_FILE_CONTAINER,
-    MESSAGE_AUDIO_FILE_TEXT,
-    MESSAGE_AUDIO_FILE_FOLDER,
-    MESSAGE_AUDIO_FILE_ABSENT,
-    MESSAGE_AUDIO_FILE_BROKEN_LINK,
-    MESSAGE_AUDIO_FILE_UNREADABLE,
-    MESSAGE_STREAM_RATE_CHANGED,
-    MESSAGE_STREAM_CHANNELS_CHANGED,
-    MESSAGE_STREAM_ODD_BYTES,
-    MESSAGE_STREAM_FINISHED,
-    MESSAGE_STREAM_KIND,
-    MESSAGE_STREAM_NO_GRAPHS,
-    MESSAGE_STREAM_NO_HEAD,
-    MESSAGE_STREAM_CHUNK,
-    MESSAGE_STREAM_STEP,
-    MESSAGE_QUEUE_LIMIT,
-    MESSAGE_OPTION_SECONDS,
-    MESSAGE_ENDPOINTING_LONGEST,
-    MESSAGE_ENDPOINTING_VAD,
-    MESSAGE_SILERO_UNREADABLE,
-    MESSAGE_SILERO_OTHER,
-    MESSAGE_SEGMENTATION_LONGEST,
-    MESSAGE_DECODER_KIND,
-    MESSAGE_DECODER_OPTIONS,
-    MESSAGE_DECODER_OPTION_VALUE,
-    MESSAGE_DECODER_NO_LM,
-    MESSAGE_AT_LEAST_ONE,
-    MESSAGE_BEAM_N_BEST,
-    MESSAGE_BEAM_WEIGHT,
-    MESSAGE_BEAM_LM_UNITS,
-    MESSAGE_LM_NO_DELIMITER,
-    MESSAGE_LM_NO_TOKENS,
-    MESSAGE_SPELL_UNKNOWN,
-    MESSAGE_SPELL_EMPTY,
-    MESSAGE_GRAMMAR_TEXT,
-    MESSAGE_GRAMMAR_EMPTY,
-    MESSAGE_GRAMMAR_REPEATED,
-    MESSAGE_GRAMMAR_LEAST_FIT,
-    MESSAGE_LM_UNREADABLE,
-    MESSAGE_LM_LINE,
-    MESSAGE_WARNING_CHANNELS_CANCEL,
-    MESSAGE_WARNING_PEAK,
-    MESSAGE_WARNING_CLIPPED,
-    MESSAGE_WARNING_SHORT,
-    MESSAGE_WARNING_TRUNCATED,
-    MESSAGE_WARNING_LONGER_THAN_TRAINING,
-    MESSAGE_WARNING_LONGER_THAN_CERTIFIED,
-    MESSAGE_WARNING_LEFT_OUT,
-    MESSAGE_WARNING_NO_SPEECH,
-};
-
-static const struct { int code; const char *text; } MESSAGES[] = {
-    [MESSAGE_BUNDLE_NO_MANIFEST] = {3, "{folder}: not a bundle, it has no manifest.json; make one: wav2edge export CHECKPOINT --output {folder}"},
-    [MESSAGE_BUNDLE_IS_CHECKPOINT] = {3, "{folder}: a PyTorch checkpoint, not a bundle; export it: wav2edge export {folder} --output BUNDLE"},
-    [MESSAGE_BUNDLE_UNREADABLE] = {3, "{path}: {reason}; check its permissions"},
-    [MESSAGE_BUNDLE_UNREACHABLE] = {3, "{path}: cannot be fetched ({reason}); check the address and the connection"},
-    [MESSAGE_MANIFEST_NOT_JSON] = {3, "{path}: not JSON ({reason}); export the bundle again"},
-    [MESSAGE_MANIFEST_WRONG_FORMAT] = {3, "{path}: not a wav2edge-bundle; is this the right folder?"},
-    [MESSAGE_MANIFEST_BAD_VERSION] = {3, "{path}: 'format_version' is {version}, not a version; export the bundle again"},
-    [MESSAGE_MANIFEST_TOO_NEW] = {3, "{path}: format version {version} is newer than 2, the newest this wav2edge reads; upgrade: {upgrade}"},
-    [MESSAGE_MANIFEST_UNSEALED] = {3, "{path}: damaged or altered, its last line is not the SHA-256 of what is above it; copy or export it again"},
-    [MESSAGE_MANIFEST_KEY_MISSING] = {3, "{path}: '{key}' is missing; export the bundle again"},
-    [MESSAGE_MANIFEST_KEY_TYPE] = {3, "{path}: '{key}' is not a {kind}; export the bundle again"},
-    [MESSAGE_MANIFEST_DEFAULT_VARIANT] = {3, "{path}: the default variant '{variant}' is not among {variants}; export the bundle again"},
-    [MESSAGE_MANIFEST_VARIANT_FILE] = {3, "{path}: the variant {variant} names '{file}', which is not listed; export the bundle again"},
-    [MESSAGE_MANIFEST_STREAM_FILE] = {3, "{path}: the stream {variant} names '{file}', which is not listed; export the bundle again"},
-    [MESSAGE_MANIFEST_SAMPLE_RATE] = {3, "{path}: 'sample_rate_hz' is {rate}; only 16000 is supported; export the bundle again"},
-    [MESSAGE_MANIFEST_OUTSIDE] = {3, "{path}: the file name '{file}' points outside the bundle; export the bundle again"},
-    [MESSAGE_MANIFEST_SECONDS] = {3, "{path}: '{key}' is {value}, not a number of seconds; export the bundle again"},
-    [MESSAGE_MANIFEST_TEMPERATURE] = {3, "{path}: '{head}' in 'confidence_temperature' is {value}, not a positive number; export the bundle again"},
-    [MESSAGE_MANIFEST_RECORD] = {3, "{path}: '{name}' in '{key}' has a missing or an unknown key; export the bundle again"},
-    [MESSAGE_MANIFEST_NAMES] = {3, "{path}: '{key}' must hold strings only; export the bundle again"},
-    [MESSAGE_MANIFEST_BLANK] = {3, "{path}: the blank id {blank} is outside the vocabulary of {tokens} tokens; export the bundle again"},
-    [MESSAGE_MANIFEST_REPEATED_TOKEN] = {3, "{path}: the vocabulary must not contain a token twice; export the bundle again"},
-    [MESSAGE_MANIFEST_LABELS] = {3, "{path}: labels must be non-empty and unique, got {labels}; export the bundle again"},
-    [MESSAGE_MANIFEST_NO_HEAD] = {3, "{path}: a model needs a head at least: ctc, classification, frame_classification, embedding; export the bundle again"},
-    [MESSAGE_MANIFEST_TEXT_RULE] = {3, "{path}: '{key}' is {value}, not a {kind}; export the bundle again"},
-    [MESSAGE_MANIFEST_EMBEDDING] = {3, "{path}: an embedding of {size} numbers from {frames} frames; both are at least 1; export the bundle again"},
-    [MESSAGE_MANIFEST_LAYERS] = {3, "{path}: {kernels} kernels and {strides} strides; each layer needs one of both; export the bundle again"},
-    [MESSAGE_MANIFEST_NOT_POSITIVE] = {3, "{path}: kernels, strides and the sample rate must be positive; export the bundle again"},
-    [MESSAGE_MANIFEST_STREAM_STATE] = {3, "{path}: a state of a stream has shape {shape} and type '{type}'; export the bundle again"},
-    [MESSAGE_MANIFEST_STREAM_CHUNKS] = {3, "{path}: 'stream' needs chunks of one frame or more, and a left context; export the bundle again"},
-    [MESSAGE_MANIFEST_STREAM_DAMAGED] = {3, "{path}: 'stream' is damaged ({reason}); export the bundle again"},
-    [MESSAGE_VARIANT_UNKNOWN] = {3, "{folder}: no variant '{variant}'; it has: {variants}"},
-    [MESSAGE_LANGUAGE_UNKNOWN] = {3, "{folder}: nothing in the language '{language}'; it has: {languages}"},
-    [MESSAGE_FILE_MISSING] = {3, "{path}: missing from the bundle; copy or export it again"},
-    [MESSAGE_FILE_SIZE] = {3, "{path}: {bytes} bytes where the manifest says {expected}; copy or export it again"},
-    [MESSAGE_FILE_DIGEST] = {3, "{path}: damaged, its SHA-256 is not the manifest's; copy or export it again"},
-    [MESSAGE_FILE_UNLISTED] = {3, "{folder}: has no {name}; export it again"},
-    [MESSAGE_GRAPH_UNLOADABLE] = {3, "{path}: ONNX Runtime {version} cannot load it: {reason}"},
-    [MESSAGE_GRAPH_OTHER_FILES] = {3, "{path}: keeps weights in other files, which no digest covers; export the bundle again"},
-    [MESSAGE_GRAPH_INPUTS] = {3, "{path}: its inputs are {names} where 'input_values' is wanted; export the bundle again"},
-    [MESSAGE_GRAPH_INPUTS_BATCHED] = {3, "{path}: its inputs are {names} where 'input_values' and 'attention_mask' are wanted; export the bundle again"},
-    [MESSAGE_GRAPH_OUTPUTS] = {3, "{path}: gives {names} where the manifest says '{name}'; export the bundle again"},
-    [MESSAGE_GRAPH_WIDTH] = {3, "{path}: its output '{name}' is {width} wide where the manifest says {expected}; export the bundle again"},
-    [MESSAGE_GRAPH_STREAM] = {3, "{path}: is not the graph of a stream that the manifest describes ({names}); export the bundle again"},
-    [MESSAGE_GOLDEN_NONE] = {3, "{folder}: its golden.json has no entry '{variant}'; export the bundle again"},
-    [MESSAGE_CHECKS_FAILED] = {3, "{folder}: {failed} of {count} checks failed: {names}"},
-    [MESSAGE_DIGEST_UNAVAILABLE] = {3, "this page has no SHA-256, which browsers give to https and localhost only; serve it so, or load with verify: false"},
-    [MESSAGE_DECODER_DAMAGED] = {3, "{folder}: its decoder cannot be made, {reason}; export the bundle again"},
-    [MESSAGE_RUNTIME_MISSING] = {3, "ONNX Runtime is not installed; run: {install}"},
-    [MESSAGE_RUNTIME_NOT_FOUND] = {3, "ONNX Runtime cannot be loaded ({reason}); install it, or set WAV2EDGE_ORT to the path of its library"},
-    [MESSAGE_OUT_OF_MEMORY] = {3, "no memory for {bytes} bytes; use a smaller model or shorter clips"},
-    [MESSAGE_ENGINE_FORKED] = {3, "this engine was loaded before a fork; load it again in the child process"},
-    [MESSAGE_DEVICE_UNKNOWN] = {2, "unknown device '{device}'; choose from {devices}"},
-    [MESSAGE_DEVICE_UNUSABLE] = {3, "{device} cannot be used here: {reason}"},
-    [MESSAGE_DEVICE_NONE] = {3, "no device works here; reinstall ONNX Runtime: {install}"},
-    [MESSAGE_DEVICE_FAILED] = {3, "{device} failed on {duration} s of audio: {reason}; try shorter clips, or another --device"},
-    [MESSAGE_DEVICE_FAILED_CHUNK] = {3, "cpu failed on a chunk of a stream: {reason}"},
-    [MESSAGE_OUTPUT_NOT_FINITE] = {3, "{engine} gave NaN or infinity; check it with `wav2edge verify`, or use another --variant"},
-    [MESSAGE_VARIANT_FOR_CPUS] = {3, "{folder}: {variant} is quantised for CPUs and has no kernels on {device}; {hint}"},
-    [MESSAGE_THREADS] = {2, "{threads} threads; at least 1 is needed"},
-    [MESSAGE_ENGINE_CLOSED] = {2, "this engine is closed; load the bundle again"},
-    [MESSAGE_REJECT_BELOW] = {2, "answers below {confidence} cannot be rejected; give a confidence from 0 to 1"},
-    [MESSAGE_OPTION_UNKNOWN] = {2, "no option '{option}'; choose from {options}"},
-    [MESSAGE_AUDIO_KIND] = {1, "{type}: not {kinds}; pass one"},
-    [MESSAGE_AUDIO_NO_RATE] = {1, "array: no sample rate; pass {option}=, such as {option}=16_000"},
-    [MESSAGE_AUDIO_RATE_TYPE] = {2, "array: {option}={rate} is not a number of Hz; pass one, such as {option}=16_000"},
-    [MESSAGE_AUDIO_RATE_RANGE] = {1, "{name}: {rate} Hz is outside 4000 to 768000 Hz; resample the clip first"},
-    [MESSAGE_AUDIO_TYPE] = {1, "array: {type} samples; pass floats in [-1, 1] or integers"},
-    [MESSAGE_AUDIO_SHAPE] = {1, "{name}: shape {shape}; samples come as [samples] or [samples, channels]"},
-    [MESSAGE_AUDIO_CHANNELS] = {1, "{name}: {channels} channels, at most 64; arrays come as [samples, channels]"},
-    [MESSAGE_AUDIO_CHANNEL_LENGTHS] = {1, "{name}: channels of {lengths} samples; give all the same length"},
-    [MESSAGE_AUDIO_EMPTY] = {1, "{name}: holds no samples; record or export the clip again"},
-    [MESSAGE_AUDIO_NOT_FINITE] = {1, "{name}: {count} samples are not finite, the first at index {index}, channel {channel} ({value}); export the clip again"},
-    [MESSAGE_AUDIO_PEAK] = {1, "{name}: peak {peak} is not plausible audio; scale the samples to [-1, 1]"},
-    [MESSAGE_AUDIO_SILENT] = {1, "{name}: silent, all {samples} samples are {value}; check the microphone or the file"},
-    [MESSAGE_AUDIO_SILENT_RECORDING] = {1, "{name}: silent from start to end; check the microphone or the file"},
-    [MESSAGE_AUDIO_TOO_SHORT] = {1, "{name}: {samples} samples at {rate} Hz are less than one at 16 kHz"},
-    [MESSAGE_AUDIO_TOO_SHORT_FOR_MODEL] = {1, "{name}: {duration} s long, and this model needs {shortest} s at least; give a longer clip"},
-    [MESSAGE_WAV_UNREADABLE] = {1, "{name}: cannot be decoded ({reason}); it is cut off, damaged or not audio: copy it again, or convert it to WAV"},
-    [MESSAGE_WAV_TRUNCATED] = {1, "{name}: truncated, the file ends after {seconds} s with audio still promised; copy or record it again"},
-    [MESSAGE_AUDIO_FILE_EMPTY] = {1, "{name}: empty file; record or copy it again"},
-    [MESSAGE_AUDIO_FILE_GIT_LFS] = {1, "{name}: a Git LFS pointer, not audio; run `git lfs pull`"},
-    [MESSAGE_AUDIO_FILE_CONTAINER] = {1, "{name}: an MP4, M4A, MKV or WebM container; convert it first: ffmpeg -i IN -ar 16000 -ac 1 OUT.wav"},
-    [MESSAGE_AUDIO_FILE_TEXT] = {1, "{name}: text, not audio; was a web page or a list saved under this name?"},
-    [MESSAGE_AUDIO_FILE_FOLDER] = {1, "{name}: a folder; give its clips, or the folder to the command line"},
-    [MESSAGE_AUDIO_FILE_ABSENT] = {1, "{name}: no such file; check the path"},
-    [MESSAGE_AUDIO_FILE_BROKEN_LINK] = {1, "{name}: a broken link, {target} is not there; mend or delete it"},
-    [MESSAGE_AUDIO_FILE_UNREADABLE] = {1, "{name}: {reason}; check the path and its permissions"},
-    [MESSAGE_STREAM_RATE_CHANGED] = {1, "stream: the sample rate changed from {before} to {now} Hz; finish this stream and open another"},
-    [MESSAGE_STREAM_CHANNELS_CHANGED] = {1, "stream: {now} channels where there were {before}; finish this stream and open another"},
-    [MESSAGE_STREAM_ODD_BYTES] = {1, "stream: {bytes} bytes are no 16-bit samples; give an even number, or an array"},
-    [MESSAGE_STREAM_FINISHED] = {2, "this stream is finished; open another with engine.stream()"},
-    [MESSAGE_STREAM_KIND] = {2, "no stream of kind '{kind}'; choose auto, cached, two-pass, windowed"},
-    [MESSAGE_STREAM_NO_GRAPHS] = {2, "{engine}: has no graphs for cached streams; train with --streaming and export with --stream, or use a windowed stream"},
-    [MESSAGE_STREAM_NO_HEAD] = {2, "{engine}: has no transcripts or classes to stream; give it whole clips"},
-    [MESSAGE_STREAM_CHUNK] = {2, "{folder}: no stream in chunks of {chunk} ms; it has {chunks} ms: export it with --stream"},
-    [MESSAGE_STREAM_STEP] = {2, "a step of {step} ms; give 1 ms or more"},
-    [MESSAGE_QUEUE_LIMIT] = {2, "a queue of {limit} s holds no sound; give more than 0 s"},
-    [MESSAGE_OPTION_SECONDS] = {2, "{option} is {value}; give seconds, 0 or more"},
-    [MESSAGE_ENDPOINTING_LONGEST] = {2, "{option} is {value}; an utterance may be 1 s long at least"},
-    [MESSAGE_ENDPOINTING_VAD] = {2, "no voice activity detector '{vad}'; choose {choices}"},
-    [MESSAGE_SILERO_UNREADABLE] = {2, "{path}: {reason}; give the path of silero_vad.onnx"},
-    [MESSAGE_SILERO_OTHER] = {2, "{path}: not Silero's graph, whose inputs are input, sr, state"},
-    [MESSAGE_SEGMENTATION_LONGEST] = {2, "{option} is {value}; a segment needs at least 0.5 s"},
-    [MESSAGE_DECODER_KIND] = {2, "a decoder is one of beam, grammar; got {got}"},
-    [MESSAGE_DECODER_OPTIONS] = {2, "the options of '{decoder}' are among {known}; got {got}"},
-    [MESSAGE_DECODER_OPTION_VALUE] = {2, "the options of '{decoder}' are {options}: {reason}"},
-    [MESSAGE_DECODER_NO_LM] = {2, "it has a language model, which the C library does not read; leave out 'lm', or use another binding"},
-    [MESSAGE_AT_LEAST_ONE] = {2, "{option} is {value}; it must be at least 1"},
-    [MESSAGE_BEAM_N_BEST] = {2, "{n_best} best of a beam of {width}; make the beam as wide"},
-    [MESSAGE_BEAM_WEIGHT] = {2, "the weight of '{name}' is {weight}; give a finite number"},
-    [MESSAGE_BEAM_LM_UNITS] = {2, "{option} is '{units}'; choose from words, tokens"},
-    [MESSAGE_LM_NO_DELIMITER] = {2, "a model of words for a vocabulary without a word delimiter; use one of tokens"},
-    [MESSAGE_LM_NO_TOKENS] = {2, "the language model knows none of the vocabulary's tokens; is it one of words?"},
-    [MESSAGE_SPELL_UNKNOWN] = {2, "'{text}': the vocabulary has no '{character}'; write it with {known}"},
-    [MESSAGE_SPELL_EMPTY] = {2, "an empty phrase; give at least one word"},
-    [MESSAGE_GRAMMAR_TEXT] = {2, "phrases is one text, '{phrases}'; give a list of phrases"},
-    [MESSAGE_GRAMMAR_EMPTY] = {2, "a grammar without phrases; give at least one"},
-    [MESSAGE_GRAMMAR_REPEATED] = {2, "the phrase '{phrase}' stands in the grammar twice; leave one out"},
-    [MESSAGE_GRAMMAR_LEAST_FIT] = {2, "{option} is {value}; give a fit from 0 to 1"},
-    [MESSAGE_LM_UNREADABLE] = {1, "{path}: {reason}; give a language model in ARPA form"},
-    [MESSAGE_LM_LINE] = {1, "{path}:{line}: {what}; {advice}"},
-    [MESSAGE_WARNING_CHANNELS_CANCEL] = {0, "the channels cancel each other out (is one inverted?): only channel {channel} is used"},
-    [MESSAGE_WARNING_PEAK] = {0, "peak {peak} is far above full scale 1.0: were integers passed as floats?"},
-    [MESSAGE_WARNING_CLIPPED] = {0, "clipped: more than 0.1 % of the samples are at full scale"},
-    [MESSAGE_WARNING_SHORT] = {0, "only {milliseconds} ms long: silence was added"},
-    [MESSAGE_WARNING_TRUNCATED] = {0, "truncated: the file ends after {seconds} s with audio still promised"},
-    [MESSAGE_WARNING_LONGER_THAN_TRAINING] = {0, "{duration} s long: the model was trained on clips of up to {limit} s; answer it in segments"},
-    [MESSAGE_WARNING_LONGER_THAN_CERTIFIED] = {0, "{duration} s long: the model is certified up to {limit} s; answer it in segments"},
-    [MESSAGE_WARNING_LEFT_OUT] = {0, "speech of less than {shortest} s is left out: this model needs more"},
-    [MESSAGE_WARNING_NO_SPEECH] = {0, "no speech found"},
-};
+#define MESSAGES(MESSAGE) \
+    MESSAGE(BUNDLE_NO_MANIFEST, 3, "{folder}: not a bundle, it has no manifest.json; give the folder that `wav2edge export` wrote") \
+    MESSAGE(BUNDLE_NO_FOLDER, 3, "{folder}: not a bundle, there is no such folder; check the path") \
+    MESSAGE(BUNDLE_IS_FILE, 3, "{folder}: not a bundle but a file; give the folder that `wav2edge export` wrote") \
+    MESSAGE(BUNDLE_IS_CHECKPOINT, 3, "{folder}: a PyTorch checkpoint, not a bundle; export it: wav2edge export {folder} --output BUNDLE") \
+    MESSAGE(BUNDLE_UNREADABLE, 3, "{path}: {reason}; check its permissions") \
+    MESSAGE(MANIFEST_NOT_JSON, 3, "{path}: not JSON ({reason}); export the bundle again") \
+    MESSAGE(MANIFEST_WRONG_FORMAT, 3, "{path}: not a wav2edge-bundle; is this the right folder?") \
+    MESSAGE(MANIFEST_BAD_VERSION, 3, "{path}: 'format_version' is {version}, not a version; export the bundle again") \
+    MESSAGE(MANIFEST_TOO_NEW, 3, "{path}: format version {version} is newer than 2, the newest this wav2edge reads; upgrade: {upgrade}") \
+    MESSAGE(MANIFEST_UNSEALED, 3, "{path}: damaged or altered, its last line is not the SHA-256 of what is above it; copy or export it again") \
+    MESSAGE(MANIFEST_KEY_MISSING, 3, "{path}: '{key}' is missing; export the bundle again") \
+    MESSAGE(MANIFEST_KEY_TYPE, 3, "{path}: '{key}' is not a {kind}; export the bundle again") \
+    MESSAGE(MANIFEST_DEFAULT_VARIANT, 3, "{path}: the default variant '{variant}' is not among {variants}; export the bundle again") \
+    MESSAGE(MANIFEST_VARIANT_FILE, 3, "{path}: the variant {variant} names '{file}', which is not listed; export the bundle again") \
+    MESSAGE(MANIFEST_STREAM_FILE, 3, "{path}: the stream {variant} names '{file}', which is not listed; export the bundle again") \
+    MESSAGE(MANIFEST_SAMPLE_RATE, 3, "{path}: 'sample_rate_hz' is {rate}; only 16000 is supported; export the bundle again") \
+    MESSAGE(MANIFEST_OUTSIDE, 3, "{path}: the file name '{file}' points outside the bundle; export the bundle again") \
+    MESSAGE(MANIFEST_SECONDS, 3, "{path}: '{key}' is {value}, not a number of seconds; export the bundle again") \
+    MESSAGE(MANIFEST_TEMPERATURE, 3, "{path}: '{head}' in 'confidence_temperature' is {value}, not a positive number; export the bundle again") \
+    MESSAGE(MANIFEST_RECORD, 3, "{path}: '{name}' in '{key}' has a missing or an unknown key; export the bundle again") \
+    MESSAGE(MANIFEST_NAMES, 3, "{path}: '{key}' must hold strings only; export the bundle again") \
+    MESSAGE(MANIFEST_BLANK, 3, "{path}: the blank id {blank} is outside the vocabulary of {tokens} tokens; export the bundle again") \
+    MESSAGE(MANIFEST_REPEATED_TOKEN, 3, "{path}: the vocabulary must not contain a token twice; export the bundle again") \
+    MESSAGE(MANIFEST_LABELS, 3, "{path}: labels must be non-empty and unique, got {labels}; export the bundle again") \
+    MESSAGE(MANIFEST_NO_HEAD, 3, "{path}: a model needs a head at least: ctc, classification, frame_classification, embedding; export the bundle again") \
+    MESSAGE(MANIFEST_TEXT_RULE, 3, "{path}: '{key}' is {value}, not a {kind}; export the bundle again") \
+    MESSAGE(MANIFEST_EMBEDDING, 3, "{path}: an embedding of {size} numbers from {frames} frames; both are at least 1; export the bundle again") \
+    MESSAGE(MANIFEST_LAYERS, 3, "{path}: {kernels} kernels and {strides} strides; each layer needs one of both; export the bundle again") \
+    MESSAGE(MANIFEST_NOT_POSITIVE, 3, "{path}: kernels, strides and the sample rate must be positive; export the bundle again") \
+    MESSAGE(MANIFEST_STREAM_STATE, 3, "{path}: a state of a stream has shape {shape} and type '{type}'; export the bundle again") \
+    MESSAGE(MANIFEST_STREAM_CHUNKS, 3, "{path}: 'stream' needs chunks of one frame or more, and a left context; export the bundle again") \
+    MESSAGE(MANIFEST_STREAM_DAMAGED, 3, "{path}: 'stream' is damaged ({reason}); export the bundle again") \
+    MESSAGE(VARIANT_UNKNOWN, 3, "{folder}: no variant '{variant}'; it has: {variants}") \
+    MESSAGE(LANGUAGE_UNKNOWN, 3, "{folder}: nothing in the language '{language}'; it has: {languages}") \
+    MESSAGE(FILE_MISSING, 3, "{path}: missing from the bundle; copy or export it again") \
+    MESSAGE(FILE_SIZE, 3, "{path}: {bytes} bytes where the manifest says {expected}; copy or export it again") \
+    MESSAGE(FILE_DIGEST, 3, "{path}: damaged, its SHA-256 is not the manifest's; copy or export it again") \
+    MESSAGE(FILE_UNLISTED, 3, "{folder}: has no {name}; export it again") \
+    MESSAGE(GRAPH_UNLOADABLE, 3, "{path}: ONNX Runtime {version} cannot load it: {reason}") \
+    MESSAGE(GRAPH_OTHER_FILES, 3, "{path}: keeps weights in other files, which no digest covers; export the bundle again") \
+    MESSAGE(GRAPH_INPUTS, 3, "{path}: its inputs are {names} where 'input_values' is wanted; export the bundle again") \
+    MESSAGE(GRAPH_INPUTS_BATCHED, 3, "{path}: its inputs are {names} where 'input_values' and 'attention_mask' are wanted; export the bundle again") \
+    MESSAGE(GRAPH_OUTPUTS, 3, "{path}: gives {names} where the manifest says '{name}'; export the bundle again") \
+    MESSAGE(GRAPH_WIDTH, 3, "{path}: its output '{name}' is {width} wide where the manifest says {expected}; export the bundle again") \
+    MESSAGE(GRAPH_STREAM, 3, "{path}: is not the graph of a stream that the manifest describes ({names}); export the bundle again") \
+    MESSAGE(GOLDEN_NONE, 3, "{folder}: its golden.json has no entry '{variant}'; export the bundle again") \
+    MESSAGE(CHECKS_FAILED, 3, "{folder}: {failed} of {count} checks failed: {names}") \
+    MESSAGE(DECODER_DAMAGED, 3, "{folder}: its decoder cannot be made, {reason}; export the bundle again") \
+    MESSAGE(RUNTIME_NOT_FOUND, 3, "ONNX Runtime cannot be loaded ({reason}); install it, or set WAV2EDGE_ORT to the path of its library") \
+    MESSAGE(RUNTIME_NOT_THERE, 3, "ONNX Runtime cannot be loaded ({reason}); give the path of its library") \
+    MESSAGE(OUT_OF_MEMORY, 3, "no memory for {bytes} bytes; use a smaller model or shorter clips") \
+    MESSAGE(ENGINE_FORKED, 3, "this engine was loaded before a fork; load it again in the child process") \
+    MESSAGE(DEVICE_UNUSABLE, 3, "{device} cannot be used here: {reason}") \
+    MESSAGE(DEVICE_FAILED, 3, "{device} failed on {duration} s of audio: {reason}; try shorter clips, or another --device") \
+    MESSAGE(DEVICE_FAILED_CHUNK, 3, "cpu failed on a chunk of a stream: {reason}") \
+    MESSAGE(OUTPUT_NOT_FINITE, 3, "{engine} gave NaN or infinity; check it with `wav2edge verify`, or use another --variant") \
+    MESSAGE(THREADS, 2, "{threads} threads; at least 1 is needed") \
+    MESSAGE(REJECT_BELOW, 2, "answers below {confidence} cannot be rejected; give a confidence from 0 to 1") \
+    MESSAGE(OPTION_KIND, 2, "{option} is {value}; give {kind}") \
+    MESSAGE(ARGUMENT_NULL, 2, "the argument '{argument}' is NULL; check the call that it comes from") \
+    MESSAGE(AUDIO_RATE_RANGE, 1, "{name}: {rate} Hz is outside 4000 to 768000 Hz; resample the clip first") \
+    MESSAGE(AUDIO_CHANNEL_COUNT, 1, "{name}: {channels} channels, where 1 to {most} are possible") \
+    MESSAGE(AUDIO_EMPTY, 1, "{name}: holds no samples; record or export the clip again") \
+    MESSAGE(AUDIO_NOT_FINITE, 1, "{name}: samples that are not finite, {count} in all, the first at index {index}, channel {channel} ({value}); export the clip again") \
+    MESSAGE(AUDIO_PEAK, 1, "{name}: peak {peak} is not plausible audio; scale the samples to [-1, 1]") \
+    MESSAGE(AUDIO_SILENT, 1, "{name}: silent, every sample is {value}; check the microphone or the file") \
+    MESSAGE(AUDIO_SILENT_RECORDING, 1, "{name}: silent from start to end; check the microphone or the file") \
+    MESSAGE(AUDIO_TOO_SHORT, 1, "{name}: {samples} samples at {rate} Hz are less than one at 16 kHz") \
+    MESSAGE(AUDIO_TOO_SHORT_FOR_MODEL, 1, "{name}: {duration} s long, and this model needs {shortest} s at least; give a longer clip") \
+    MESSAGE(WAV_UNREADABLE, 1, "{name}: cannot be decoded ({reason}); it is cut off, damaged or not audio: copy it again, or convert it to WAV") \
+    MESSAGE(WAV_TRUNCATED, 1, "{name}: truncated, the file ends after {seconds} s with audio still promised; copy or record it again") \
+    MESSAGE(AUDIO_FILE_EMPTY, 1, "{name}: empty file; record or copy it again") \
+    MESSAGE(AUDIO_FILE_GIT_LFS, 1, "{name}: a Git LFS pointer, not audio; run `git lfs pull`") \
+    MESSAGE(AUDIO_FILE_CONTAINER, 1, "{name}: an MP4, M4A, MKV or WebM container; convert it first: ffmpeg -i IN -ar 16000 -ac 1 OUT.wav") \
+    MESSAGE(AUDIO_FILE_TEXT, 1, "{name}: text, not audio; was a web page or a list saved under this name?") \
+    MESSAGE(AUDIO_FILE_FOLDER, 1, "{name}: a folder; give its clips") \
+    MESSAGE(AUDIO_FILE_ABSENT, 1, "{name}: no such file; check the path") \
+    MESSAGE(AUDIO_FILE_BROKEN_LINK, 1, "{name}: a broken link, {target} is not there; mend or delete it") \
+    MESSAGE(AUDIO_FILE_UNREADABLE, 1, "{name}: {reason}; check the path and its permissions") \
+    MESSAGE(STREAM_RATE_CHANGED, 1, "stream: the sample rate changed from {before} to {now} Hz; finish this stream and open another") \
+    MESSAGE(STREAM_CHANNELS_CHANGED, 1, "stream: {now} channels where there were {before}; finish this stream and open another") \
+    MESSAGE(STREAM_IS_FINISHED, 2, "this stream is finished; open another") \
+    MESSAGE(STREAM_KIND, 2, "no stream of kind '{kind}'; choose auto, cached, two-pass, windowed") \
+    MESSAGE(STREAM_NO_GRAPHS, 2, "{engine}: has no graphs for cached streams; train with --streaming and export with --stream, or use a windowed stream") \
+    MESSAGE(STREAM_NO_HEAD, 2, "{engine}: has no transcripts or classes to stream; give it whole clips") \
+    MESSAGE(STREAM_CHUNK, 2, "{folder}: no stream in chunks of {chunk} ms; it has {chunks} ms: export it with --stream") \
+    MESSAGE(STREAM_STEP, 2, "a step of {step} ms; give 1 ms or more") \
+    MESSAGE(OPTION_SECONDS, 2, "{option} is {value}; give seconds, 0 or more") \
+    MESSAGE(ENDPOINTING_LONGEST, 2, "{option} is {value}; an utterance may be 1 s long at least") \
+    MESSAGE(ENDPOINTING_VAD, 2, "no voice activity detector '{vad}'; choose {choices}") \
+    MESSAGE(SEGMENTATION_LONGEST, 2, "{option} is {value}; a segment needs at least 0.5 s") \
+    MESSAGE(DECODER_KIND, 2, "a decoder is one of beam, grammar; got {got}") \
+    MESSAGE(DECODER_NOT_JSON, 2, "a decoder is greedy, or JSON as in a manifest ({reason}); got '{got}'") \
+    MESSAGE(DECODER_OPTIONS, 2, "the options of '{decoder}' are among {known}; got {got}") \
+    MESSAGE(DECODER_NO_LM, 2, "it has a language model, which the C library does not read; leave out 'lm', or use another binding") \
+    MESSAGE(AT_LEAST_ONE, 2, "{option} is {value}; it must be at least 1") \
+    MESSAGE(AT_MOST, 2, "{option} is {value}; it must be at most {most}") \
+    MESSAGE(BEAM_WEIGHT, 2, "the weight of '{name}' is {weight}; give a finite number") \
+    MESSAGE(BEAM_LM_UNITS, 2, "{option} is '{units}'; choose from words, tokens") \
+    MESSAGE(SPELL_UNKNOWN, 2, "'{text}': the vocabulary has no {characters}; write it with {known}") \
+    MESSAGE(SPELL_EMPTY, 2, "an empty phrase; give at least one word") \
+    MESSAGE(GRAMMAR_TEXT, 2, "phrases is one text, '{phrases}'; give a list of phrases") \
+    MESSAGE(GRAMMAR_EMPTY, 2, "a grammar without phrases; give at least one") \
+    MESSAGE(GRAMMAR_REPEATED, 2, "the phrase '{phrase}' stands in the grammar twice; leave one out") \
+    MESSAGE(GRAMMAR_LEAST_FIT, 2, "{option} is {value}; give a fit from 0 to 1") \
+    MESSAGE(WARNING_CHANNELS_CANCEL, 0, "the channels cancel each other out (is one inverted?): only channel {channel} is used") \
+    MESSAGE(WARNING_PEAK, 0, "peak {peak} is far above full scale 1.0: were integers passed as floats?") \
+    MESSAGE(WARNING_CLIPPED, 0, "clipped: more than 0.1 % of the samples are at full scale") \
+    MESSAGE(WARNING_SHORT, 0, "only {milliseconds} ms long: silence was added") \
+    MESSAGE(WARNING_TRUNCATED, 0, "truncated: the file ends after {seconds} s with audio still promised") \
+    MESSAGE(WARNING_LONGER_THAN_TRAINING, 0, "{duration} s long: the model was trained on clips of up to {limit} s; answer it in segments") \
+    MESSAGE(WARNING_LONGER_THAN_CERTIFIED, 0, "{duration} s long: the model is certified up to {limit} s; answer it in segments") \
+    MESSAGE(WARNING_LEFT_OUT, 0, "speech of less than {shortest} s is left out: this model needs more") \
+    MESSAGE(WARNING_NO_SPEECH, 0, "no speech found")
 /* messages.json: end */
 /* clang-format on */
+
+#define MESSAGE_ID(name, code, text) MESSAGE_##name,
+enum message { MESSAGES(MESSAGE_ID) };
+
+/* One after the other: pointers to them would have to be relocated when the program starts, and take more room. */
+#define MESSAGE_ROOM(name, code, text) char name[sizeof text];
+#define MESSAGE_TEXT(name, code, text) text,
+static const struct message_texts {
+    MESSAGES(MESSAGE_ROOM)
+} MESSAGE_TEXTS = {MESSAGES(MESSAGE_TEXT)};
+
+#define MESSAGE_PLACE(name, code, text) {code, offsetof(struct message_texts, name)},
+static const struct {
+    uint16_t code, place; /* exit code, and where the text is */
+} MESSAGE_PLACES[] = {MESSAGES(MESSAGE_PLACE)};
+
+static const char *message_text(enum message id)
+{
+    return (const char *)&MESSAGE_TEXTS + MESSAGE_PLACES[id].place;
+}
 
 /* Errors and texts ------------------------------------------------------------------------------------------------ */
 
@@ -438,7 +306,7 @@ static size_t expand(char *out, size_t size, const char *message, va_list values
 ENDS_WITH_NULL static bool fail(w2e_error *error, enum message id, ...)
 {
     if (!error) return false;
-    error->code = MESSAGES[id].code;
+    error->code = MESSAGE_PLACES[id].code;
     /* The table has those errors of devices that are raised here behind all errors of bundles. */
     error->kind = error->code == 1                ? W2E_AUDIO_ERROR
                   : error->code == 2              ? W2E_USAGE_ERROR
@@ -446,10 +314,18 @@ ENDS_WITH_NULL static bool fail(w2e_error *error, enum message id, ...)
                                                   : W2E_DEVICE_ERROR;
     va_list values;
     va_start(values, id);
-    expand(error->message, sizeof error->message, MESSAGES[id].text, values);
+    expand(error->message, sizeof error->message, message_text(id), values);
     va_end(values);
     return false;
 }
+
+/* Whether a caller gave an argument. */
+static bool is_given(const void *argument, const char *name, w2e_error *error)
+{
+    return argument || fail(error, MESSAGE_ARGUMENT_NULL, "argument", name, NULL);
+}
+
+#define GIVEN(argument) is_given(argument, #argument, error)
 
 /* Memory ---------------------------------------------------------------------------------------------------------- */
 
@@ -1184,6 +1060,11 @@ static struct number json_shown(const struct json *value)
     return found;
 }
 
+static struct number key_shown(const struct json *value)
+{
+    return json_shown(&(struct json){.type = JSON_TEXT, .text = value->key});
+}
+
 /* The texts of an array, in memory of their own; NULL: they are no texts, or there is no memory. */
 static const char **take_names(struct manifest_reader *reader, const struct json *object, const char *key,
                                size_t *count)
@@ -1815,11 +1696,13 @@ static bool ends_with(const char *text, const char *end)
     return length >= end_length && strcmp(text + length - end_length, end) == 0;
 }
 
-/* A folder without a manifest: is it a checkpoint of PyTorch? */
+/* A folder without a manifest: is it one, and is it a checkpoint of PyTorch? */
 static bool not_a_bundle(const char *folder, w2e_error *error)
 {
     bool config = false, weights = false;
     DIR *listing = opendir(folder);
+    if (!listing && errno == ENOENT) return fail(error, MESSAGE_BUNDLE_NO_FOLDER, "folder", folder, NULL);
+    if (!listing && errno == ENOTDIR) return fail(error, MESSAGE_BUNDLE_IS_FILE, "folder", folder, NULL);
     for (struct dirent *entry; listing && (entry = readdir(listing)) != NULL;) {
         const char *name = entry->d_name;
         config = config || strcmp(name, "config.json") == 0;
@@ -1938,7 +1821,9 @@ static bool map_listed(const struct bundle *bundle, const char *name, bool diges
     if (!path) return false;
     bool fine = map_file(path, file);
     if (!fine) {
-        fail(error, MESSAGE_FILE_MISSING, "path", path, NULL);
+        const char *reason = strerror(errno);
+        fail(error, errno == ENOENT ? MESSAGE_FILE_MISSING : MESSAGE_BUNDLE_UNREADABLE, "path", path, "reason", reason,
+             NULL);
     } else if ((double)file->size != record->size_bytes) {
         fine = fail(error, MESSAGE_FILE_SIZE, "path", path, "bytes", integer((int64_t)file->size).text, "expected",
                     general(record->size_bytes, 15).text, NULL);
@@ -2109,6 +1994,7 @@ static const OrtApiBase *find_runtime(struct ort *ort, const char *path, w2e_err
 #else
     static const char *const NAMES[] = {"libonnxruntime.so", "libonnxruntime.so.1"};
 #endif
+    enum message missing = path ? MESSAGE_RUNTIME_NOT_THERE : MESSAGE_RUNTIME_NOT_FOUND;
     if (!path) path = getenv("WAV2EDGE_ORT");
     if (path && *path) ort->library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     for (size_t i = 0; !(path && *path) && !ort->library && i < sizeof NAMES / sizeof *NAMES; i++)
@@ -2116,7 +2002,7 @@ static const OrtApiBase *find_runtime(struct ort *ort, const char *path, w2e_err
     void *symbol = ort->library ? dlsym(ort->library, "OrtGetApiBase") : NULL;
     if (!symbol) {
         const char *reason = dlerror();
-        fail(error, MESSAGE_RUNTIME_NOT_FOUND, "reason", reason ? reason : "unknown", NULL);
+        fail(error, missing, "reason", reason ? reason : "unknown", NULL);
         return NULL;
     }
     const OrtApiBase *(*get_base)(void);
@@ -2577,7 +2463,7 @@ ENDS_WITH_NULL static bool warn(struct warnings *warnings, w2e_error *error, enu
     char text[256];
     va_list values;
     va_start(values, id);
-    expand(text, sizeof text, MESSAGES[id].text, values);
+    expand(text, sizeof text, message_text(id), values);
     va_end(values);
     for (size_t i = 0; i < warnings->count; i++)
         if (strcmp(warnings->items[i], text) == 0) return true;
@@ -2711,8 +2597,6 @@ static int mix_down(const w2e_pcm *pcm, float *mono, int only, double threshold,
 /* Checked samples as one channel, `[frames]`, with warnings. */
 static bool to_mono(const char *name, const w2e_pcm *pcm, float *mono, struct warnings *warnings, w2e_error *error)
 {
-    if (pcm->channels > MAX_CHANNELS)
-        return fail(error, MESSAGE_AUDIO_CHANNELS, "name", name, "channels", integer(pcm->channels).text, NULL);
     struct levels levels;
     measure(pcm, &levels);
     int64_t place = (int64_t)levels.first_not_finite;
@@ -2744,10 +2628,13 @@ static bool is_flat(const float *samples, size_t count)
 
 static bool check_shape(const char *name, const w2e_pcm *pcm, w2e_error *error)
 {
-    if (pcm->channels > 0) return true;
-    char shape[64];
-    snprintf(shape, sizeof shape, "(%zu, %d)", pcm->frames, pcm->channels);
-    return fail(error, MESSAGE_AUDIO_SHAPE, "name", name, "shape", shape, NULL);
+    if ((unsigned)pcm->format > W2E_F64)
+        return fail(error, MESSAGE_OPTION_KIND, "option", "format", "value", integer((int)pcm->format).text, "kind",
+                    "one of w2e_format", NULL);
+    if (pcm->channels < 1 || pcm->channels > MAX_CHANNELS)
+        return fail(error, MESSAGE_AUDIO_CHANNEL_COUNT, "name", name, "channels", integer(pcm->channels).text, "most",
+                    integer(MAX_CHANNELS).text, NULL);
+    return !pcm->frames || is_given(pcm->samples, "samples", error);
 }
 
 /* Resampling ------------------------------------------------------------------------------------------------------ */
@@ -2944,8 +2831,10 @@ static bool wav_format(const unsigned char *bytes, size_t size, w2e_wav *wav)
 
 w2e_wav_state w2e_wav_header(const char *name, const void *content, size_t size, w2e_wav *wav, w2e_error *error)
 {
+    if (!GIVEN(name) || !GIVEN(wav) || !(!size || GIVEN(content))) return W2E_WAV_BAD;
     const unsigned char *bytes = content;
     *wav = (w2e_wav){0};
+    if (!size) return W2E_WAV_NEEDS_MORE;
     size_t marks = size < 4 ? size : 4;
     if (memcmp(bytes, "RIFF", marks) != 0 && memcmp(bytes, "RF64", marks) != 0)
         return bad_wav(name, UNKNOWN_FORMAT, error);
@@ -3007,6 +2896,15 @@ static bool not_readable(const char *name, const unsigned char *bytes, size_t si
     return false;
 }
 
+/* Whether bytes begin with a chunk that is whole. */
+static bool is_chunk(const unsigned char *bytes, uint64_t size)
+{
+    if (size < 8) return false;
+    for (int i = 0; i < 4; i++)
+        if (bytes[i] < 0x20 || bytes[i] > 0x7E) return false;
+    return little_endian(bytes + 4, 4) <= size - 8;
+}
+
 /* Sound in memory, from the content of a WAV file; `truncated` tells that more of it was promised. */
 static bool read_wav(const char *name, const unsigned char *bytes, size_t size, w2e_pcm *pcm, bool *truncated,
                      w2e_error *error)
@@ -3022,6 +2920,8 @@ static bool read_wav(const char *name, const unsigned char *bytes, size_t size, 
         return false;
     }
     uint64_t there = size - wav.data_offset, promised = wav.data_bytes;
+    /* Sound that follows a size of 0 comes from a recorder that was ended before it knew the size. */
+    if (!promised && !is_chunk(bytes + wav.data_offset, there)) promised = UINT64_MAX;
     *truncated = promised != UINT64_MAX && promised > there;
     uint64_t taken = promised < there ? promised : there;
     *pcm = (w2e_pcm){bytes + wav.data_offset, (size_t)taken / wav.frame_bytes, wav.channels, wav.format, wav.rate_hz};
@@ -4001,22 +3901,24 @@ static int32_t next_unknown(const struct ctc_head *head, const char *text, int32
     return found;
 }
 
-/* Adds a line to an error for each character that the vocabulary cannot spell. */
+/* Adds a line to an error with the characters that the vocabulary cannot spell. */
 static void add_unknown(const struct ctc_head *head, const char *text, const char *cased, w2e_error *error)
 {
-    struct line known = written_tokens(head, error);
-    for (int32_t code = 0; error && (code = next_unknown(head, cased, code)) != 0;) {
-        char character[5] = "";
+    if (!error) return;
+    struct line known = written_tokens(head, error), unknown = {""};
+    for (int32_t code = 0; (code = next_unknown(head, cased, code)) != 0;) {
+        char character[5] = "", quoted[8];
         put_utf8(character, code);
-        w2e_error one = {.code = 0};
-        fail(&one, MESSAGE_SPELL_UNKNOWN, "text", text, "character", character, "known", known.text, NULL);
-        size_t length = error->code ? strlen(error->message) : 0;
-        size_t room = sizeof error->message - length;
-        snprintf(error->message + length, room, "%s%.*s", length ? "\n" : "", (int)(room > 2 ? room - 2 : 0),
-                 one.message);
-        error->code = one.code;
-        error->kind = one.kind;
+        snprintf(quoted, sizeof quoted, "'%s'", character);
+        line_add(&unknown, ", ", quoted);
     }
+    w2e_error one = {.code = 0};
+    fail(&one, MESSAGE_SPELL_UNKNOWN, "text", text, "characters", unknown.text, "known", known.text, NULL);
+    size_t length = error->code ? strlen(error->message) : 0;
+    size_t room = sizeof error->message - length;
+    snprintf(error->message + length, room, "%s%.*s", length ? "\n" : "", (int)(room > 2 ? room - 2 : 0), one.message);
+    error->code = one.code;
+    error->kind = one.kind;
 }
 
 /* Token ids of a text, words separated by the delimiter, and `around` it on both sides. Where it cannot be spelt, the
@@ -4053,19 +3955,65 @@ static bool spell(const struct ctc_head *head, const char *text, bool around, st
 
 /* Stored decoders ------------------------------------------------------------------------------------------------- */
 
-static bool wrong_option(const char *decoder, const struct json *options, const char *reason, w2e_error *error)
+#define WIDEST_BEAM 10000
+
+/* What an option of a decoder is. */
+struct decoder_option {
+    char name[12];
+    int8_t kind; /* a type of JSON, or KIND_INT */
+    char wanted[28];
+};
+
+/* The options of a decoder, with a name of its own. */
+struct decoder_form {
+    char name[8];
+    struct decoder_option options[6];
+};
+
+static const struct decoder_form BEAM_FORM = {"beam",
+                                              {{"hotwords", JSON_OBJECT, "words with weights"},
+                                               {"lm", JSON_TEXT, "a file name"},
+                                               {"lm_units", JSON_TEXT, "words or tokens"},
+                                               {"lm_weight", JSON_NUMBER, "a number"},
+                                               {"width", KIND_INT, "a whole number"},
+                                               {"word_bonus", JSON_NUMBER, "a number"}}};
+static const struct decoder_form GRAMMAR_FORM = {
+    "grammar", {{"least_fit", JSON_NUMBER, "a number"}, {"phrases", JSON_ARRAY, "a list of texts"}}};
+
+static bool wrong_option(const struct decoder_option *option, const struct json *value, w2e_error *error)
 {
-    struct line names = {""};
-    for (const struct json *each = options->first; each; each = each->next) line_add(&names, ", ", each->key);
-    return fail(error, MESSAGE_DECODER_OPTION_VALUE, "decoder", decoder, "options", names.text, "reason", reason, NULL);
+    return fail(error, MESSAGE_OPTION_KIND, "option", option->name, "value", json_shown(value).text, "kind",
+                option->wanted, NULL);
 }
 
-/* A number among options, or what it is otherwise; false: it is no number. */
-static bool take_number(const struct json *options, const char *key, double *value)
+/* Whether a decoder knows its options, and each of them is what it should be. */
+static bool check_decoder_options(const struct decoder_form *form, const struct json *options, w2e_error *error)
+{
+    struct line known = {""};
+    for (size_t i = 0; i < 6 && *form->options[i].name; i++) line_add(&known, ", ", form->options[i].name);
+    if (options->type != JSON_OBJECT)
+        return fail(error, MESSAGE_DECODER_OPTIONS, "decoder", form->name, "known", known.text, "got",
+                    json_shown(options).text, NULL);
+    for (const struct json *each = options->first; each; each = each->next) {
+        size_t i = 0;
+        while (i < 6 && strcmp(form->options[i].name, each->key) != 0) i++;
+        if (i == 6)
+            return fail(error, MESSAGE_DECODER_OPTIONS, "decoder", form->name, "known", known.text, "got",
+                        key_shown(each).text, NULL);
+        if (each->type != JSON_NULL && !json_is(each, form->options[i].kind))
+            return wrong_option(&form->options[i], each, error);
+        if (form->options[i].kind == KIND_INT && each->number > WIDEST_BEAM)
+            return fail(error, MESSAGE_AT_MOST, "option", each->key, "value", json_shown(each).text, "most",
+                        integer(WIDEST_BEAM).text, NULL);
+    }
+    return true;
+}
+
+/* A number among options, or what it is otherwise. */
+static double number_or(const struct json *options, const char *key, double otherwise)
 {
     const struct json *found = json_member(options, key);
-    if (found) *value = found->number;
-    return !found || found->type == JSON_NUMBER;
+    return found ? found->number : otherwise;
 }
 
 static bool read_hotwords(struct decoder *decoder, const struct json *entry, const struct ctc_head *head,
@@ -4096,6 +4044,8 @@ static bool check_weights(const struct json *options, double word_bonus, double 
     double weight = isfinite(lm_weight) ? word_bonus : lm_weight;
     const struct json *hotwords = json_member(options, "hotwords");
     for (const struct json *each = hotwords ? hotwords->first : NULL; isfinite(weight) && each; each = each->next) {
+        if (each->type != JSON_NUMBER)
+            return fail(error, MESSAGE_BEAM_WEIGHT, "name", each->key, "weight", json_shown(each).text, NULL);
         name = each->key;
         weight = each->number;
     }
@@ -4105,18 +4055,13 @@ static bool check_weights(const struct json *options, double word_bonus, double 
 static bool read_beam(struct decoder *decoder, const struct json *options, const struct ctc_head *head,
                       w2e_error *error)
 {
-    double width = 16, lm_weight = 0.5;
+    double width = number_or(options, "width", 16);
     decoder->kind = BEAM;
+    decoder->word_bonus = number_or(options, "word_bonus", 0);
     const struct json *hotwords = json_member(options, "hotwords"), *units = json_member(options, "lm_units");
-    if (!take_number(options, "width", &width) || !take_number(options, "word_bonus", &decoder->word_bonus)
-        || !take_number(options, "lm_weight", &lm_weight) || (hotwords && hotwords->type != JSON_OBJECT)
-        || (units && units->type != JSON_TEXT) || width > 1e6 || width != floor(width))
-        return wrong_option("beam", options, "of another type", error);
-    for (const struct json *each = hotwords ? hotwords->first : NULL; each; each = each->next)
-        if (each->type != JSON_NUMBER) return wrong_option("beam", options, "a weight is no number", error);
     if (width < 1)
         return fail(error, MESSAGE_AT_LEAST_ONE, "option", "width", "value", integer((int64_t)width).text, NULL);
-    if (!check_weights(options, decoder->word_bonus, lm_weight, error)) return false;
+    if (!check_weights(options, decoder->word_bonus, number_or(options, "lm_weight", 0.5), error)) return false;
     if (units && strcmp(units->text, "words") != 0 && strcmp(units->text, "tokens") != 0)
         return fail(error, MESSAGE_BEAM_LM_UNITS, "option", "lm_units", "units", units->text, NULL);
     if (json_member(options, "lm")) return fail(error, MESSAGE_DECODER_NO_LM, NULL);
@@ -4172,16 +4117,15 @@ static bool read_grammar(struct decoder *decoder, const struct json *options, co
 {
     const struct json *list = json_member(options, "phrases");
     decoder->kind = GRAMMAR;
-    if (list && list->type == JSON_TEXT) return fail(error, MESSAGE_GRAMMAR_TEXT, "phrases", list->text, NULL);
-    if (!take_number(options, "least_fit", &decoder->least_fit) || !list || list->type != JSON_ARRAY)
-        return wrong_option("grammar", options, list ? "of another type" : "no 'phrases'", error);
+    decoder->least_fit = number_or(options, "least_fit", decoder->least_fit);
+    if (!list) return wrong_option(&GRAMMAR_FORM.options[1], list, error);
     if (!list->count) return fail(error, MESSAGE_GRAMMAR_EMPTY, NULL);
     size_t count = 0;
     char **phrases = allocate(list->count, sizeof *phrases, error);
     bool fine = phrases;
     for (const struct json *each = list->first; fine && each; each = each->next) {
         if (each->type != JSON_TEXT) {
-            fine = wrong_option("grammar", options, "a phrase is no text", error);
+            fine = wrong_option(&GRAMMAR_FORM.options[1], list, error);
             break;
         }
         phrases[count] = allocate(strlen(each->text) + 1, 1, error);
@@ -4202,24 +4146,21 @@ static bool read_grammar(struct decoder *decoder, const struct json *options, co
 static bool read_decoder(struct decoder *decoder, const struct json *entry, const struct ctc_head *head,
                          w2e_error *error)
 {
-    static const char *const KINDS[2] = {"beam", "grammar"};
-    static const char *const KNOWN[2] = {"hotwords, lm, lm_units, lm_weight, width, word_bonus", "least_fit, phrases"};
-    static const char *const OPTIONS[2][6] = {{"hotwords", "lm", "lm_units", "lm_weight", "width", "word_bonus"},
-                                              {"least_fit", "phrases"}};
-    struct line got = {""}, quoted;
-    for (const struct json *each = entry->first; each; each = each->next) {
-        snprintf(quoted.text, sizeof quoted.text, "'%.100s'", each->key);
-        line_add(&got, ", ", quoted.text);
-    }
+    struct line got = {""};
+    bool named = entry->type == JSON_OBJECT;
+    if (!named) line_add(&got, "", json_shown(entry).text);
+    for (const struct json *each = named ? entry->first : NULL; each; each = each->next)
+        line_add(&got, ", ", key_shown(each).text);
     const struct json *options = entry->first;
-    int kind = !options || strcmp(options->key, KINDS[0]) == 0 ? 0 : 1;
-    if (entry->type != JSON_OBJECT || entry->count != 1 || strcmp(options->key, KINDS[kind]) != 0)
+    const struct decoder_form *form =
+        named && options && strcmp(options->key, "beam") == 0 ? &BEAM_FORM : &GRAMMAR_FORM;
+    if (!named || entry->count != 1 || strcmp(options->key, form->name) != 0)
         return fail(error, MESSAGE_DECODER_KIND, "got", got.text[0] ? got.text : "none", NULL);
-    if (!has_keys(options, OPTIONS[kind], kind ? 2 : 6, 0))
-        return fail(error, MESSAGE_DECODER_OPTIONS, "decoder", KINDS[kind], "known", KNOWN[kind], "got",
-                    json_shown(options).text, NULL);
+    const struct json *phrases = form == &GRAMMAR_FORM ? json_member(options, "phrases") : NULL;
+    if (phrases && phrases->type == JSON_TEXT) return fail(error, MESSAGE_GRAMMAR_TEXT, "phrases", phrases->text, NULL);
+    if (!check_decoder_options(form, options, error)) return false;
     if (!head->output) return true; /* nothing is transcribed */
-    return kind ? read_grammar(decoder, options, head, error) : read_beam(decoder, options, head, error);
+    return (form == &GRAMMAR_FORM ? read_grammar : read_beam)(decoder, options, head, error);
 }
 
 /* Reading outputs ------------------------------------------------------------------------------------------------- */
@@ -5196,8 +5137,7 @@ static const float *prepare_clip(w2e_engine *engine, struct recording *recording
     if (!mono || !to_mono(name, pcm, mono, &recording->warnings, error)) return NULL;
     *count = pcm->frames;
     if (is_flat(mono, *count)) {
-        fail(error, MESSAGE_AUDIO_SILENT, "name", name, "samples", integer((int64_t)*count).text, "value",
-             general((double)mono[0], 6).text, NULL);
+        fail(error, MESSAGE_AUDIO_SILENT, "name", name, "value", general((double)mono[0], 6).text, NULL);
         return NULL;
     }
     if (pcm->rate_hz == RATE_HZ) return mono;
@@ -5590,7 +5530,7 @@ static const w2e_result *answer_recording(w2e_engine *engine, const char *name, 
 
 const w2e_result *w2e_run_pcm(w2e_engine *engine, const w2e_pcm *pcm, w2e_error *error)
 {
-    return answer_recording(engine, "array", pcm, false, error);
+    return GIVEN(engine) && GIVEN(pcm) ? answer_recording(engine, "array", pcm, false, error) : NULL;
 }
 
 const w2e_result *w2e_run(w2e_engine *engine, const float *samples, size_t count, int rate_hz, w2e_error *error)
@@ -5619,6 +5559,7 @@ const w2e_result *w2e_run_file(w2e_engine *engine, const char *path, w2e_error *
     w2e_pcm pcm;
     bool truncated;
     const w2e_result *result = NULL;
+    if (!GIVEN(engine) || !GIVEN(path)) return NULL;
     if (strcmp(path, "-") == 0) {
         struct buffer content = {0};
         size_t size;
@@ -5861,6 +5802,8 @@ static bool run_chunk(struct stream_memory *memory, size_t samples, w2e_error *e
 
 /* Opening and verifying -------------------------------------------------------------------------------------------- */
 
+#define MOST_THREADS 1024 /* ONNX Runtime starts as many as it is told, for minutes where there are 100000 */
+
 w2e_options w2e_default_options(void)
 {
     return (w2e_options){.verify = true};
@@ -5868,12 +5811,12 @@ w2e_options w2e_default_options(void)
 
 const char *w2e_variant(const w2e_engine *engine)
 {
-    return engine->variant->name;
+    return engine ? engine->variant->name : "";
 }
 
 const char *w2e_runtime_version(const w2e_engine *engine)
 {
-    return engine->ort.version;
+    return engine ? engine->ort.version : "";
 }
 
 /* The decoder that the options name, or that of the bundle. */
@@ -5885,7 +5828,7 @@ static bool open_decoder(w2e_engine *engine, const char *described, w2e_error *e
         struct json_document document;
         char reason[96];
         if (!json_read(&document, described, strlen(described), reason, error))
-            return reason[0] ? fail(error, MESSAGE_DECODER_KIND, "got", reason, NULL) : false;
+            return reason[0] && fail(error, MESSAGE_DECODER_NOT_JSON, "got", described, "reason", reason, NULL);
         bool fine = read_decoder(&engine->decoder, document.root, head, error);
         json_free(&document);
         return fine;
@@ -5899,10 +5842,13 @@ static bool open_decoder(w2e_engine *engine, const char *described, w2e_error *e
 static bool check_options(const w2e_options *options, w2e_error *error)
 {
     if (options->threads < 0) return fail(error, MESSAGE_THREADS, "threads", integer(options->threads).text, NULL);
+    if (options->threads > MOST_THREADS)
+        return fail(error, MESSAGE_OPTION_KIND, "option", "threads", "value", integer(options->threads).text, "kind",
+                    "1024 at most", NULL);
     if (!(options->reject_below >= 0 && options->reject_below <= 1))
         return fail(error, MESSAGE_REJECT_BELOW, "confidence", shown(options->reject_below).text, NULL);
     if (options->longest_segment_s != 0 && !(options->longest_segment_s >= SHORTEST_S))
-        return fail(error, MESSAGE_SEGMENTATION_LONGEST, "option", "longest_s", "value",
+        return fail(error, MESSAGE_SEGMENTATION_LONGEST, "option", "longest_segment_s", "value",
                     shown(options->longest_segment_s).text, NULL);
     return true;
 }
@@ -5935,7 +5881,7 @@ static bool open_graph(w2e_engine *engine, w2e_error *error)
 w2e_engine *w2e_open(const char *folder, const w2e_options *chosen, w2e_error *error)
 {
     w2e_options options = chosen ? *chosen : w2e_default_options();
-    if (!check_options(&options, error)) return NULL;
+    if (!GIVEN(folder) || !check_options(&options, error)) return NULL;
     w2e_engine *engine = allocate(1, sizeof *engine, error);
     if (!engine) return NULL;
     engine->process = getpid();
@@ -6072,7 +6018,7 @@ static bool test_golden(w2e_engine *engine, const struct json *golden, const str
 const w2e_self_test *w2e_run_self_test(w2e_engine *engine, w2e_error *error)
 {
     struct json_document golden;
-    if (!read_listed_json(&engine->bundle, "golden.json", &golden, error)) return NULL;
+    if (!GIVEN(engine) || !read_listed_json(&engine->bundle, "golden.json", &golden, error)) return NULL;
     const struct json *entry = json_member(json_member(golden.root, "variants"), engine->variant->name);
     bool fine = entry ? test_golden(engine, golden.root, entry, error)
                       : fail(error, MESSAGE_GOLDEN_NONE, "folder", engine->bundle.folder, "variant",
@@ -6083,6 +6029,7 @@ const w2e_self_test *w2e_run_self_test(w2e_engine *engine, w2e_error *error)
 
 /* Utterances ------------------------------------------------------------------------------------------------------- */
 
+#define LONGEST_CLOCK_S 1e9  /* 32 years: a stream counts its samples in 64 bits */
 #define CACHED_SETTLED_S 0.3 /* what a chunk says of a word hardly changes after so much more sound */
 #define WINDOWED_SETTLED_S 0.8
 
@@ -6771,7 +6718,7 @@ static bool listen(w2e_stream *stream, int64_t until, w2e_error *error)
 /* Drops the sound that no utterance needs any more. */
 static void forget_sound(w2e_stream *stream)
 {
-    int64_t kept = stream->padding + (int64_t)nearbyint((stream->options.start_s + 0.1) * RATE_HZ);
+    int64_t kept = stream->padding + (int64_t)nearbyint(fmin(stream->options.start_s + 0.1, LONGEST_CLOCK_S) * RATE_HZ);
     int64_t needed = stream->utterance.open ? taken_by(&stream->utterance, stream->engine) : clock_of(stream) - kept;
     int64_t unneeded = needed > stream->audio_start ? needed - stream->audio_start : 0;
     drop_sound(&stream->audio, &stream->audio_count, unneeded);
@@ -6817,8 +6764,9 @@ static bool take_sound(w2e_stream *stream, const float *samples, size_t count, w
 
 static bool begin_call(w2e_stream *stream, w2e_events *events, w2e_error *error)
 {
-    *events = (w2e_events){NULL, 0};
-    if (stream->closed) return fail(error, MESSAGE_STREAM_FINISHED, NULL);
+    if (events) *events = (w2e_events){NULL, 0};
+    if (!GIVEN(stream)) return false;
+    if (stream->closed) return fail(error, MESSAGE_STREAM_IS_FINISHED, NULL);
     stream->arrived_s = now_s(stream);
     stream->event_count = 0;
     return arena_begin(&stream->answers, ARENA_BLOCK, error);
@@ -6827,7 +6775,7 @@ static bool begin_call(w2e_stream *stream, w2e_events *events, w2e_error *error)
 static bool end_call(w2e_stream *stream, bool fine, w2e_events *events)
 {
     stream->compute_s += now_s(stream) - stream->arrived_s;
-    if (fine) *events = (w2e_events){stream->events.data, stream->event_count};
+    if (fine && events) *events = (w2e_events){stream->events.data, stream->event_count};
     return fine;
 }
 
@@ -6861,7 +6809,7 @@ static const float *take_block(w2e_stream *stream, const w2e_pcm *pcm, w2e_error
 
 bool w2e_stream_feed_pcm(w2e_stream *stream, const w2e_pcm *pcm, w2e_events *events, w2e_error *error)
 {
-    if (!begin_call(stream, events, error) || !check_block(stream, pcm, error)) return false;
+    if (!begin_call(stream, events, error) || !GIVEN(pcm) || !check_block(stream, pcm, error)) return false;
     const float *samples = pcm->frames ? take_block(stream, pcm, error) : NULL;
     size_t count = pcm->frames;
     bool fine = samples || !pcm->frames;
@@ -6894,9 +6842,12 @@ static bool end_all(w2e_stream *stream, const char *reason, w2e_error *error)
 bool w2e_stream_gap(w2e_stream *stream, double lost_s, w2e_events *events, w2e_error *error)
 {
     if (!begin_call(stream, events, error)) return false;
+    if (!(lost_s >= 0 && lost_s <= LONGEST_CLOCK_S - seconds(clock_of(stream))))
+        return fail(error, MESSAGE_OPTION_KIND, "option", "lost_s", "value", shown(lost_s).text, "kind",
+                    "seconds, 1e9 at most with those before", NULL);
     bool fine = end_all(stream, "gap", error);
     if (fine) {
-        stream->free_from = clock_of(stream) + (int64_t)nearbyint((lost_s > 0 ? lost_s : 0) * RATE_HZ);
+        stream->free_from = clock_of(stream) + (int64_t)nearbyint(lost_s * RATE_HZ);
         stream->audio_count = 0;
         stream->audio_start = stream->free_from;
         restart_endpointer(stream, stream->free_from);
@@ -6914,22 +6865,22 @@ bool w2e_stream_finish(w2e_stream *stream, w2e_events *events, w2e_error *error)
 
 double w2e_stream_clock_s(const w2e_stream *stream)
 {
-    return seconds(clock_of(stream));
+    return stream ? seconds(clock_of(stream)) : 0;
 }
 
 bool w2e_stream_speaking(const w2e_stream *stream)
 {
-    return stream->utterance.open;
+    return stream && stream->utterance.open;
 }
 
 double w2e_stream_level_dbfs(const w2e_stream *stream)
 {
-    return stream->level_dbfs;
+    return stream ? stream->level_dbfs : 0;
 }
 
 double w2e_stream_compute_s(const w2e_stream *stream)
 {
-    return stream->compute_s;
+    return stream ? stream->compute_s : 0;
 }
 
 /* Opening streams -------------------------------------------------------------------------------------------------- */
@@ -6937,13 +6888,11 @@ double w2e_stream_compute_s(const w2e_stream *stream)
 w2e_stream_options w2e_default_stream_options(void)
 {
     return (w2e_stream_options){.rate_hz = RATE_HZ,
-                                .kind = "auto",
                                 .start_s = 0.06,
                                 .padding_s = (double)NAN,
                                 .silence_s = 0.7,
                                 .blank_s = 1.5,
-                                .longest_s = 20,
-                                .vad = "energy"};
+                                .longest_s = 20};
 }
 
 static bool check_endpointing(const w2e_stream_options *options, w2e_error *error)
@@ -7005,12 +6954,12 @@ static bool prepare_utterances(w2e_stream *stream, enum stream_kind kind, w2e_er
     if (kind != WINDOWED && !(graph = open_stream_session(engine, options->chunk_ms, error))) return false;
     if (isnan(options->padding_s))
         options->padding_s = graph ? aligned_padding_s(graph, &engine->bundle) : LEAST_PADDING_S;
-    stream->padding = (int64_t)nearbyint(options->padding_s * RATE_HZ);
+    stream->padding = (int64_t)nearbyint(fmin(options->padding_s, LONGEST_CLOCK_S) * RATE_HZ);
     double longest_s = fmax(1, FAR_LONGER * comfortable_s(engine));
     if (kind != CACHED && longest_s < options->longest_s) options->longest_s = longest_s;
     int step_ms = options->chunk_ms ? options->chunk_ms : STEP_MS;
     if (!graph && step_ms < 1) return fail(error, MESSAGE_STREAM_STEP, "step", integer(step_ms).text, NULL);
-    utterance->windowed.step = (int64_t)nearbyint(step_ms * RATE_HZ / 1e3);
+    utterance->windowed.step = (int64_t)nearbyint(step_ms * (RATE_HZ / 1e3));
     double frames = (double)engine->bundle.streams.look_ahead_frames;
     stream->stable.settled_s = kind == WINDOWED   ? WINDOWED_SETTLED_S
                                : kind == TWO_PASS ? (double)INFINITY /* no word is sure before the second pass */
@@ -7024,7 +6973,10 @@ w2e_stream *w2e_stream_open(w2e_engine *engine, const w2e_stream_options *chosen
 {
     w2e_stream_options options = chosen ? *chosen : w2e_default_stream_options();
     enum stream_kind kind;
-    if (!check_endpointing(&options, error) || !choose_kind(engine, options.kind, &kind, error)) return NULL;
+    if (!options.kind) options.kind = "auto";
+    if (!options.vad) options.vad = "energy";
+    if (!GIVEN(engine) || !check_endpointing(&options, error) || !choose_kind(engine, options.kind, &kind, error))
+        return NULL;
     w2e_stream *stream = allocate(1, sizeof *stream, error);
     if (!stream) return NULL;
     stream->engine = engine;
@@ -7227,6 +7179,7 @@ bool w2e_verify(const char *folder, const w2e_options *chosen, w2e_check_functio
     struct checks checks = {.function = function, .context = context};
     struct bundle bundle;
     struct json_document certificates = {.root = NULL}, golden = {.root = NULL};
+    if (!GIVEN(folder)) return false;
     bool fine = open_bundle(&bundle, folder, error);
     if (fine) {
         check_digests(&checks, &bundle);

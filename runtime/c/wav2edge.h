@@ -4,12 +4,16 @@
  *     w2e_error error;
  *     w2e_engine *engine = w2e_open("bundle", NULL, &error);
  *     const w2e_result *result = engine ? w2e_run_file(engine, "clip.wav", &error) : NULL;
- *     if (result) puts(result->answer.text); else fputs(error.message, stderr);
+ *     if (result) puts(result->answer.text ? result->answer.text : "no model of transcripts");
+ *     else fputs(error.message, stderr);
  *     w2e_close(engine);
  *
  * Functions that can fail return NULL or false and fill in the error, whose words are those of the Python package. What
  * an engine or a stream returns belongs to it and lasts until its next call. An engine and each stream are for one
  * thread at a time; an engine and its streams may be in different threads once they are open.
+ *
+ * Where `options`, `error`, `events` or a member of options is NULL, the default is taken, or nothing is handed out; any
+ * other NULL is a usage error. Functions that cannot fail give "", 0 or false for a NULL engine or stream.
  */
 #ifndef WAV2EDGE_H
 #define WAV2EDGE_H
@@ -129,7 +133,7 @@ typedef struct w2e_options {
     const char *language;     /* of a bundle in several languages; NULL: that of its default variant */
     const char *decoder;      /* "greedy", or JSON as in a manifest, such as {"grammar": {"phrases": ["stop"]}}; NULL:
                                   the bundle's own */
-    int threads;              /* 0: the physical cores */
+    int threads;              /* at most 1024; 0: the physical cores */
     bool spinning;            /* idle threads spin between calls */
     bool verify;              /* compare graphs with their digests */
     double reject_below;      /* answers with less confidence are rejected */
@@ -177,7 +181,7 @@ W2E_API const w2e_self_test *w2e_run_self_test(w2e_engine *engine, w2e_error *er
 typedef void (*w2e_check_function)(void *context, const char *name, bool passed, const char *detail);
 
 /* Checks every digest, certificate and golden output, as `wav2edge verify` does; false: a check failed, or could not
- * be made. */
+ * be made. The function may be NULL. */
 W2E_API bool w2e_verify(const char *folder, const w2e_options *options, w2e_check_function check, void *context,
                         w2e_error *error);
 
@@ -186,14 +190,14 @@ W2E_API bool w2e_verify(const char *folder, const w2e_options *options, w2e_chec
 /* Begin with w2e_default_stream_options(). */
 typedef struct w2e_stream_options {
     int rate_hz;
-    const char *kind; /* "auto", "cached", "two-pass" or "windowed" */
+    const char *kind; /* "cached", "two-pass" or "windowed"; NULL or "auto": what suits the bundle */
     int chunk_ms;     /* from one answer to the next; 0: the bundle's first, or 160 */
     double start_s;   /* sound that is surely speech before an utterance begins */
     double padding_s; /* sound around speech that goes with it; NAN: what the kind of stream does best with */
     double silence_s; /* silence that ends an utterance */
     double blank_s;   /* sound in which nothing is recognised, and which ends an utterance as well */
     double longest_s; /* a longer utterance is parted between two words */
-    const char *vad;  /* "energy", or "none": everything is speech */
+    const char *vad;  /* NULL or "energy"; "none": everything is speech */
     double (*clock_s)(void *context); /* seconds that pass while answers are computed; NULL: the system's clock */
     void *clock_context;
 } w2e_stream_options;
@@ -225,7 +229,7 @@ W2E_API bool w2e_stream_feed(w2e_stream *stream, const float *samples, size_t co
                              w2e_error *error);
 W2E_API bool w2e_stream_feed_pcm(w2e_stream *stream, const w2e_pcm *pcm, w2e_events *events, w2e_error *error);
 
-/* Says that so much sound was lost: what was said before is final, and the clock goes on. */
+/* Says that so much sound was lost: what was said before is final, and the clock goes on, up to 1e9 seconds. */
 W2E_API bool w2e_stream_gap(w2e_stream *stream, double lost_s, w2e_events *events, w2e_error *error);
 
 /* Ends the stream, and says what is left to say; it takes no more sound. */

@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
+from ctypes import byref
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import pytest
 import soundfile
 
 import wav2edge
-from tests.c.c_library import CEngine, CError, CLibrary, differences
+from tests.c.c_library import CEngine, CError, CheckFunction, CLibrary, Error, Pcm, differences, pcm_of
 from tests.c.conftest import MODELS, WORDS, WORDS_STREAM
 from wav2edge.audio.segmentation import Segmentation
 from wav2edge.bundle.manifest import sealed
@@ -162,8 +163,6 @@ def sounds(clip: np.ndarray) -> dict[str, np.ndarray]:
         "399 samples": x[5_000:5_399],
         "400 samples": x[5_000:5_400],
         "empty": np.zeros(0),
-        "65 channels": np.zeros((100, 65)),
-        "no channels": np.zeros((100, 0)),
         "an offset": 0.1 * x + 0.5,
     }
 
@@ -172,7 +171,54 @@ def test_samples_of_every_kind_are_answered_or_refused_as_by_python(engine, word
     found = {}
     for name, samples in sounds(clip).items():
         found[name] = assert_same(partial(engine.run, samples), partial(words_engine, samples, rate_hz=16_000))
-    assert sum(isinstance(each, tuple) for each in found.values()) == 9
+    assert sum(isinstance(each, tuple) for each in found.values()) == 7
+
+
+@pytest.mark.parametrize("channels", [0, 65])
+def test_channels_that_no_sound_has_are_refused(engine, channels):
+    words = f"array: {channels} channels, where 1 to 64 are possible"
+    assert outcome(partial(engine.run, np.zeros((100, channels)))) == ("AudioError", 1, words)
+
+
+@pytest.mark.parametrize("number", [6, 99, -1])
+def test_a_format_of_samples_that_is_none_is_refused(library, engine, clip, number):
+    pcm, error = pcm_of(clip, 16_000), Error()
+    pcm.format = number
+    assert not library.api.w2e_run_pcm(engine.handle, byref(pcm), byref(error))
+    assert (error.kind, error.message) == (1, f"format is {number}; give one of w2e_format".encode())
+
+
+def test_null_is_refused_and_never_read(library, engine):
+    api, pcm, no_sound = library.api, Pcm(None, 8, 1, 1, 16_000), Pcm(None, 0, 1, 1, 16_000)
+    calls = {
+        "folder": [(api.w2e_open, None, None), (api.w2e_verify, None, None, CheckFunction(), None)],
+        "engine": [
+            (api.w2e_run, None, None, 0, 16_000),
+            (api.w2e_run_pcm, None, byref(no_sound)),
+            (api.w2e_run_file, None, b"clip.wav"),
+            (api.w2e_run_self_test, None),
+            (api.w2e_stream_open, None, None),
+        ],
+        "path": [(api.w2e_run_file, engine.handle, None)],
+        "pcm": [(api.w2e_run_pcm, engine.handle, None)],
+        "samples": [(api.w2e_run, engine.handle, None, 8, 16_000), (api.w2e_run_pcm, engine.handle, byref(pcm))],
+        "stream": [
+            (api.w2e_stream_feed, None, None, 0, None),
+            (api.w2e_stream_feed_pcm, None, byref(no_sound), None),
+            (api.w2e_stream_gap, None, 1.0, None),
+            (api.w2e_stream_finish, None, None),
+        ],
+    }
+    for name, each in calls.items():
+        for function, *arguments in each:
+            error = Error()
+            assert not function(*arguments, byref(error))
+            words = f"the argument '{name}' is NULL; check the call that it comes from"
+            assert (error.kind, error.code, error.message.decode()) == (1, 2, words)
+            assert not function(*arguments, None)
+    assert api.w2e_variant(None) == api.w2e_runtime_version(None) == b""
+    for name in ("clock_s", "speaking", "level_dbfs", "compute_s"):
+        assert getattr(api, f"w2e_stream_{name}")(None) == 0
 
 
 @pytest.mark.parametrize("rate_hz", [-5, 0, 3_999, 768_001, 2**31 - 1])
@@ -215,6 +261,7 @@ def broken_files(good: bytes) -> dict[str, bytes]:
         "a pointer": b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n",
         "m4a": b"\0\0\0\x20ftypM4A " + bytes(64),
         "webm": b"\x1aE\xdf\xa3" + bytes(64),
+        "no sound and a title": good[:40] + bytes(4) + b"LIST\x04\0\0\0abcd",
         "an odd chunk": good[:12] + b"LIST\x03\0\0\0abc\0" + good[12:],
         "a chunk behind": good + b"LIST\x04\0\0\0abcd",
         "no format": good[:12] + good[36:],
@@ -233,8 +280,12 @@ def test_files_are_refused_with_the_same_words(engine, words_engine, wav_clips, 
 def test_paths_without_a_file_are_refused_with_the_same_words(engine, words_engine, wav_clips, tmp_path):
     link = tmp_path / "link.wav"
     link.symlink_to("elsewhere.wav")
-    for path in (tmp_path / "gone.wav", tmp_path, link, tmp_path / ("x" * 300), wav_clips[0] / "inside.wav"):
+    for path in (tmp_path / "gone.wav", link, tmp_path / ("x" * 300), wav_clips[0] / "inside.wav"):
         assert assert_same(partial(engine.run_file, path), partial(words_engine, path))[:2] == ("AudioError", 1)
+
+
+def test_a_folder_is_no_clip(engine, tmp_path):
+    assert outcome(partial(engine.run_file, tmp_path)) == ("AudioError", 1, f"{tmp_path}: a folder; give its clips")
 
 
 def test_a_flac_file_is_refused(engine):
@@ -346,7 +397,7 @@ def test_folders_that_are_no_bundle_are_refused_with_the_same_words(library, tmp
     checkpoint.mkdir()
     (checkpoint / "config.json").touch()
     (checkpoint / "model.safetensors").touch()
-    for folder in (tmp_path / "gone", tmp_path, checkpoint, WORDS / "manifest.json"):
+    for folder in (tmp_path / "gone", tmp_path, checkpoint, checkpoint / "config.json"):
         found = assert_same(partial(library.load, folder), partial(wav2edge.load, folder, threads=1))
         assert found[:2] == ("BundleError", 3)
 
@@ -422,6 +473,14 @@ def test_damaged_graphs_are_refused_with_the_same_words(library, copy):
         assert found[:2] == ("BundleError", 3)
 
 
+def test_a_graph_that_is_there_and_cannot_be_read_is_not_called_missing(library, copy):
+    graph = copy / "onnx" / "model_quantized.onnx"
+    graph.unlink()
+    graph.symlink_to(graph)
+    words = f"{graph}: Too many levels of symbolic links; check its permissions"
+    assert outcome(partial(library.load, copy)) == ("BundleError", 3, words)
+
+
 def test_a_graph_with_another_output_is_refused_with_the_same_words(library, copy):
     manifest = json.loads((copy / "manifest.json").read_text())
     for path, value in (("heads/ctc/output", "others"), ("heads/classification/labels", ["0", "1", "2"])):
@@ -447,6 +506,7 @@ def test_a_variant_that_is_not_there_is_refused_with_the_same_words(library):
         ({"grammar": {"phrases": ["Fu xan!", "quick"]}}, lambda: Grammar(["Fu xan!", "quick"])),
         ({"grammar": {"phrases": ["a", ""]}}, lambda: Grammar(["a", ""])),
         ({"beam": {"width": 0}}, lambda: Beam(width=0, n_best=0)),
+        ({"beam": {"width": 20_000}}, lambda: Beam(width=20_000)),
         ({"beam": {"lm_units": "letters"}}, lambda: Beam(lm_units="letters")),
         ({"beam": {"hotwords": {"xyz": 1}}}, lambda: Beam(hotwords={"xyz": 1})),
     ],
@@ -458,6 +518,32 @@ def test_decoders_that_cannot_be_made_are_refused_with_the_same_words(library, c
 
     found = assert_same(partial(library.load, WORDS, decoder=json.dumps(described)), theirs)
     assert found[:2] == ("UsageError", 2)
+
+
+KNOWN_OPTIONS = "hotwords, lm, lm_units, lm_weight, width, word_bonus"
+
+
+@pytest.mark.parametrize(
+    ("described", "words"),
+    [
+        (
+            "beam",
+            "a decoder is greedy, or JSON as in a manifest (Expecting value: line 1 column 1 (char 0)); got 'beam'",
+        ),
+        ("", "a decoder is greedy, or JSON as in a manifest (Expecting value: line 1 column 1 (char 0)); got ''"),
+        ("[1]", "a decoder is one of beam, grammar; got [...]"),
+        ('"beam"', "a decoder is one of beam, grammar; got 'beam'"),
+        ("{}", "a decoder is one of beam, grammar; got none"),
+        ('{"beam": {"width": 1.5}}', "width is 1.5; give a whole number"),
+        ('{"beam": {"hotwords": {"fu": "x"}}}', "the weight of 'fu' is 'x'; give a finite number"),
+        ('{"beam": {"widht": 4}}', f"the options of 'beam' are among {KNOWN_OPTIONS}; got 'widht'"),
+        ('{"beam": 3}', f"the options of 'beam' are among {KNOWN_OPTIONS}; got 3"),
+        ('{"grammar": {}}', "phrases is None; give a list of texts"),
+        ('{"grammar": {"phrases": [1]}}', "phrases is [...]; give a list of texts"),
+    ],
+)
+def test_what_is_wrong_with_a_decoder_is_named(library, described, words):
+    assert outcome(partial(library.load, WORDS, decoder=described)) == ("UsageError", 2, words)
 
 
 def test_the_decoder_of_a_bundle_is_used(library, copy, clip):
@@ -485,7 +571,14 @@ def test_options_that_cannot_be_are_refused_with_the_same_words(library):
 
     assert_same(partial(library.load, WORDS, reject_below=1.5), reject)
     assert_same(partial(library.load, WORDS, threads=-1), partial(wav2edge.load, WORDS, threads=-1))
-    assert_same(partial(library.load, WORDS, longest_segment_s=0.2), partial(Segmentation, longest_s=0.2))
+    expected = outcome(partial(Segmentation, longest_s=0.2))
+    found = outcome(partial(library.load, WORDS, longest_segment_s=0.2))
+    assert found == (*expected[:2], expected[2].replace("longest_s", "longest_segment_s"))
+
+
+def test_more_threads_than_can_be_started_are_refused(library):
+    words = "threads is 100000; give 1024 at most"
+    assert outcome(partial(library.load, WORDS, threads=100_000)) == ("UsageError", 2, words)
 
 
 def test_onnx_runtime_that_is_not_there_is_an_error_of_the_device(library, tmp_path):
@@ -493,7 +586,7 @@ def test_onnx_runtime_that_is_not_there_is_an_error_of_the_device(library, tmp_p
     kind, code, words = outcome(partial(library.load, WORDS, ort_library=missing))
     assert (kind, code) == ("DeviceError", 3)
     assert missing in words
-    assert "WAV2EDGE_ORT" in words
+    assert words.endswith("; give the path of its library")
 
 
 @pytest.mark.parametrize("folder", [WORDS, WORDS_STREAM], ids=lambda folder: folder.name)

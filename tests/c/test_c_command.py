@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
@@ -69,14 +70,47 @@ def test_an_input_that_fails_does_not_stop_the_rest(command, wav_clips, tmp_path
         (("run", WORDS, "x.wav", "--speed", "3"), 2),
         (("run", WORDS, "x.wav", "--threads", "many"), 2),
         (("run", WORDS, "x.wav", "--reject", "2"), 2),
+        (("run", WORDS, "x.wav", "--threads", "100000"), 2),
+        (("run", WORDS, "x.wav", "--kind", "cached"), 2),
         (("run", MODELS, "x.wav"), 3),
         (("stream", WORDS, "--kind", "cached"), 2),
         (("stream", WORDS, "gone.wav"), 1),
+        (("stream", WORDS, "-", "x.wav"), 2),
+        (("stream", WORDS, "-", "--no-segments"), 2),
+        (("verify", WORDS, "x.wav"), 2),
+        (("verify", WORDS, "--variant", "nope"), 2),
         (("verify", MODELS), 3),
     ],
 )
 def test_exit_codes_say_what_is_wrong(command, words, code):
     assert command(*words, code=code).stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("run", WORDS, "x.wav", "--frob"), "--frob: unknown option of run; see wav2edge-c --help"),
+        (("verify", WORDS, "--reject", "1"), "--reject: unknown option of verify; see wav2edge-c --help"),
+        (("verify", WORDS, "x.wav"), "x.wav: one word too many for verify; see wav2edge-c --help"),
+        (("run", WORDS, "--threads"), "--threads: needs a value; see wav2edge-c --help"),
+        (("run", WORDS, "--threads", "1.5"), "--threads: no whole number: 1.5; see wav2edge-c --help"),
+        (
+            ("run", WORDS, "x.wav", "--longest-segment", "0.1"),
+            "--longest-segment is 0.1; a segment needs at least 0.5 s",
+        ),
+        (("stream", WORDS, "--silence", "-1"), "--silence is -1.0; give seconds, 0 or more"),
+    ],
+)
+def test_a_wrong_word_is_named_as_it_was_typed(command, words, told):
+    assert command(*words, code=2).stderr == f"wav2edge-c: {told}\n"
+
+
+def test_options_have_their_effect(command, recording, tmp_path):
+    path = tmp_path / "recording.wav"
+    soundfile.write(path, recording[:80_000], 16_000)
+    whole = command("run", WORDS, path, "--longest-segment", "0.6", "--no-segments").stdout
+    assert len(whole.splitlines()) == 1
+    assert len(command("run", WORDS, path, "--longest-segment", "0.6").stdout.splitlines()) > 1
 
 
 def pcm16(recording: np.ndarray) -> bytes:
@@ -99,11 +133,43 @@ def test_stream_writes_the_events_of_python(command, stream_engine, recording, t
     assert len(command("stream", WORDS_STREAM, path).stdout.splitlines()) == len(lines(finals))
 
 
+OTHER_SOUND = {
+    b"OggS": "Ogg",
+    b"ID3\x04": "MP3",
+    b"FORM": "AIFF",
+    b"caff": "CAF",
+    b".snd": "AU",
+    b"riff": "W64",
+    b"\x1aE\xdf\xa3": "WebM",
+    b"\0\0\0\x20ftypM4A ": "MP4 or M4A",
+}
+CONVERT = "not WAV or raw samples; convert it on its way: ffmpeg -i IN -f wav - | wav2edge-c stream BUNDLE -"
+
+
+def test_a_file_of_another_kind_is_not_taken_for_raw_samples(command):
+    flac = MODELS / "stream.flac"
+    assert f"{flac}: FLAC, {CONVERT}" in command("stream", WORDS_STREAM, flac, code=1).stderr
+    for beginning, name in OTHER_SOUND.items():
+        done = command("stream", WORDS_STREAM, stdin=beginning + bytes(64), code=1)
+        assert done.stderr == f"wav2edge-c: standard input: {name}, {CONVERT}\n"
+
+
+def test_a_source_that_cannot_be_read_is_not_silence(command, environment, built, tmp_path):
+    told = command("stream", WORDS_STREAM, tmp_path, code=1).stderr
+    assert told == f"wav2edge-c: {tmp_path}: a folder; give one of its clips\n"
+    closed = f"{built / 'wav2edge-c'} stream {WORDS_STREAM} <&-"
+    done = subprocess.run(["sh", "-c", closed], capture_output=True, env=environment, check=False)
+    assert (done.returncode, done.stderr) == (1, b"wav2edge-c: standard input: closed; pipe sound into it\n")
+
+
 def test_a_refused_block_is_named_with_its_time(command, recording):
     header = b"RIFF\xff\xff\xff\xffWAVEfmt \x10\0\0\0\x03\0\x01\0\x80>\0\0\0\xfa\0\0\x04\0 \0data\xff\xff\xff\xff"
     content = header + recording[:8_000].tobytes() + b"\0\0\xc0\x7f" * 500
     done = command("stream", WORDS_STREAM, stdin=content, code=1)
-    assert "standard input: after 0.48 s: 160 samples are not finite, the first at index 320, channel 0" in done.stderr
+    assert (
+        "standard input: after 0.48 s: samples that are not finite, 160 in all, the first at index 320, channel 0"
+        in done.stderr
+    )
 
 
 def test_verify_lists_the_checks(command):
@@ -132,6 +198,39 @@ def test_the_examples_run(built, environment, wav_clips, recording):
         [built / "raii", WORDS, "gone.wav"], capture_output=True, text=True, env=environment, check=False
     )
     assert (gone.returncode, gone.stderr) == (1, "gone.wav: no such file; check the path\n")
+
+
+def test_the_examples_of_the_readme_answer_all_of_the_sound(environment, built, clip, tmp_path):
+    whole, options, stream = re.findall(r"```c\n(.*?)```", (SOURCE / "README.md").read_text(), re.DOTALL)
+    sound = f"static const short SOUND[] = {{{','.join(map(str, clip))}}};"
+    (tmp_path / "stream.c").write_text(
+        f"""#include <stdio.h>
+        #include "wav2edge.h"
+        {sound}
+        static size_t next_block(float *samples, size_t most)
+        {{
+            static size_t at;
+            size_t count = 0;
+            while (count < most && at < sizeof SOUND / 2) samples[count++] = SOUND[at++] / 32768.0f;
+            return count;
+        }}
+        {stream}
+        int main(void)
+        {{
+            w2e_error error;
+            {options}
+            w2e_close(engine);
+            return !transcribe(w2e_open("{WORDS_STREAM}", NULL, &error), &error);
+        }}"""
+    )
+    (tmp_path / "whole.c").write_text(whole)
+    (tmp_path / "bundle").symlink_to(WORDS)
+    soundfile.write(tmp_path / "clip.wav", clip, 16_000)
+    for name in ("stream", "whole"):
+        program = tmp_path / name
+        run_checked("cc", f"{program}.c", f"-I{SOURCE}", built / "libwav2edge.a", "-lm", "-ldl", "-o", program)
+    assert run_checked(tmp_path / "whole", cwd=tmp_path, env=environment).stdout == "fu dan\n"
+    assert run_checked(tmp_path / "stream", cwd=tmp_path, env=environment).stdout == "fu dan\n"
 
 
 def test_nothing_is_allocated_for_what_is_no_longer_than_before(built, environment, recording, tmp_path):
@@ -221,6 +320,7 @@ def test_sanitizers_find_nothing(command, wav_clips, recording, tmp_path):
     for kind in ("windowed", "cached", "two-pass"):
         command("stream", WORDS_STREAM, "--kind", kind, "--json", stdin=pcm16(recording), program=program)
     command("run", WORDS, tmp_path, tmp_path / "gone.wav", WORDS / "manifest.json", program=program, code=1)
+    command("stream", WORDS_STREAM, MODELS / "stream.flac", program=program, code=1)
 
 
 @pytest.mark.slow

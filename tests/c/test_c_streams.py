@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
+from ctypes import byref
 from functools import partial
 
 import numpy as np
 import pytest
 
 import wav2edge
-from tests.c.c_library import CError, differences
+from tests.c.c_library import CError, Error, differences
 from tests.c.conftest import WORDS, WORDS_STREAM
 from wav2edge.inference.streaming import utterances
 from wav2edge.inference.streaming.endpoints import Endpointing
@@ -220,4 +221,35 @@ def test_a_refused_block_is_left_out_and_the_stream_goes_on(engine, stream_engin
         assert stream.clock_s == expected.clock_s == 400 / 16_000
         stream.finish()
         expected.finish()
-        assert refusal(lambda: stream.feed(odd)) == refusal(lambda: expected.feed(odd))
+        assert refusal(lambda: stream.feed(odd)) == ("UsageError", 2, "this stream is finished; open another")
+
+
+@pytest.mark.parametrize("lost_s", [-1.0, float("nan"), float("inf"), 1e18, 1e300])
+def test_a_gap_that_no_clock_can_show_is_refused(engine, recording, lost_s):
+    with engine.stream() as stream:
+        stream.feed(recording[:16_000])
+        kind, code, words = refusal(lambda: stream.gap(lost_s))
+        assert (kind, code, words.split(";")[0]) == ("UsageError", 2, f"lost_s is {lost_s}")
+        assert stream.clock_s == 1
+        stream.gap(2.0)
+        assert stream.clock_s == 3
+
+
+@pytest.mark.parametrize("options", [{"padding_s": 1e300}, {"start_s": 1e300}, {"chunk_ms": 200_000}], ids=str)
+def test_seconds_without_bounds_do_not_overflow(engine, stream_engine, recording, options):
+    own = {name: value for name, value in options.items() if name == "chunk_ms"}
+    rest = {name: value for name, value in options.items() if name != "chunk_ms"}
+    endpointing = Endpointing(**rest) if rest else None
+    with engine.stream(kind="windowed", **options) as stream:
+        found = [*stream.feed(recording[:80_000]), *stream.finish()]
+    with stream_engine.stream(kind="windowed", endpointing=endpointing, **own) as stream:
+        expected = [event.to_dict() for event in [*stream.feed(recording[:80_000]), *stream.finish()]]
+    assert [event["text"] for event in found] == [event["text"] for event in expected]
+
+
+def test_defaults_are_taken_and_nothing_handed_out_where_a_pointer_is_null(engine, recording):
+    with engine.stream(kind=None, vad=None) as stream:
+        samples, error = recording[:80_000].copy(), Error()
+        assert engine.api.w2e_stream_feed(stream.handle, samples.ctypes.data, len(samples), None, byref(error))
+        assert stream.clock_s == 5
+        assert engine.api.w2e_stream_finish(stream.handle, None, byref(error))

@@ -246,7 +246,7 @@ export const SCENARIOS = {
   },
 
   /** Microphones that cannot be had: refused, absent, and taken; then a file that is no sound. */
-  async refused(site, { file, bundle }) {
+  async refused(site, { clip, file, bundle }) {
     const visit = await Visit.open(site, { path: address(bundle) });
     await visit.ready();
     const notices = {};
@@ -261,9 +261,20 @@ export const SCENARIOS = {
       await visit.tab.click("#notice-close");
     }
     const recordText = await visit.text("record-text");
+    await visit.tab.setInputFiles("#file", clip);
+    await visit.answers();
     await visit.tab.setInputFiles("#file", file);
     notices.noSound = await visit.notice();
-    return { notices, recordText, status: await visit.text("status"), seen: await visit.close() };
+    const left = await visit.tab.locator("#finals li").count();
+    const status = await visit.text("status");
+    const odd = await Visit.open(site, { path: address(bundle, { stream: "quick" }) });
+    await odd.ready();
+    notices.address = await odd.notice();
+    await odd.tab.click("#record");
+    await odd.tab.waitForFunction(() => document.getElementById("notice-text").textContent.includes("of kind 'quick'"));
+    const oddly = { status: await odd.text("status"), invitation: await odd.text("invitation") };
+    await odd.close();
+    return { notices, recordText, left, status, oddly, seen: await visit.close() };
   },
 
   /** A page that may not share memory runs one thread. */

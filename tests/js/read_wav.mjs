@@ -9,7 +9,6 @@ const FULL_SCALE = { Int16Array: 2 ** 15, Int32Array: 2 ** 31 };
 
 /** Samples as soundfile gives them. */
 function floats(channel) {
-  if (channel instanceof Uint8Array) return Array.from(channel, (each) => (each - 128) / 128);
   return Array.from(channel, (each) => each / (FULL_SCALE[channel.constructor.name] ?? 1));
 }
 

@@ -1,6 +1,6 @@
 // Parts of streams: reads {sounds: [path], blocks, endpointing, silero, calls} from standard input and prints what voice
 // activity and end points say of each sound, a file of float32 at 16 kHz that is fed in blocks of these lengths in turn;
-// what the graph `silero` says of the first; and what a queue for one second at 100 Hz gives after these calls.
+// what the graph `silero` says of the first; and what a queue for one second at 4 kHz gives after these calls.
 import { readFileSync } from "node:fs";
 import { text } from "node:stream/consumers";
 
@@ -24,7 +24,7 @@ async function fed(consumer, samples) {
 }
 
 async function queued(calls) {
-  const queue = new LiveQueue(1, 100);
+  const queue = new LiveQueue(1, 4_000);
   const first = queue.get(); // waits for what comes
   const items = [];
   for (const [name, value, length] of calls) {

@@ -19,9 +19,9 @@ pytestmark = pytest.mark.slow
 RATE_HZ = 16_000
 BLOCKS = [1, 333, 0, 5_000, 512]
 OPTIONS = {"start_s": 0.08, "silence_s": 0.3}
-CALLS = [["put", 1, 30], ["get"], ["lose", 0.25], ["lose", 0.5], ["put", 2, 40], ["lose", -1.0], ["put", 3, 29]]
-CALLS += [["put", 4, 60]]
-"""Calls of a queue for one second at 100 Hz; the last one makes it drop what waits."""
+CALLS = [["put", 1, 1_200], ["get"], ["lose", 0.25], ["lose", 0.5], ["put", 2, 1_600], ["lose", -1.0]]
+CALLS += [["put", 3, 1_160], ["put", 4, 2_400]]
+"""Calls of a queue for one second at 4 kHz; the last one makes it drop what waits."""
 
 
 def sounds() -> list[np.ndarray]:
@@ -71,7 +71,7 @@ def test_sileros_network_scores_as_in_python(answers, graph):  # noqa: F811
 
 
 def test_a_queue_drops_and_says_what_python_drops_and_says(answers):
-    queue, first = LiveQueue(1.0, 100), []
+    queue, first = LiveQueue(1.0, 4_000), []
     for name, *values in CALLS:
         if name == "put":
             queue.put(np.full(values[1], values[0], np.float32))

@@ -62,7 +62,7 @@ def test_a_bundle_at_an_address_is_refused_as_one_in_a_folder(found, served):
         f"{address}/damaged/{GRAPH}: damaged, its SHA-256 is not the manifest's; copy or export it again"
     )
     assert page["message"].startswith(f"{address}/page/manifest.json: not JSON (")
-    assert nowhere["message"].startswith(f"{address}/nowhere: not a bundle, it has no manifest.json; make one:")
+    assert nowhere["message"] == f"{address}/nowhere: not a bundle, there is no manifest.json at this address; check it"
     assert unreachable["message"].startswith("http://127.0.0.1:9/words/manifest.json: cannot be fetched (")
     assert {each["name"] for each in (damaged, page, nowhere, unreachable)} == {"BundleError"}
 

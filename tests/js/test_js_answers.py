@@ -146,11 +146,21 @@ def test_an_engine_in_a_worker_answers_as_one_in_the_same_thread(raw_clips, reco
 def test_the_example_for_files_prints_a_line_for_each_and_ends_with_the_code_of_what_failed(clips, js_folder, tmp_path):
     soundfile.write(tmp_path / "clip.wav", clips["fu-dan-3"], RATE_HZ)
     soundfile.write(tmp_path / "silence.wav", np.zeros(RATE_HZ), RATE_HZ)
-    command = ["node", js_folder / "node_file.mjs", WORDS, tmp_path / "silence.wav", tmp_path / "clip.wav"]
+    names = ["silence.wav", "nowhere.wav", "clip.wav"]
+    command = ["node", js_folder / "node_file.mjs", WORDS, *(tmp_path / name for name in names)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.stdout.startswith(f"{tmp_path / 'clip.wav'}\tfu dan\t3\t0.")
-    assert done.stderr == "array: silent, all 16000 samples are 0; check the microphone or the file\n"
+    silent, absent = done.stderr.splitlines()
+    assert silent == f"{tmp_path / 'silence.wav'}: silent, every sample is 0; check the microphone or the file"
+    assert str(tmp_path / "nowhere.wav") in absent
     assert done.returncode == 1
+
+
+@pytest.mark.parametrize("example", ["node_file.mjs", "node_stream.mjs"])
+def test_an_example_without_arguments_says_how_it_is_used(example, js_folder):
+    done = subprocess.run(["node", js_folder / example], capture_output=True, text=True, check=False)
+    assert done.stderr.startswith(f"usage: node {example} BUNDLE")
+    assert done.returncode == 2
 
 
 def test_the_example_for_streams_prints_what_was_said(clips, js_folder):

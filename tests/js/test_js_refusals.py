@@ -210,6 +210,7 @@ def own_copy(folder: Path) -> Path:
 def damaged_bundles(folder: Path) -> dict[str, Path]:
     """Bundles by what is wrong with them."""
     found = {"nothing there": folder / "nowhere", "a checkpoint": folder / "checkpoint"}
+    found["a file"] = folder / "checkpoint" / "config.json"
     found["a checkpoint"].mkdir()
     for name in ("config.json", "model.safetensors"):
         (found["a checkpoint"] / name).touch()

@@ -94,7 +94,7 @@ def seen(
         {"name": "damaged", "bundle": "damaged"},
         {"name": "narrow", **clip},
         {"name": "keyboard", **clip},
-        {"name": "refused", "file": str(no_sound), "bundle": "words"},
+        {"name": "refused", **clip, "file": str(no_sound)},
         {"name": "alone", **clip},
     ]
     return use_page(js_folder / "node_modules", {**BUNDLES, "damaged": damaged}, scenarios, speech)
@@ -199,7 +199,7 @@ def test_the_page_and_the_model_work_without_a_connection(seen: dict[str, Any], 
     assert [each["text"] for each in found["answers"]] == [expected.text]
     assert not found["noticed"], "the microphone does not work"
     assert found["notice"]["title"] == "This sound cannot be recognised"
-    assert found["notice"]["text"].startswith("array: silent, all 16000 samples are 0")
+    assert found["notice"]["text"].startswith("silence.wav: silent, every sample is 0")
 
 
 def test_a_first_answer_loads_no_code_that_it_does_not_need(seen: dict[str, Any]) -> None:
@@ -274,6 +274,13 @@ def test_a_file_that_is_no_sound_is_named(seen: dict[str, Any]) -> None:
     found = of(seen, "refused")
     assert found["notices"]["noSound"]["text"].startswith("letter.wav: this browser cannot decode it")
     assert found["status"] == "Ready"
+    assert found["left"] == 0, "the answer to the file before it stands below"
+
+
+def test_a_kind_of_stream_that_there_is_not_is_named_before_somebody_records(seen: dict[str, Any]) -> None:
+    found = of(seen, "refused")
+    assert found["notices"]["address"]["text"].startswith("stream=quick: no kind of stream; choose auto, cached")
+    assert found["oddly"] == {"status": "Ready", "invitation": ""}
 
 
 def test_without_isolation_one_thread_gives_the_same_answer(seen: dict[str, Any], expected: wav2edge.Result) -> None:

@@ -141,7 +141,7 @@ def test_it_listens_on_this_computer_alone(page: Page) -> None:
     [
         (["--bundle", "words"], "--bundle words: give NAME=FOLDER"),
         (["--bundle", "../up=."], "--bundle ../up=.: give NAME=FOLDER"),
-        (["--bundle", "empty=nowhere"], "not a bundle, it has no manifest.json"),
+        (["--bundle", "empty=nowhere"], "nowhere: not a bundle, there is no such folder; check the path"),
         (["--modules", "nowhere"], "nowhere: has no onnxruntime-web; run: npm install onnxruntime-web"),
         (["--colour", "red"], "--colour"),
         (["--port", "seven"], "serve.mjs: "),

@@ -1,8 +1,14 @@
-// Recognises speech while it comes through standard input: arecord -q -t raw -f S16_LE -r 16000 | node node_stream.mjs
-// BUNDLE Needs: npm install wav2edge onnxruntime-node
+// Recognises speech while it comes through standard input:
+// arecord -q -t raw -f S16_LE -r 16000 | node node_stream.mjs BUNDLE
+// Needs: npm install wav2edge onnxruntime-node
 import { load } from "wav2edge";
 
-const engine = await load(process.argv[2]);
+const [bundle] = process.argv.slice(2);
+if (!bundle) {
+  console.error("usage: node node_stream.mjs BUNDLE < SOUND, 16-bit mono at 16 kHz");
+  process.exit(2);
+}
+const engine = await load(bundle);
 const stream = await engine.stream({ rateHz: 16_000 });
 
 function show(events) {

@@ -58,6 +58,7 @@ async function load(bundle) {
       showFigure("back-end", `${engine.device}, ${threads} ${threads === 1 ? "thread" : "threads"}`);
       showFigure("model", `${bundle.name}, ${engine.precision}`);
       rememberBundle(bundle.name);
+      if (parameters.has("stream")) (await import("./stream-kind.js")).checkKind(parameters.get("stream"));
     } finally {
       if (isWanted()) say(loaded ? INVITATION : "");
     }
@@ -68,6 +69,8 @@ async function recognise(file) {
   if (!loaded || !file) return;
   await recorder?.stop();
   await withEngine(`Reading ${file.name}`, async (isWanted) => {
+    begin(null, false); // what was said before is not the answer to a file that cannot be read
+    say("");
     const sound = await decodeFile(file);
     if (!isWanted()) return;
     begin(sound, false);
@@ -83,6 +86,7 @@ async function recognise(file) {
       showResult(result);
     } catch (error) {
       say("");
+      error.message = error.message.replace(/^array:/, `${file.name}:`); // the engine knows no names
       throw error;
     }
   });

@@ -101,6 +101,7 @@ class Recording {
     try {
       await this.#session?.finish();
     } catch (error) {
+      say("");
       fail(error);
     }
     if (this.#session) showComplete();

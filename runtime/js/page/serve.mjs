@@ -137,8 +137,11 @@ async function main() {
   });
   if (values.help) return process.stdout.write(USAGE);
   const bundles = new Map(values.bundle.map(namedFolder));
-  for (const [name, folder] of bundles)
-    await demand(join(folder, "manifest.json"), `--bundle ${name}=${folder}: not a bundle, it has no manifest.json`);
+  for (const [name, folder] of bundles) {
+    const given = `--bundle ${name}=${folder}: not a bundle`;
+    await demand(folder, `${given}, there is no such folder; check the path`);
+    await demand(join(folder, "manifest.json"), `${given}, it has no manifest.json`);
+  }
   await demand(
     join(values.modules, RUNTIME),
     `${values.modules}: has no onnxruntime-web; run: npm install onnxruntime-web`,

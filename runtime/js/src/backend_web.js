@@ -43,7 +43,8 @@ async function imported(device, runtime) {
   try {
     if (runtime !== null) return await import(/* @vite-ignore */ /* webpackIgnore: true */ runtime);
     return await (await environment()).runtimePackage(device);
-  } catch {
+  } catch ({ message: reason }) {
+    if (runtime !== null) throw failure("runtime_not_at", { address: runtime, reason });
     throw failure("runtime_missing", { install: "npm install onnxruntime-web" });
   }
 }

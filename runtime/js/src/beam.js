@@ -5,6 +5,7 @@
  * "First-Pass Large Vocabulary Continuous Speech Recognition using Bi-Directional Recurrent DNNs", arXiv 1408.2873.
  */
 
+import { requireCounts } from "./counts.js";
 import { automaton } from "./hotwords.js";
 import { aligned, hypothesis, logAddExp, logProbabilities } from "./hypothesis.js";
 import { LanguageModel } from "./language_model.js";
@@ -15,6 +16,8 @@ import { shown } from "./written.js";
 
 /** A frame whose blank is likelier than this extends no prefix: at most a millionth of a score is left out. */
 const SURE_BLANK = Math.log1p(-1e-6);
+/** Prefixes that are kept at most, as in Python: each frame takes time and memory for each. */
+const WIDEST = 10_000;
 
 const DEFAULTS = {
   width: 16,
@@ -55,11 +58,10 @@ export class Beam {
    */
   constructor(options = {}) {
     /** The options, with what was not given. */
-    this.options = withDefaults(options, DEFAULTS, refusal);
+    this.options = withDefaults(options, DEFAULTS, { fail: refusal });
     const { width, nBest, hotwords, lm, lmWeight, wordBonus, lmUnits } = this.options;
-    for (const [option, value] of Object.entries({ width, nBest })) {
-      if (!(value >= 1)) throw refusal("at_least_one", { option, value: shown(value) });
-    }
+    requireCounts({ width, nBest });
+    if (width > WIDEST) throw refusal("at_most", { option: "width", value: shown(width), most: WIDEST });
     if (nBest > width) throw refusal("beam_n_best", { n_best: nBest, width });
     for (const [name, weight] of Object.entries({ lmWeight, wordBonus, ...hotwords })) {
       if (!Number.isFinite(weight)) throw refusal("beam_weight", { name, weight: shown(weight) });

@@ -11,7 +11,8 @@ import { MANIFEST, parseManifest } from "./manifest.js";
  * @property {(file: string) => string} pathOf what messages call a file in it
  * @property {(file: string, sha256?: string) => Promise<Uint8Array | null>} read the content of a file, whose digest
  *   may be known; null where there is no such file
- * @property {() => Promise<boolean>} [isCheckpoint] whether there are a PyTorch checkpoint's files
+ * @property {() => Promise<string>} [fault] the message that a folder without a manifest deserves; addresses have none,
+ *   since nobody can look into them
  */
 
 /** A folder with a manifest. No other file in it is trusted before it is checked against the manifest. */
@@ -33,8 +34,7 @@ export class Bundle {
   static async open(source) {
     const bytes = await source.read(MANIFEST);
     if (bytes === null) {
-      const isCheckpoint = await source.isCheckpoint?.();
-      throw failure(isCheckpoint ? "bundle_is_checkpoint" : "bundle_no_manifest", { folder: source.name });
+      throw failure((await source.fault?.()) ?? "bundle_not_there", { folder: source.name });
     }
     return new Bundle(source, await parseManifest(bytes, source.pathOf(MANIFEST)));
   }

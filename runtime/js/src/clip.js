@@ -44,6 +44,11 @@ export class Recording {
     return isRate && length >= 0 && channels.every((each) => ArrayBuffer.isView(each) && each.length === length);
   }
 
+  /** Takes memory of its own: the caller may use its again before the sound is recognised. */
+  copy() {
+    this.channels = this.channels.map((channel) => channel.slice());
+  }
+
   /** Says what is wrong where it is no sound. */
   async refuse() {
     const { checkSound } = await import("./sound_faults.js");
@@ -55,11 +60,10 @@ export class Recording {
    * @returns {Promise<Clip>}
    */
   async clip() {
-    // Copies: the caller may use its memory again before the clip is recognised.
-    const copies = this.channels.map((channel) => channel.slice());
-    const { mono, warnings } = isPlain(copies) ? { mono: copies[0], warnings: [] } : await mixed(copies);
+    const { channels } = this;
+    const { mono, warnings } = isPlain(channels) ? { mono: channels[0], warnings: [] } : await mixed(channels);
     if (isConstant(mono)) {
-      throw failure("audio_silent", { name: NAME, samples: mono.length, value: general(mono[0]) });
+      throw failure("audio_silent", { name: NAME, value: general(mono[0]) });
     }
     const samples = this.rateHz === SAMPLE_RATE_HZ ? new Float32Array(mono) : await resampled(mono, this.rateHz);
     return { samples, warnings, beginsS: 0, durationS: samples.length / SAMPLE_RATE_HZ };

@@ -77,7 +77,7 @@ export function plainDecoder(decoder) {
     return { kind: "beam", options: { ...decoder.options, lm: decoder.options.lm?.arrays ?? null } };
   }
   if (decoder instanceof Grammar) return { kind: "grammar", phrases: decoder.phrases, options: decoder.options };
-  throw refusal("decoder_kind", { got: shown(decoder.constructor.name) });
+  throw refusal("decoder_kind", { got: shown(decoder) });
 }
 
 /** The decoder that a worker was sent. @param {ReturnType<typeof plainDecoder>} plain */

@@ -1,7 +1,7 @@
 /** The engine: one ONNX graph, recognising clip after clip. */
 
 import { Bundle } from "./bundle.js";
-import { failure, inWords, shown } from "./errors.js";
+import { failure, inWords } from "./errors.js";
 import { GraphSession, openGraph } from "./graph_session.js";
 import { outputsOf } from "./heads.js";
 import { withDefaults } from "./options.js";
@@ -110,7 +110,10 @@ async function openEngine(source, backEnds, options, defaults) {
   const devices = Object.keys(backEnds);
   const names = [...devices, "auto"];
   if (!names.includes(device)) throw failure("device_unknown", { device, devices: names.join(", ") });
-  if (threads !== null && !(threads >= 1)) throw failure("threads", { threads: shown(threads) });
+  const isCount = threads === null || (Number.isInteger(threads) && threads > 0);
+  if (!isCount || (chosen.decoder !== null && !chosen.decoder.decode)) {
+    throw (await import("./load_faults.js")).loadFault(chosen);
+  }
   const bundle = await Bundle.open(source);
   const variant = await bundle.variant(chosen.variant, device, chosen.language);
   const { geometry, stream } = bundle.manifest;

@@ -4,7 +4,7 @@
  * throws a `refusal` instead.
  */
 
-/** @typedef {Pick<typeof import("./written.js"), "shown" | "general">} Writing how values are written */
+/** @typedef {Pick<typeof import("./written.js"), "KINDS" | "shown" | "general">} Writing how values are written */
 
 /** A value as Python shows it: texts in quotes. @param {unknown} value */
 export const shown = (value) => (/** @type {Writing} */ writing) => writing.shown(value);

@@ -9,7 +9,7 @@ export { AudioError, BundleError, DataError, DeviceError, UsageError, Wav2EdgeEr
 export { Grammar } from "./grammar.js";
 export { Greedy } from "./hypothesis.js";
 export { LanguageModel } from "./language_model.js";
-export { Resampler } from "./resampler.js";
+export { Resampler } from "./resampler_for_programs.js";
 export { Final, Partial } from "./streaming/events.js";
 export { Gap, LiveQueue } from "./streaming/queue.js";
 export { parseWav } from "./wav.js";

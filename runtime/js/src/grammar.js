@@ -5,6 +5,7 @@
  * passing over a tree: Young, Russell and Thornton, CUED/F-INFENG/TR.38, 1989).
  */
 
+import { requireCounts } from "./counts.js";
 import { bestColumns } from "./ctc.js";
 import { UsageError } from "./error_classes.js";
 import { aligned, hypothesis, logAddExp, logProbabilities, spell } from "./hypothesis.js";
@@ -36,13 +37,17 @@ export class Grammar {
    */
   constructor(phrases, options = {}) {
     if (typeof phrases === "string") throw refusal("grammar_text", { phrases });
-    this.phrases = Array.from(phrases, (phrase) => phrase.split(/\s+/).filter(Boolean).join(" "));
-    this.options = withDefaults(options, DEFAULTS, refusal);
+    const list = typeof phrases?.[Symbol.iterator] === "function" ? [...phrases] : [null];
+    if (list.some((phrase) => typeof phrase !== "string")) {
+      throw refusal("option_kind", { option: "phrases", value: shown(phrases), kind: "a list of texts" });
+    }
+    this.phrases = list.map((phrase) => phrase.split(/\s+/).filter(Boolean).join(" "));
+    this.options = withDefaults(options, DEFAULTS, { fail: refusal });
     const { nBest, leastFit } = this.options;
     if (!this.phrases.length) throw refusal("grammar_empty");
     const repeated = this.phrases.filter((phrase, place) => this.phrases.indexOf(phrase) !== place).sort();
     if (repeated.length) throw refusal("grammar_repeated", { phrase: repeated[0] });
-    if (!(nBest >= 1)) throw refusal("at_least_one", { option: "nBest", value: shown(nBest) });
+    requireCounts({ nBest });
     if (!(leastFit >= 0 && leastFit <= 1)) {
       throw refusal("grammar_least_fit", { option: "leastFit", value: shown(leastFit) });
     }

@@ -26,12 +26,13 @@ export function openingFailure(error, path, version, device) {
 }
 
 /**
- * A graph that does not run.
+ * A graph that does not run, or not any more.
  * @param {unknown} error
  * @param {number} samples
- * @param {string} device
+ * @param {import("./graph_session.js").GraphSession} graph
  */
-export function runningFailure(error, samples, device) {
+export function runningFailure(error, samples, { device, isReleased }) {
+  if (isReleased) return failure("engine_closed"); // while the clip was waiting
   return failure("device_failed", { device, duration: fixed(samples / SAMPLE_RATE_HZ, 1), reason: oneLine(error) });
 }
 

@@ -98,7 +98,7 @@ export class GraphSession {
       found = await this._run(data);
     } catch (error) {
       const { runningFailure } = await import("./graph_faults.js");
-      throw runningFailure(error, data.length, this.device);
+      throw runningFailure(error, data.length, this);
     }
     return Object.fromEntries(this._outputs.map(({ output }) => [output, withoutBatch(found[output])]));
   }
@@ -114,6 +114,7 @@ export class GraphSession {
   }
 
   async release() {
+    this.isReleased = true;
     await this._session.release();
   }
 

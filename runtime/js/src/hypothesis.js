@@ -2,7 +2,6 @@
 
 import { viterbi } from "./alignment.js";
 import { bestColumns, bestPath, logSoftmax, tokenOf } from "./ctc.js";
-import { UsageError } from "./error_classes.js";
 import { refusal } from "./refusals.js";
 
 /** @typedef {import("./ctc.js").Matrix} Matrix */
@@ -97,8 +96,8 @@ export function spell(text, head) {
   const missing = [...new Set(words.flatMap((word) => word.unknown))].sort();
   if (missing.length) {
     const known = [...columns.keys()].sort().join(" ");
-    const lines = missing.map((character) => refusal("spell_unknown", { text, character, known }).message);
-    throw new UsageError(lines.join("\n"), "spell_unknown");
+    const characters = missing.map((each) => `'${each}'`).join(", ");
+    throw refusal("spell_unknown", { text, characters, known });
   }
   if (!words.length) throw refusal("spell_empty");
   const between = head.delimiterId === null ? [] : [head.delimiterId];

@@ -35,9 +35,10 @@ export class LanguageModel {
   /**
    * Read a model in ARPA form, plain or compressed with gzip (the name ends in `.gz`).
    * @param {Uint8Array} bytes
-   * @param {string} name what messages call it
+   * @param {string} [name] what messages call it
    */
-  static async read(bytes, name) {
+  static async read(bytes, name = "language model") {
+    if (!(bytes instanceof Uint8Array)) throw refusal("lm_unreadable", { path: name, reason: "no bytes" });
     return new LanguageModel(parseArpa(name.endsWith(".gz") ? await unzipped(bytes, name) : bytes, name));
   }
 

@@ -5,7 +5,7 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 
 import { LOAD_DEFAULTS, loadEngine } from "./engine.js";
-import { failure, inWords } from "./errors.js";
+import { failure, inWords, shown } from "./errors.js";
 import { LanguageModel } from "./language_model.js";
 import { refusal } from "./refusals.js";
 import { guarded } from "./reject_below.js";
@@ -21,7 +21,13 @@ const BACK_ENDS = {
 const DEFAULTS = { ...LOAD_DEFAULTS, runtime: null, wasmPaths: null };
 const WEIGHTS = [/\.safetensors$/, /^pytorch_model.*\.bin$/];
 const ABSENT = ["ENOENT", "ENOTDIR"];
-const REASONS = { EACCES: "Permission denied", EISDIR: "Is a directory", EPERM: "Operation not permitted" };
+const NO_FOLDER = { ENOENT: "bundle_no_folder", ENOTDIR: "bundle_is_file" };
+const REASONS = {
+  EACCES: "Permission denied",
+  EISDIR: "Is a directory",
+  ENOENT: "No such file or directory",
+  EPERM: "Operation not permitted",
+};
 
 /**
  * Open a bundle and make an engine of it.
@@ -30,43 +36,69 @@ const REASONS = { EACCES: "Permission denied", EISDIR: "Is a directory", EPERM: 
  * @returns {Promise<import("./engine.js").Engine>}
  */
 export async function load(bundle, options = {}) {
-  const isAddress = bundle instanceof URL ? bundle.protocol !== "file:" : /^https?:\/\//.test(bundle);
-  const source = isAddress ? addressSource(bundle) : folderSource(bundle);
-  return guarded(await loadEngine(source, BACK_ENDS, options, DEFAULTS));
+  return guarded(await inWords(open(bundle, options)));
+}
+
+async function open(bundle, options) {
+  return loadEngine(sourceOf(bundle), BACK_ENDS, options, DEFAULTS);
+}
+
+/** @param {string | URL} bundle */
+function sourceOf(bundle) {
+  const isAddress = bundle instanceof URL ? bundle.protocol !== "file:" : /^https?:/i.test(bundle);
+  if (isAddress) return addressSource(bundle);
+  try {
+    return folderSource(pathOf(bundle));
+  } catch {
+    const value = shown(bundle instanceof URL ? bundle.href : bundle);
+    throw failure("option_kind", { option: "bundle", value, kind: "a folder or an address" });
+  }
+}
+
+/** The path of a file or folder that is given so, or by its address. @param {string | URL} file */
+function pathOf(file) {
+  return file instanceof URL || /^file:/i.test(file) ? fileURLToPath(new URL(file)) : path.normalize(file);
 }
 
 /**
  * Read an n-gram language model in ARPA form; the name of one that is compressed with gzip ends in `.gz`.
- * @param {string} file
+ * @param {string | URL} file
  */
 export async function readLanguageModel(file) {
-  try {
-    return await LanguageModel.read(await readFile(file), file);
-  } catch (error) {
-    if (error.exitCode) throw error;
-    throw refusal("lm_unreadable", { path: file, reason: reasonOf(error) });
-  }
+  return LanguageModel.read(await contentOf(file, "lm_unreadable"), String(file));
 }
 
 /**
  * Silero's voice activity for the end points of one stream at a time, in place of energy.
- * @param {string} file `silero_vad.onnx`, versions 5 and 6
+ * @param {string | URL} file `silero_vad.onnx`, versions 5 and 6
  */
 export async function loadSilero(file) {
-  const bytes = await readFile(file).catch(() => null);
-  return openSilero(bytes, file, await inWords(BACK_ENDS.cpu({})), "cpu");
+  const bytes = await contentOf(file, "silero_unreadable");
+  return openSilero(bytes, String(file), await inWords(BACK_ENDS.cpu({})), "cpu");
 }
 
 /**
- * @param {string | URL} folder
+ * The content of a file.
+ * @param {string | URL} file
+ * @param {string} unreadable the message where there is none
+ */
+async function contentOf(file, unreadable) {
+  try {
+    return await readFile(pathOf(file));
+  } catch (error) {
+    throw refusal(unreadable, { path: String(file), reason: reasonOf(error) });
+  }
+}
+
+/**
+ * @param {string} folder
  * @returns {import("./bundle.js").Source}
  */
 function folderSource(folder) {
-  const name = folder instanceof URL ? fileURLToPath(folder) : folder;
-  const normal = path.normalize(name).replace(/(.)[/\\]+$/, "$1");
-  const pathOf = (file) => path.join(normal, file);
+  const name = folder.replace(/(.)[/\\]+$/, "$1");
+  const pathOf = (file) => path.join(name, file);
   return {
-    name: normal,
+    name,
     pathOf,
     async read(file) {
       try {
@@ -76,14 +108,16 @@ function folderSource(folder) {
         throw failure("bundle_unreadable", { path: pathOf(file), reason: reasonOf(error) });
       }
     },
-    async isCheckpoint() {
-      const names = await readdir(normal).catch(() => []);
-      return names.includes("config.json") && names.some((each) => WEIGHTS.some((pattern) => pattern.test(each)));
+    async fault() {
+      const names = await readdir(name).catch((error) => error.code);
+      if (!Array.isArray(names)) return NO_FOLDER[names] ?? "bundle_no_manifest";
+      const hasWeights = names.some((each) => WEIGHTS.some((pattern) => pattern.test(each)));
+      return names.includes("config.json") && hasWeights ? "bundle_is_checkpoint" : "bundle_no_manifest";
     },
   };
 }
 
 /** @param {NodeJS.ErrnoException} error */
 function reasonOf(error) {
-  return { ...REASONS, ENOENT: "No such file or directory" }[error.code] ?? error.message;
+  return REASONS[error.code] ?? error.message;
 }

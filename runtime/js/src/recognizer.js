@@ -8,6 +8,9 @@ import { withDefaults } from "./options.js";
 /** What is answered whole where nothing is known of the training: what most models for speech were trained on. */
 const UNKNOWN_COMFORT_S = 30;
 
+const RUN_DEFAULTS = { segments: null, onSegment: null };
+const RUN_KINDS = { kinds: { segments: "boolean", onSegment: "function" } };
+
 /** @typedef {import("./clip.js").Clip} Clip */
 /** @typedef {import("./ctc.js").Outputs} Outputs */
 /** @typedef {import("./manifest.js").Manifest} Manifest */
@@ -52,14 +55,15 @@ export class Recognizer {
   }
 
   /**
-   * Recognise a clip, or a recording of any length segment by segment.
+   * Recognise a clip, or a recording of any length segment by segment. The samples are copied at once: their memory may
+   * be used again.
    * @param {Samples | Samples[]} samples floats in [-1, 1] or integers; an array of channels where there are several
    * @param {number} rateHz
    * @param {object} [options]
    * @param {boolean | null} [options.segments] answer segment by segment, or as a whole; where null, what is longer
    *   than `comfortableS` is answered segment by segment
    * @param {((segment: import("./result.js").Segment) => void) | null} [options.onSegment] is given each segment of a
-   *   recording as soon as it is known
+   *   recording as soon as it is known; what it throws, the call is rejected with
    * @returns {Promise<Result>} rejected with an AudioError where the clip cannot be used, and with a DeviceError where
    *   the device failed, or its output is not finite
    */
@@ -68,9 +72,10 @@ export class Recognizer {
   }
 
   async _run(samples, rateHz, options) {
-    const { segments, onSegment } = withDefaults(options, { segments: null, onSegment: null });
+    const { segments, onSegment } = withDefaults(options, RUN_DEFAULTS, RUN_KINDS);
     const recording = new Recording(samples, rateHz);
     if (!recording.isSound) await recording.refuse();
+    recording.copy();
     const isLong = segments ?? recording.durationS > this.comfortableS;
     if (isLong) {
       const { recogniseRecording } = await import("./recordings.js");
@@ -119,5 +124,5 @@ export class Recognizer {
   }
 }
 
-/** @param {unknown} value */
+/** @param {number} value */
 export const isConfidence = (value) => value >= 0 && value <= 1;

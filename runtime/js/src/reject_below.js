@@ -14,7 +14,8 @@ export function guarded(engine) {
   return Object.defineProperty(engine, "rejectBelow", {
     get: () => rejectBelow,
     set(confidence) {
-      if (!isConfidence(confidence)) throw refusal("reject_below", { confidence: shown(confidence) });
+      if (typeof confidence !== "number" || !isConfidence(confidence))
+        throw refusal("reject_below", { confidence: shown(confidence) });
       rejectBelow = confidence;
     },
     enumerable: true,

@@ -15,8 +15,8 @@ export async function callStream(engine, streams, id, number, methodOrOptions, .
     return id;
   }
   const stream = streams.get(number);
-  const events = await stream[methodOrOptions](...args);
   if (methodOrOptions === "finish") streams.delete(number);
+  const events = await stream[methodOrOptions](...args);
   const { clockS, speaking, levelDbfs, computeS } = stream;
   return { events, state: { clockS, speaking, levelDbfs, computeS } };
 }

@@ -8,13 +8,12 @@ const INPUTS = "input, sr, state";
 
 /**
  * A detector for the option `vad` of end points, for one stream at a time.
- * @param {Uint8Array | null} bytes of `silero_vad.onnx`; null where there is no such file
+ * @param {Uint8Array} bytes of `silero_vad.onnx`
  * @param {string} path what messages call it
  * @param {import("./graph_session.js").BackEnd} backEnd
  * @param {string} device
  */
 export async function openSilero(bytes, path, backEnd, device) {
-  if (bytes === null) throw refusal("silero_unreadable", { path, reason: "no such file" });
   let session;
   try {
     session = await backEnd.open(bytes, { device, threads: 1 });

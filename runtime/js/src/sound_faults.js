@@ -5,6 +5,8 @@ import { MAX_RATE_HZ, MIN_RATE_HZ } from "./inputs.js";
 
 /** @typedef {import("./samples.js").Samples} Samples */
 
+/** @typedef {typeof failure} Fail makes the errors */
+
 /**
  * Refuse what is no sound.
  * @param {string} name what messages call it
@@ -12,8 +14,7 @@ import { MAX_RATE_HZ, MIN_RATE_HZ } from "./inputs.js";
  * @param {number} rateHz
  */
 export function checkSound(name, channels, rateHz) {
-  if (rateHz === undefined || rateHz === null) throw failure("audio_no_rate", { option: "rateHz" });
-  if (typeof rateHz !== "number") throw failure("audio_rate_type", { option: "rateHz", rate: shown(rateHz) });
+  requireRate(rateHz);
   channelsOf(name, channels);
   checkRate(name, rateHz);
 }
@@ -22,14 +23,15 @@ export function checkSound(name, channels, rateHz) {
  * Samples as their channels.
  * @param {string} name what messages call them
  * @param {Samples | Samples[]} samples of one channel, or an array of channels
+ * @param {Fail} [fail]
  * @returns {Samples[]} one or more, all of one length
  */
-export function channelsOf(name, samples) {
+export function channelsOf(name, samples, fail = failure) {
   const channels = Array.isArray(samples) ? samples : [samples];
-  if (!channels.length) throw failure("audio_shape", { name, shape: "(0, 0)" });
+  if (!channels.length) throw fail("audio_empty", { name });
   for (const channel of channels) {
     if (!ArrayBuffer.isView(channel) || channel instanceof DataView) {
-      throw failure("audio_kind", {
+      throw fail("audio_kind", {
         type: typeName(channel),
         kinds: "a typed array of samples or an array of channels",
       });
@@ -37,23 +39,35 @@ export function channelsOf(name, samples) {
   }
   const lengths = channels.map((channel) => channel.length);
   if (lengths.some((length) => length !== lengths[0])) {
-    throw failure("audio_channel_lengths", { name, lengths: lengths.join(", ") });
+    throw fail("audio_channel_lengths", { name, lengths: lengths.join(", ") });
   }
   return channels;
 }
 
-/** @param {unknown} value */
-function typeName(value) {
-  return value === null ? "null" : typeof value === "object" ? value.constructor.name : typeof value;
+/** What messages call the type of a value. @param {unknown} value */
+export function typeName(value) {
+  return value === null ? "null" : typeof value === "object" ? (value.constructor?.name ?? "object") : typeof value;
+}
+
+/**
+ * Refuse what is no number of Hz.
+ * @param {unknown} rateHz
+ * @param {Fail} [fail]
+ */
+function requireRate(rateHz, fail = failure) {
+  if (rateHz === undefined || rateHz === null) throw fail("audio_no_rate", { option: "rateHz" });
+  if (typeof rateHz !== "number") throw fail("audio_rate_type", { option: "rateHz", rate: shown(rateHz) });
 }
 
 /**
  * Refuse a sample rate that no sound has.
  * @param {string} name
  * @param {number} rateHz
+ * @param {Fail} [fail]
  */
-export function checkRate(name, rateHz) {
+export function checkRate(name, rateHz, fail = failure) {
+  requireRate(rateHz, fail);
   if (!(rateHz >= MIN_RATE_HZ && rateHz <= MAX_RATE_HZ)) {
-    throw failure("audio_rate_range", { name, rate: shown(rateHz) });
+    throw fail("audio_rate_range", { name, rate: shown(rateHz) });
   }
 }

@@ -7,10 +7,10 @@ const CACHE = "wav2edge";
 
 /**
  * @param {string | URL} address of the folder
- * @param {{ cache?: boolean }} [options] whether to keep files, where there is a cache
+ * @param {boolean} [cache] whether to keep files, where there is a cache
  * @returns {import("./bundle.js").Source}
  */
-export function addressSource(address, { cache = true } = {}) {
+export function addressSource(address, cache = true) {
   const base = String(address).replace(/\/+$/, "");
   const pathOf = (file) => `${base}/${file}`;
   return {
@@ -22,10 +22,8 @@ export function addressSource(address, { cache = true } = {}) {
       const key = `${globalThis.location?.origin}/.wav2edge/${digest}`;
       const kept = await store?.match(key);
       if (kept) return bytesOf(kept);
-      const response = await fetched(pathOf(file));
-      if (response === null) return null;
-      const bytes = await bytesOf(response);
-      if (store && (await sha256(bytes)) === digest) await store.put(key, new Response(bytes)).catch(noRoom);
+      const bytes = await fetched(pathOf(file));
+      if (bytes && store && (await sha256(bytes)) === digest) await store.put(key, new Response(bytes)).catch(noRoom);
       return bytes;
     },
   };
@@ -43,13 +41,13 @@ async function cacheStorage() {
   }
 }
 
-/** The response of an address; null: there is no such file. @param {string} path */
+/** The content at an address; null: there is no such file. @param {string} path */
 async function fetched(path) {
   let reason;
   try {
     const response = await fetch(path);
     const { ok, status, statusText } = response;
-    if (ok || status === 404) return ok ? response : null;
+    if (ok || status === 404) return ok ? await bytesOf(response) : null;
     reason = `${status} ${statusText}`;
   } catch (error) {
     reason = error.cause?.message ?? error.message;

@@ -55,7 +55,8 @@ export class StreamGraphs {
   }
 
   async release() {
-    for (const opening of this._sessions.values()) await (await opening).release();
+    const opened = await Promise.allSettled(this._sessions.values()); // of one that failed there is nothing to release
+    for (const { value } of opened) await value?.release();
     this._sessions.clear();
   }
 
@@ -90,11 +91,13 @@ class ChunkSession {
     try {
       return await this._session.run(feeds);
     } catch (error) {
+      if (this._isReleased) throw failure("engine_closed"); // while the chunk was waiting
       throw failure("device_failed_chunk", { reason: oneLine(error) });
     }
   }
 
   async release() {
+    this._isReleased = true;
     await this._session.release();
   }
 }

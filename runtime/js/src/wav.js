@@ -2,6 +2,7 @@
 
 import { fixed } from "./numbers.js";
 import { refusal } from "./refusals.js";
+import { typeName } from "./sound_faults.js";
 
 const PCM = 1;
 const FLOAT = 3;
@@ -12,7 +13,8 @@ const UNKNOWN_SIZE = 0x7fffff00;
 
 /** How a sample is read, by its format and bits. */
 const READERS = {
-  [`${PCM} 8`]: [Uint8Array, (view, at) => view.getUint8(at)],
+  // Not as bytes, which streams take for halves of 16-bit samples.
+  [`${PCM} 8`]: [Int16Array, (view, at) => (view.getUint8(at) - 128) << 8],
   [`${PCM} 16`]: [Int16Array, (view, at) => view.getInt16(at, true)],
   [`${PCM} 24`]: [Int32Array, (view, at) => (view.getUint16(at, true) << 8) | (view.getInt8(at + 2) << 24)],
   [`${PCM} 32`]: [Int32Array, (view, at) => view.getInt32(at, true)],
@@ -28,6 +30,9 @@ const READERS = {
  */
 export function parseWav(content, name = "WAV") {
   const bytes = content instanceof ArrayBuffer ? new Uint8Array(content) : content;
+  if (!ArrayBuffer.isView(bytes)) {
+    throw refusal("audio_kind", { type: typeName(content), kinds: "the content of a WAV file in a Uint8Array" });
+  }
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const { format, sound } = chunks(view, name);
   const width = format.bits / 8;

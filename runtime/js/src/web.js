@@ -3,13 +3,15 @@
 import { webBackEnd } from "./backend_web.js";
 import { inWords } from "./errors.js";
 import { LanguageModel } from "./language_model.js";
+import { requireKind } from "./options.js";
 import { refusal } from "./refusals.js";
 import { guarded } from "./reject_below.js";
 import { openSilero } from "./silero.js";
 import { load as loadUnguarded } from "./web_load.js";
+import { loadInWorker as loadInWorkerUnguarded } from "./worker_client.js";
+import { shown } from "./written.js";
 
 export * from "./exports.js";
-export { loadInWorker } from "./worker_client.js";
 
 /**
  * Open a bundle and make an engine of it.
@@ -18,7 +20,26 @@ export { loadInWorker } from "./worker_client.js";
  * @returns {Promise<import("./engine.js").Engine>}
  */
 export async function load(bundle, options = {}) {
+  requireAddress("bundle", bundle);
   return guarded(await loadUnguarded(bundle, options));
+}
+
+/**
+ * Open a bundle in a worker.
+ * @param {string | URL} bundle address of the folder, relative to the page
+ * @param {object} [options] those of `load`, and `worker`
+ * @returns {Promise<import("./worker_client.js").WorkerEngine>}
+ */
+export async function loadInWorker(bundle, options = {}) {
+  requireAddress("bundle", bundle);
+  requireKind("options", options, "object", refusal);
+  const { runtime = null, wasmPaths = null, worker = null, ...others } = options;
+  if (runtime !== null) requireAddress("runtime", runtime);
+  if (typeof wasmPaths === "string") requireAddress("wasmPaths", wasmPaths);
+  if (worker !== null && !worker.postMessage) {
+    throw refusal("option_kind", { option: "worker", value: shown(worker), kind: "a Worker" });
+  }
+  return guarded(await loadInWorkerUnguarded(bundle, { ...others, runtime, wasmPaths, worker }));
 }
 
 /**
@@ -26,10 +47,7 @@ export async function load(bundle, options = {}) {
  * @param {string | URL} address
  */
 export async function readLanguageModel(address) {
-  const response = await fetch(address);
-  const path = String(address);
-  if (!response.ok) throw refusal("lm_unreadable", { path, reason: `${response.status} ${response.statusText}` });
-  return LanguageModel.read(new Uint8Array(await response.arrayBuffer()), path);
+  return LanguageModel.read(await contentOf(address, "lm_unreadable"), String(address));
 }
 
 /**
@@ -38,8 +56,33 @@ export async function readLanguageModel(address) {
  * @param {{ runtime?: string, wasmPaths?: string | object }} [options] those of `load`
  */
 export async function loadSilero(address, options = {}) {
-  const response = await fetch(address);
-  const bytes = response.ok ? new Uint8Array(await response.arrayBuffer()) : null;
+  requireKind("options", options, "object", refusal);
+  const bytes = await contentOf(address, "silero_unreadable");
   const backEnd = await inWords(webBackEnd("wasm", { ...options, threads: 1 }));
   return openSilero(bytes, String(address), backEnd, "wasm");
+}
+
+/** @param {string} option @param {unknown} address absolute, or relative to the page */
+function requireAddress(option, address) {
+  try {
+    if (typeof address === "string" || address instanceof URL) return void new URL(address, globalThis.location?.href);
+  } catch {} // no address: as what is no text
+  throw refusal("option_kind", { option, value: shown(address), kind: "an address" });
+}
+
+/**
+ * The content at an address.
+ * @param {string | URL} address
+ * @param {string} unreadable the message where there is none
+ */
+async function contentOf(address, unreadable) {
+  let reason;
+  try {
+    const response = await fetch(address);
+    if (response.ok) return new Uint8Array(await response.arrayBuffer());
+    reason = `${response.status} ${response.statusText}`;
+  } catch (error) {
+    reason = error.message;
+  }
+  throw refusal(unreadable, { path: String(address), reason });
 }

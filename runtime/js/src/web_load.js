@@ -18,5 +18,5 @@ const DEFAULTS = { ...LOAD_DEFAULTS, runtime: null, wasmPaths: null, cache: true
  */
 export async function load(bundle, options = {}) {
   const address = new URL(bundle, globalThis.document?.baseURI ?? globalThis.location?.href);
-  return loadEngine(addressSource(address, options), BACK_ENDS, options, DEFAULTS);
+  return loadEngine(addressSource(address, options?.cache), BACK_ENDS, options, DEFAULTS);
 }

@@ -1,7 +1,7 @@
 /** Messages with what is written into them. */
 
 import { failureOf } from "./error_classes.js";
-import { general, shown } from "./written.js";
+import { KINDS, general, shown } from "./written.js";
 
 /** @typedef {{ [error: string]: { [id: string]: string } }} Messages by the class of an error, then by their names */
 /** @typedef {{ [placeholder: string]: unknown }} Values what is written into a message, as it is or by a function */
@@ -11,7 +11,7 @@ import { general, shown } from "./written.js";
  * @param {Values} [values]
  */
 export function wordsOf(message, values = {}) {
-  const written = (value) => String(typeof value === "function" ? value({ shown, general }) : value);
+  const written = (value) => String(typeof value === "function" ? value({ KINDS, shown, general }) : value);
   return message.replace(/\{(\w+)\}/g, (_, name) => written(values[name]));
 }
 

@@ -8,6 +8,7 @@ export class WorkerEngine {
   device = "";
   precision = "";
   comfortableS = 0;
+  rejectBelow = 0;
 
   /**
    * @param {Worker | MessagePort} port
@@ -18,7 +19,9 @@ export class WorkerEngine {
     /** @type {Map<number, { resolve: Function, reject: Function, onSegment?: Function }>} */
     this._waiting = new Map();
     port.addEventListener("message", ({ data }) => this._settle(data));
-    port.addEventListener("error", (event) => this._fail(new Error(event.message ?? "the worker cannot start")));
+    port.addEventListener("error", ({ message: reason = "its script cannot be loaded" }) =>
+      this._fail(failure("worker_failed", { reason })),
+    );
   }
 
   toString() {
@@ -27,8 +30,10 @@ export class WorkerEngine {
 
   /** @see Engine.run */
   async run(samples, rateHz, options = {}) {
-    const { onSegment, ...others } = options;
-    return revivedResult(await this._call("run", [samples, rateHz, others], { onSegment }));
+    const { onSegment, ...others } = options ?? {};
+    const listens = typeof onSegment === "function"; // whatever else it is, the engine refuses
+    const args = [samples, rateHz, listens ? others : options, listens];
+    return revivedResult(await this._call("run", args, { onSegment }));
   }
 
   /** @see Engine.selfTest */
@@ -43,10 +48,19 @@ export class WorkerEngine {
   }
 
   /** @see Engine.close */
-  async close() {
-    await this._call("close");
-    this._port.terminate?.();
-    this._isClosed = true;
+  close() {
+    return (this._closing ??= this._close());
+  }
+
+  async _close() {
+    const closing = this._call("close");
+    this._isClosed = true; // what is called from here on is refused
+    try {
+      await closing;
+    } finally {
+      this._port.terminate?.();
+      await this._fail(failure("engine_closed")); // what was called before, and has no answer
+    }
   }
 
   /** @param {string} bundle @param {object} options */
@@ -65,28 +79,35 @@ export class WorkerEngine {
     if (this._isClosed) throw await told(failure("engine_closed"));
     this._calls += 1;
     const id = this._calls;
-    return new Promise((resolve, reject) => {
-      this._waiting.set(id, { resolve, reject, ...listeners });
-      this._port.postMessage({ id, call, args });
-    });
+    const answer = new Promise((resolve, reject) => this._waiting.set(id, { resolve, reject, ...listeners }));
+    try {
+      this._port.postMessage({ id, call, args, rejectBelow: this.rejectBelow });
+    } catch {
+      this._waiting.delete(id);
+      throw await told((await import("./worker_faults.js")).unsent(call, args));
+    }
+    return answer;
   }
 
   async _settle({ id, result, segment, error }) {
     const call = this._waiting.get(id);
     if (!call) return;
-    if (segment) {
-      call.onSegment?.(revivedSegment(segment));
-      return;
+    try {
+      if (segment) return call.onSegment(revivedSegment(segment));
+    } catch (thrown) {
+      call.reject(thrown); // as where the engine itself calls it; what follows is of no interest
     }
     this._waiting.delete(id);
     if (!error) call.resolve(result);
     else call.reject(await errorOf(error));
   }
 
-  /** The worker itself failed: no call is answered any more. @param {Error} error */
-  _fail(error) {
-    for (const { reject } of this._waiting.values()) reject(error);
+  /** No call that waits is answered any more. @param {Error} reason */
+  async _fail(reason) {
+    const waiting = [...this._waiting.values()];
     this._waiting.clear();
+    const error = await told(reason);
+    for (const { reject } of waiting) reject(error);
   }
 }
 
@@ -98,17 +119,24 @@ export class WorkerEngine {
  * @returns {Promise<WorkerEngine>}
  */
 export async function loadInWorker(bundle, { worker, decoder = null, ...options } = {}) {
-  const started = worker ?? new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
-  const engine = new WorkerEngine(started);
+  const plain = decoder === null ? null : (await import("./decoders.js")).plainDecoder(decoder);
   // A worker has another base address than the page.
   const absolute = (address) => (address === null ? null : String(new URL(address, document.baseURI)));
   const { runtime = null, wasmPaths = null } = options;
-  await engine._load(absolute(bundle), {
+  const sent = {
     ...options,
-    decoder: decoder && (await import("./decoders.js")).plainDecoder(decoder),
+    decoder: plain,
     runtime: absolute(runtime),
     wasmPaths: typeof wasmPaths === "string" ? absolute(wasmPaths) : wasmPaths,
-  });
+  };
+  const started = worker ?? new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
+  const engine = new WorkerEngine(started);
+  try {
+    await engine._load(absolute(bundle), sent);
+  } catch (error) {
+    if (!worker) started.terminate(); // nobody else has it
+    throw error;
+  }
   return engine;
 }
 

@@ -1,7 +1,7 @@
 /** The engine at the far end of a port: answers the calls of `worker_client.js` one after the other. */
 
 /**
- * @typedef {{ id: number, call: string, args: any[] }} Call
+ * @typedef {{ id: number, call: string, args: any[], rejectBelow: number }} Call
  * @typedef {Pick<MessagePort, "postMessage" | "addEventListener">} Port
  */
 
@@ -20,12 +20,12 @@ export function serve(port, load) {
     async load(_, bundle, { decoder, ...options }) {
       const made = decoder && (await import("./decoders.js")).decoderOf(decoder);
       engine = await load(bundle, { ...options, decoder: made });
-      const { device, precision, comfortableS } = engine;
-      return { device, precision, comfortableS, name: String(engine) };
+      const { device, precision, comfortableS, rejectBelow } = engine;
+      return { device, precision, comfortableS, rejectBelow, name: String(engine) };
     },
-    run(id, samples, rateHz, options) {
+    run(id, samples, rateHz, options, listens) {
       const onSegment = (segment) => port.postMessage({ id, segment });
-      return engine.run(samples, rateHz, { ...options, onSegment });
+      return engine.run(samples, rateHz, listens ? { ...options, onSegment } : options);
     },
     selfTest: () => engine.selfTest(),
     close: () => engine.close(),
@@ -35,8 +35,9 @@ export function serve(port, load) {
     },
   };
 
-  port.addEventListener("message", async ({ data: { id, call, args } }) => {
+  port.addEventListener("message", async ({ data: { id, call, args, rejectBelow } }) => {
     try {
+      if (engine) engine.rejectBelow = rejectBelow;
       port.postMessage({ id, result: await calls[call](id, ...args) });
     } catch ({ name, message, id: errorId = null }) {
       port.postMessage({ id, error: { name, message, id: errorId } });

@@ -1,5 +1,6 @@
 /** A stream of an engine in a worker. */
 
+import { failure, told } from "./errors.js";
 import { Final, Partial } from "./streaming/events.js";
 
 /**
@@ -34,8 +35,8 @@ class WorkerStream {
   }
 
   /** @see Stream.gap */
-  gap(lostS) {
-    return this._events("gap", lostS);
+  gap(gap) {
+    return this._events("gap", gap);
   }
 
   /** @see Stream.finish */
@@ -44,6 +45,8 @@ class WorkerStream {
   }
 
   async _events(method, ...args) {
+    if (this._isFinished) throw await told(failure("stream_finished"));
+    this._isFinished = method === "finish";
     const { events, state } = await this._call(method, ...args);
     Object.assign(this, state);
     return events.map((event) => new (event.type === "final" ? Final : Partial)(this._revived(event)));

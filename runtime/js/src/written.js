@@ -19,6 +19,14 @@ function withoutZeros(decimal) {
   return decimal.includes(".") ? decimal.replace(/\.?0+$/, "") : decimal;
 }
 
+/** The kinds of values that `typeof` tells apart. */
+export const KINDS = {
+  number: "a number",
+  boolean: "true or false",
+  function: "a function",
+  object: "an object of options",
+};
+
 const CONSTANTS = { null: "None", undefined: "None", true: "True", false: "False" };
 const NON_FINITE = { NaN: "nan", Infinity: "inf", "-Infinity": "-inf" };
 
@@ -31,7 +39,9 @@ export function shown(value) {
   if (typeof value === "number") return NON_FINITE[value] ?? String(value);
   if (typeof value === "string") return quoted(value);
   if (Array.isArray(value)) return `[${value.map(shown).join(", ")}]`;
+  if (typeof value === "function") return value.name || "a function";
   if (value !== null && typeof value === "object") {
+    if (Object.prototype.toString.call(value) !== "[object Object]") return value.constructor.name;
     return `{${Object.entries(value)
       .map((entry) => entry.map(shown).join(": "))
       .join(", ")}}`;

@@ -1,8 +1,17 @@
 /** Runs wav2vec2 bundles in Node and in the browser. Times are in seconds, sample rates in Hz. */
 
-/** Samples of one channel: floats in [-1, 1], or integers, which are scaled by their type's full scale. */
+/**
+ * Samples of one channel: floats in [-1, 1], or integers, which are scaled by their type's full scale. A `Uint8Array`
+ * is samples of 8 bits for `run`, and bytes for streams and queues: see `Block`.
+ */
 export type Samples =
   Float32Array | Float64Array | Int8Array | Int16Array | Int32Array | Uint8Array | Uint16Array | Uint32Array;
+
+/**
+ * What a stream takes: samples of one channel, an array of channels, or bytes. An `ArrayBuffer`, a `Uint8Array` and a
+ * `Buffer` are bytes: 16-bit integers, least significant byte first.
+ */
+export type Block = Samples | Samples[] | ArrayBuffer;
 
 /** A word of the transcript, and how surely it is right, from 0 to 1. */
 export class Word {
@@ -30,6 +39,8 @@ interface Found {
   /** The most probable label; null where the answer is rejected. */
   readonly label: string | null;
   readonly scores: { [label: string]: number } | null;
+  /** Those of the scores, in the order of the model; empty where it has none. */
+  readonly labels: string[];
   readonly frameLabels: FrameLabel[] | null;
   readonly embedding: number[] | null;
   readonly confidence: number;
@@ -44,6 +55,7 @@ export class Segment implements Found {
   readonly words: Word[] | null;
   readonly label: string | null;
   readonly scores: { [label: string]: number } | null;
+  readonly labels: string[];
   readonly frameLabels: FrameLabel[] | null;
   readonly embedding: number[] | null;
   readonly confidence: number;
@@ -60,6 +72,7 @@ export class Result implements Found {
   readonly words: Word[] | null;
   readonly label: string | null;
   readonly scores: { [label: string]: number } | null;
+  readonly labels: string[];
   readonly frameLabels: FrameLabel[] | null;
   readonly embedding: number[] | null;
   readonly confidence: number;
@@ -88,7 +101,7 @@ export class Final extends Segment {
 export interface RunOptions {
   /** Answer segment by segment, or as a whole; where left out, as the length asks for. */
   segments?: boolean | null;
-  /** Is given each segment of a recording as soon as it is known. */
+  /** Is given each segment of a recording as soon as it is known; what it throws, `run` is rejected with. */
   onSegment?: ((segment: Segment) => void) | null;
 }
 
@@ -115,14 +128,17 @@ export interface StreamOptions {
   rateHz?: number;
   kind?: "auto" | "cached" | "two-pass" | "windowed";
   chunkMs?: number | null;
+  /** Its `vad` is a text where the engine is in a worker. */
   endpointing?: Endpointing;
+  /** The clock that latencies are measured with; not for an engine in a worker. */
+  nowS?: () => number;
 }
 
-/** Recognises one source of sound while it is fed. Bytes are 16-bit integers, least significant byte first. */
+/** Recognises one source of sound while it is fed. Each block is copied: its memory may be used again at once. */
 export interface Stream {
-  feed(pcm: Samples | Samples[] | ArrayBuffer, rateHz?: number): Promise<(Partial | Final)[]>;
-  /** Say that so much sound was lost. */
-  gap(lostS: number): Promise<(Partial | Final)[]>;
+  feed(pcm: Block, rateHz?: number): Promise<(Partial | Final)[]>;
+  /** Say that so much sound was lost: seconds, or what a queue gives. */
+  gap(lostS: number | Gap): Promise<(Partial | Final)[]>;
   finish(): Promise<(Partial | Final)[]>;
   readonly clockS: number;
   readonly speaking: boolean;
@@ -152,7 +168,13 @@ export interface Recognizer {
   /** Longest audio that is answered whole, and longest segment. */
   readonly comfortableS: number;
   /**
-   * Recognise a clip, or a recording of any length segment by segment.
+   * Answers with less confidence are rejected; from 0, for none of them, to 1.
+   * @throws {UsageError} where it is set to anything else
+   */
+  rejectBelow: number;
+  /**
+   * Recognise a clip, or a recording of any length segment by segment. The samples are copied: their memory may be used
+   * again at once. Memory that is shared with a worker is not to be changed before the answer.
    * @throws {AudioError} the clip cannot be used
    * @throws {DeviceError} the device failed, or its output is not finite
    */
@@ -169,7 +191,6 @@ export class Engine implements Recognizer {
   readonly device: string;
   readonly precision: string;
   readonly comfortableS: number;
-  /** Answers with less confidence are rejected; from 0, for none of them, to 1. @throws {UsageError} where it is set to anything else */
   rejectBelow: number;
   run(samples: Samples | Samples[], rateHz: number, options?: RunOptions): Promise<Result>;
   stream(options?: StreamOptions): Promise<Stream>;
@@ -206,7 +227,7 @@ export class Grammar {
 /** An n-gram language model. */
 export class LanguageModel {
   private constructor();
-  static read(bytes: Uint8Array, name: string): Promise<LanguageModel>;
+  static read(bytes: Uint8Array, name?: string): Promise<LanguageModel>;
 }
 
 /** How recordings are cut; all in seconds. */
@@ -233,7 +254,7 @@ export interface LoadOptions {
   runtime?: string | null;
   /** Where its `.wasm` files are. */
   wasmPaths?: string | { mjs?: string; wasm?: string } | null;
-  /** Keep files in the browser's cache. */
+  /** Keep files in the browser's cache. For pages only. */
   cache?: boolean;
 }
 
@@ -245,7 +266,7 @@ export interface LoadOptions {
  */
 export function load(bundle: string | URL, options?: LoadOptions): Promise<Engine>;
 
-/** Open a bundle in a worker. For pages. */
+/** Open a bundle in a worker. For pages. What is sent there must be data: no function, and no decoder of one's own. */
 export function loadInWorker(bundle: string | URL, options?: LoadOptions & { worker?: Worker }): Promise<Recognizer>;
 
 /** Read an n-gram language model in ARPA form, plain or compressed with gzip. */
@@ -257,7 +278,7 @@ export function loadSilero(
   options?: { runtime?: string | null; wasmPaths?: LoadOptions["wasmPaths"] },
 ): Promise<Detector>;
 
-/** The sound of a WAV file, ready for `run`. */
+/** The sound of a WAV file, ready for `run` and `feed`; that of 8 bits is given as 16-bit integers. */
 export function parseWav(content: Uint8Array | ArrayBuffer, name?: string): { channels: Samples[]; rateHz: number };
 
 /** Resamples one channel to 16 kHz, block by block. */
@@ -277,7 +298,8 @@ export class LiveQueue implements AsyncIterable<Samples | Samples[] | Gap> {
   constructor(limitS: number, rateHz: number);
   readonly waitingS: number;
   readonly lostS: number;
-  put(block: Samples | Samples[]): void;
+  /** A copy of a block is kept; one of bytes as the 16-bit integers that they hold. */
+  put(block: Block): void;
   lose(lostS: number): void;
   close(error?: Error | null): void;
   get(): Promise<Samples | Samples[] | Gap | null>;

@@ -22,6 +22,7 @@ import { CausalEnergyDetector } from "./causal_voice_activity.js";
 
 /** @type {Endpointing} */
 const DEFAULTS = { startS: 0.06, paddingS: null, silenceS: 0.7, blankS: 1.5, longestS: 20, vad: "energy" };
+const KINDS = { paddingS: "number" };
 /** Of which any number from 0 will do. */
 const SECONDS = ["startS", "paddingS", "silenceS", "blankS"];
 
@@ -34,7 +35,7 @@ const DETECTORS = { energy: () => new CausalEnergyDetector(), none: () => null }
  * @returns {Endpointing}
  */
 export function endpointing(given) {
-  const options = withDefaults(given, DEFAULTS);
+  const options = withDefaults(given, DEFAULTS, { kinds: KINDS });
   for (const option of SECONDS) {
     const value = options[option];
     const isSeconds = value === null || (value >= 0 && value < Infinity);
@@ -50,11 +51,21 @@ export function endpointing(given) {
  * @param {string | Detector} vad
  */
 export function liveDetector(vad) {
-  if (typeof vad !== "string") return vad;
+  if (isDetector(vad)) return vad;
+  if (typeof vad !== "string") {
+    throw failure("option_kind", { option: "vad", value: shown(vad), kind: "energy, none or a detector" });
+  }
   if (!Object.hasOwn(DETECTORS, vad)) {
     throw failure("endpointing_vad", { vad, choices: Object.keys(DETECTORS).join(", ") });
   }
   return DETECTORS[vad]();
+}
+
+/** @param {any} vad */
+function isDetector(vad) {
+  const numbers = [vad?.hop, vad?.startsAbove, vad?.endsBelow];
+  const isNumbered = numbers.every(Number.isFinite) && vad.hop > 0;
+  return isNumbered && [vad.feed, vad.restart].every((method) => typeof method === "function");
 }
 
 /**
@@ -96,6 +107,9 @@ export class Endpointer {
       return begins ? [{ speaks: true, at: this._position, known: 0 }] : [];
     }
     const scores = await this._detector.feed(samples);
+    if (!Array.isArray(scores) || !scores.every(Number.isFinite)) {
+      throw failure("option_kind", { option: "what vad.feed gives", value: shown(scores), kind: "an array of scores" });
+    }
     return scores.map((score) => this._follow(score, this._detector)).filter((change) => change !== null);
   }
 

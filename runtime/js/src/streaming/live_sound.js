@@ -4,14 +4,14 @@ import { failure } from "../errors.js";
 import { SAMPLE_RATE_HZ } from "../inputs.js";
 import { Resampler } from "../resampler.js";
 import { toFloats, toMono } from "../samples.js";
-import { channelsOf, checkRate } from "../sound_faults.js";
+import { checkRate } from "../sound_faults.js";
+import { channelsOfBlock } from "./blocks.js";
 
 const NAME = "stream";
 /** The level of digital silence. */
 const SILENT_DBFS = -120;
 
-/** @typedef {import("../samples.js").Samples} Samples */
-/** @typedef {Samples | Samples[] | ArrayBuffer} Block samples, an array of channels, or bytes: see `Stream.feed` */
+/** @typedef {import("./blocks.js").Block} Block */
 
 /** Blocks of one stream, all of one sample rate and number of channels. */
 export class LiveSound {
@@ -34,7 +34,7 @@ export class LiveSound {
     if (rateHz !== null && rateHz !== this.rateHz) {
       throw failure("stream_rate_changed", { before: this.rateHz, now: rateHz });
     }
-    const channels = channelsOf(NAME, asSamples(pcm)).map(toFloats);
+    const channels = channelsOfBlock(NAME, pcm).map(toFloats);
     if (this._channels && channels.length !== this._channels) {
       throw failure("stream_channels_changed", { before: this._channels, now: channels.length });
     }
@@ -50,17 +50,4 @@ export class LiveSound {
   finish() {
     return this._resampler ? this._resampler.flush() : new Float32Array(0);
   }
-}
-
-/** @param {Block} pcm */
-function asSamples(pcm) {
-  if (pcm instanceof ArrayBuffer) return pcm16(new DataView(pcm));
-  if (pcm instanceof Uint8Array) return pcm16(new DataView(pcm.buffer, pcm.byteOffset, pcm.byteLength));
-  return pcm;
-}
-
-/** 16-bit integers, least significant byte first. @param {DataView} bytes */
-function pcm16(bytes) {
-  if (bytes.byteLength % 2) throw failure("stream_odd_bytes", { bytes: bytes.byteLength });
-  return Int16Array.from({ length: bytes.byteLength / 2 }, (_, place) => bytes.getInt16(2 * place, true));
 }

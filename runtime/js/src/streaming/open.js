@@ -28,6 +28,7 @@ const DEFAULTS = {
   endpointing: {},
   nowS: () => performance.now() / 1e3,
 };
+const OPTION_KINDS = { chunkMs: "number" };
 
 /** @typedef {import("./cached.js").ChunkSession} ChunkSession */
 /**
@@ -54,7 +55,7 @@ const DEFAULTS = {
  */
 export async function openStream(recognizer, graphs, given = {}) {
   recognizer.requireOpen();
-  const { rateHz, kind, chunkMs, nowS, ...others } = withDefaults(given, DEFAULTS);
+  const { rateHz, kind, chunkMs, nowS, ...others } = withDefaults(given, DEFAULTS, { kinds: OPTION_KINDS });
   if (!KINDS.includes(kind)) throw failure("stream_kind", { kind });
   if ((kind === "cached" || kind === "two-pass") && !graphs) {
     throw failure("stream_no_graphs", { engine: String(recognizer) });
@@ -92,7 +93,7 @@ async function chunked(recognizer, session, streams, kind) {
 /** What makes utterances that are recognised again and again. */
 async function windowed(recognizer, chunkMs, nowS) {
   const stepMs = chunkMs ?? STEP_MS;
-  if (!(stepMs >= 1)) throw failure("stream_step", { step: stepMs });
+  if (!(stepMs >= 1 && stepMs < Infinity)) throw failure("stream_step", { step: stepMs });
   const { WindowedUtterance } = await import("./windowed.js");
   const step = samplesIn(stepMs / 1e3);
   return (start) => new WindowedUtterance((samples) => recognizer.outputs(samples), { start, step, nowS });

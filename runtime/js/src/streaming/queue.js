@@ -2,7 +2,11 @@
 
 import { roundHalfEven } from "../numbers.js";
 import { refusal } from "../refusals.js";
+import { checkRate } from "../sound_faults.js";
 import { shown } from "../written.js";
+import { channelsOfBlock } from "./blocks.js";
+
+const NAME = "queue";
 
 /** So much sound was lost here: hand it to `stream.gap`. */
 export class Gap {
@@ -12,8 +16,8 @@ export class Gap {
   }
 }
 
+/** @typedef {import("./blocks.js").Block} Block */
 /** @typedef {import("../samples.js").Samples} Samples */
-/** @typedef {Samples | Samples[]} Block samples, or an array of channels */
 
 /**
  * Blocks of sound in their order, at most so many seconds of them, with a `Gap` where some were lost.
@@ -28,10 +32,11 @@ export class LiveQueue {
    * @param {number} rateHz samples per second and channel
    */
   constructor(limitS, rateHz) {
-    if (!(limitS > 0)) throw refusal("queue_limit", { limit: shown(limitS) });
+    if (typeof limitS !== "number" || !(limitS > 0)) throw refusal("queue_limit", { limit: shown(limitS) });
+    checkRate(NAME, rateHz, refusal);
     this._limit = roundHalfEven(limitS * rateHz);
     this._rateHz = rateHz;
-    /** @type {(Block | Gap)[]} */
+    /** @type {(Samples | Samples[] | Gap)[]} */
     this._items = [];
     this._waiting = 0; // samples
     this._isClosed = false;
@@ -49,14 +54,16 @@ export class LiveQueue {
   }
 
   /**
-   * Add a copy of a block, as recorders use their memory again. After `close` it is left out.
-   * @param {Block} block
+   * Add a copy of a block, as recorders use their memory again; bytes become the 16-bit integers that they hold. After
+   * `close` it is left out.
+   * @param {Block} block whatever `stream.feed` takes
    */
   put(block) {
-    const length = lengthOf(block);
+    const channels = channelsOfBlock(NAME, block, refusal).map((channel) => channel.slice());
+    const { length } = channels[0];
     if (this._isClosed || !length) return;
     if (this._waiting && this._waiting + length > this._limit) this._drop();
-    this._items.push(Array.isArray(block) ? block.map((channel) => channel.slice()) : block.slice());
+    this._items.push(Array.isArray(block) ? channels : channels[0]);
     this._waiting += length;
     this._wake();
   }
@@ -66,6 +73,7 @@ export class LiveQueue {
    * @param {number} lostS
    */
   lose(lostS) {
+    if (!Number.isFinite(lostS)) throw refusal("option_seconds", { option: "lostS", value: shown(lostS) });
     if (this._isClosed) return;
     this.lostS += Math.max(0, lostS);
     this._addGap(Math.max(0, lostS));
@@ -86,7 +94,7 @@ export class LiveQueue {
   /**
    * The next block or gap, waited for; null after the last. Rejected with the error that the queue was closed with,
    * after the last block.
-   * @returns {Promise<Block | Gap | null>}
+   * @returns {Promise<Samples | Samples[] | Gap | null>}
    */
   async get() {
     while (!this._items.length && !this._isClosed) await new Promise((resolve) => this._readers.push(resolve));
@@ -125,7 +133,7 @@ export class LiveQueue {
   }
 }
 
-/** Samples of a block in each channel. @param {Block} block */
+/** Samples of a block in each channel. @param {Samples | Samples[]} block */
 function lengthOf(block) {
-  return Array.isArray(block) ? (block[0]?.length ?? 0) : block.length;
+  return Array.isArray(block) ? block[0].length : block.length;
 }

@@ -1,6 +1,6 @@
 /** A stream: sound in, block by block; partial and final answers out. */
 
-import { failure, inWords } from "../errors.js";
+import { failure, inWords, shown } from "../errors.js";
 import { Endpointer, liveDetector } from "./endpoints.js";
 import { Final, Partial } from "./events.js";
 import { LiveSound } from "./live_sound.js";
@@ -86,11 +86,13 @@ export class Stream {
 
   /**
    * Say that so much sound was lost: what was said before it is final, and the clock goes on.
-   * @param {number} lostS
+   * @param {number | import("./queue.js").Gap} gap seconds, or what a queue gives
    * @returns {Promise<Event[]>}
    */
-  gap(lostS) {
+  gap(gap) {
     return this._call(() => {
+      const lostS = gap?.lostS ?? gap;
+      if (!Number.isFinite(lostS)) throw failure("option_seconds", { option: "lostS", value: shown(lostS) });
       const left = this._source.finish();
       return this._inTurn(() => this._skip(left, lostS));
     });
@@ -116,6 +118,7 @@ export class Stream {
   _call(begin) {
     const called = async () => {
       if (this._isFinished) throw failure("stream_finished");
+      this._recognizer.requireOpen();
       return begin();
     };
     return inWords(called());
