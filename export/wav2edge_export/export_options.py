@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -112,7 +113,7 @@ class ExportOptions:
         if self.logit_error is not None and not self.logit_error > 0:
             raise UsageError(f"logit_error is {self.logit_error}; give a share of the largest logit, such as 0.05")
 
-        if self.longest_clip_s is not None and not self.longest_clip_s > 0:
+        if self.longest_clip_s is not None and not 0 < self.longest_clip_s < math.inf:
             raise UsageError(f"longest_clip_s is {self.longest_clip_s}; give seconds, more than 0")
 
         self._check_streams()

@@ -22,9 +22,6 @@ from wav2edge.errors import (
     UsageError,
     Wav2EdgeError,
 )
-from wav2edge.inference.engine import Engine
-from wav2edge.inference.load import load
-from wav2edge.output.result import AlignedToken, AlignedWord, Alignment, FrameLabel, Result, Segment, Word
 
 if TYPE_CHECKING:
     from wav2edge.audio.segmentation import Segmentation
@@ -32,13 +29,16 @@ if TYPE_CHECKING:
     from wav2edge.decoding.grammar import Grammar
     from wav2edge.decoding.hypothesis import Greedy
     from wav2edge.decoding.language_model import LanguageModel
+    from wav2edge.inference.engine import Engine
     from wav2edge.inference.feeding.archives.archive import read_archive, recognise_archive
     from wav2edge.inference.feeding.archives.shard_worker import ShardReport
     from wav2edge.inference.feeding.async_stream import AsyncStream
     from wav2edge.inference.feeding.live_queue import Gap, LiveQueue
+    from wav2edge.inference.load import load
     from wav2edge.inference.streaming.endpoints import Endpointing
     from wav2edge.inference.streaming.events import Final, Partial
     from wav2edge.inference.streaming.stream import Stream
+    from wav2edge.output.result import AlignedToken, AlignedWord, Alignment, FrameLabel, Result, Segment, Word
 
 __version__ = "0.1.0"
 
@@ -82,10 +82,13 @@ __all__ = [
     "recognise_archive",
 ]
 
+_RESULTS = ("AlignedToken", "AlignedWord", "Alignment", "FrameLabel", "Result", "Segment", "Word")
 _LATER = {
+    **dict.fromkeys(_RESULTS, "wav2edge.output.result"),
     "AsyncStream": "wav2edge.inference.feeding.async_stream",
     "Beam": "wav2edge.decoding.beam",
     "Endpointing": "wav2edge.inference.streaming.endpoints",
+    "Engine": "wav2edge.inference.engine",
     "Final": "wav2edge.inference.streaming.events",
     "Gap": "wav2edge.inference.feeding.live_queue",
     "Grammar": "wav2edge.decoding.grammar",
@@ -96,10 +99,11 @@ _LATER = {
     "Segmentation": "wav2edge.audio.segmentation",
     "ShardReport": "wav2edge.inference.feeding.archives.shard_worker",
     "Stream": "wav2edge.inference.streaming.stream",
+    "load": "wav2edge.inference.load",
     "read_archive": "wav2edge.inference.feeding.archives.archive",
     "recognise_archive": "wav2edge.inference.feeding.archives.archive",
 }
-"""What most programs do not need is imported when it is first asked for."""
+"""Imported when it is first asked for, numpy with it: the command line answers to an interrupt before that."""
 
 
 def __getattr__(name: str) -> Any:

@@ -169,11 +169,23 @@ def test_a_graph_of_one_length_is_refused(trace, checkpoints, tmp_path, capsys):
     assert "takes 1 clips of 16000 samples and no others" in capsys.readouterr().err
 
 
+def test_a_mask_of_floats_in_front_and_an_opset_under_both_names_are_imported(trace, checkpoints, tmp_path):
+    path = trace("ctc")
+    model = onnx.load(str(path))
+    mask = helper.make_tensor_value_info("attention_mask", TensorProto.FLOAT, ["batch", "time"])
+    inputs = [mask, *model.graph.input]
+    del model.graph.input[:]
+    model.graph.input.extend(inputs)
+    model.opset_import.append(helper.make_opsetid("ai.onnx", 17))
+    onnx.save(model, str(path))
+    assert run_import(path, checkpoints("ctc"), tmp_path / "bundle") == 0
+
+
 def write_graph(path, inputs, outputs, *, opset=17):
     """A graph that only has a shape."""
     kinds = {"float": TensorProto.FLOAT, "int64": TensorProto.INT64}
     values = [
-        [helper.make_tensor_value_info(name, kinds[kind], shape) for name, kind, shape in each]
+        [helper.make_tensor_value_info(name, kinds.get(kind, kind), shape) for name, kind, shape in each]
         for each in (inputs, outputs)
     ]
     node = helper.make_node("Identity", [inputs[0][0]], [outputs[0][0]])
@@ -196,6 +208,12 @@ def write_graph(path, inputs, outputs, *, opset=17):
             [("y", "float", ["b", "f", 7])],
             17,
             "and nothing else but a mask of them",
+        ),
+        (
+            [("x", "float", ["b", "t"]), ("z", 99, ["b", "t"])],
+            [("y", "float", ["b", "f", 7])],
+            17,
+            r"z \[\?, \?\] of type 99",
         ),
         ([("x", "float", ["b", "t"])], [("y", "float", ["b", "f", 32])], 17, r"\[batch, frames, 7\] float32 is needed"),
         ([("x", "float", ["b", "t"])], [("y", "float", ["b", "f", 7])], 11, "made for opset 11"),

@@ -176,3 +176,8 @@ def test_a_smaller_logit_error_leaves_more_in_floating_point(checkpoints, tmp_pa
 def test_a_logit_error_of_nothing_is_refused(tmp_path):
     with pytest.raises(UsageError, match=r"logit_error is 0; give a share of the largest logit, such as 0.05"):
         ExportOptions(checkpoint="x", output=tmp_path, logit_error=0)
+
+
+def test_a_longest_clip_without_an_end_is_refused(tmp_path):
+    with pytest.raises(UsageError, match=r"longest_clip_s is inf; give seconds"):
+        ExportOptions(checkpoint="x", output=tmp_path, longest_clip_s=float("inf"))

@@ -29,11 +29,24 @@ def test_a_bundle_is_opened_by_its_folder(bundle):
     assert Bundle.open(bundle) == Bundle.open(str(bundle))
 
 
-@pytest.mark.parametrize("where", ["", "nowhere", "manifest.json"])
-def test_a_folder_without_a_manifest_is_not_a_bundle(tmp_path, bundle, where):
-    folder = bundle / where if where == "manifest.json" else tmp_path / where
-    assert refusal(lambda: Bundle.open(folder)) == (
-        f"{folder}: not a bundle, it has no manifest.json; make one: wav2edge export CHECKPOINT --output {folder}"
+def test_a_folder_without_a_manifest_is_not_a_bundle(tmp_path):
+    assert refusal(lambda: Bundle.open(tmp_path)) == (
+        f"{tmp_path}: not a bundle, it has no manifest.json; give the folder that `wav2edge export` wrote"
+    )
+
+
+def test_a_folder_that_is_not_there_is_not_to_be_exported_to(tmp_path):
+    folder = tmp_path / "nowhere"
+    assert refusal(lambda: Bundle.open(folder)) == f"{folder}: not a bundle, there is no such folder; check the path"
+
+
+def test_a_file_in_place_of_a_bundle_is_refused_with_the_bundle_it_is_in(tmp_path, bundle):
+    graph = bundle / "onnx/model.onnx"
+    assert refusal(lambda: Bundle.open(graph)) == f"{graph}: not a bundle but a file; give its folder, {bundle}"
+    clip = tmp_path / "clip.wav"
+    clip.touch()
+    assert refusal(lambda: Bundle.open(clip)) == (
+        f"{clip}: not a bundle but a file; give the folder that `wav2edge export` wrote"
     )
 
 

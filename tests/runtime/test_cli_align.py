@@ -72,10 +72,16 @@ def test_no_text_or_two_are_wrong_usage(cli, texts):
 def test_a_text_file_that_is_missing_or_no_text_fails_in_one_line(cli, tmp_path):
     path = tmp_path / "text.txt"
     missing = cli("align", WORDS, CLIP, "--text-file", path)
-    assert (missing.code, missing.complaint) == (1, f"wav2edge: {path}: No such file or directory")
+    assert (missing.code, missing.complaint) == (2, f"wav2edge: --text-file {path}: no such file; check the path")
     path.write_bytes(b"\xff\xfe\x00")
     spoiled = cli("align", WORDS, CLIP, "--text-file", path)
     assert (spoiled.code, spoiled.complaint) == (1, f"wav2edge: {path}: not UTF-8; save the text again as UTF-8")
+
+
+@pytest.mark.parametrize(("verb", "text"), [("align", ["fu dan"]), ("stream", [])])
+def test_a_folder_is_not_one_recording(cli, verb, text):
+    outcome = cli(verb, WORDS, CLIP.parent, *text)
+    assert (outcome.code, outcome.complaint) == (1, f"wav2edge: {CLIP.parent}: a folder; give one recording")
 
 
 def test_a_text_that_the_vocabulary_cannot_spell_fails_and_names_the_characters(cli):

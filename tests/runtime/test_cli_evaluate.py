@@ -75,3 +75,19 @@ def test_an_evaluation_uses_the_decoder_that_is_asked_for(cli, bundle, dataset, 
     data = dataset("a.wav,cab,1", "b.wav,cab,1")
     assert cli("evaluate", bundle, data, "--json").json["wer"] > 0
     assert cli("evaluate", bundle, data, "--phrases", tmp_path / "phrases.txt", "--json").json["wer"] == 0
+
+
+@pytest.mark.parametrize(
+    "option",
+    [("--device", "cuda"), ("--variant", "int8"), ("--threads", "1"), ("--gpu-memory", "4"), ("--stream", "160")],
+    ids=" ".join,
+)
+def test_what_only_a_bundle_has_is_refused_for_a_checkpoint(cli, dataset, tmp_path, option):
+    checkpoint = tmp_path / "checkpoint"
+    checkpoint.mkdir()
+    (checkpoint / "config.json").write_text("{}")
+    outcome = cli("evaluate", checkpoint, dataset("a.wav,x,1"), *option)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.complaint == (
+        f"wav2edge: {option[0]} needs a bundle, and {checkpoint} is a PyTorch checkpoint; leave it out"
+    )

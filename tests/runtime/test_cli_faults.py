@@ -8,7 +8,9 @@ import sys
 import pytest
 
 from tests.runtime import tiny_bundle
+from wav2edge.cli.option_names import with_option_names
 from wav2edge.cli.verbs import VERBS
+from wav2edge.errors import MissingDependencyError
 
 READING_VERBS = ("run", "verify")
 
@@ -86,7 +88,7 @@ def test_a_folder_without_a_manifest_is_refused_by_every_verb(cli, clip, tmp_pat
     further = {"run": [clip], "align": [clip, "a"], "evaluate": [tmp_path]}.get(verb, [])
     outcome = cli(verb, tmp_path / "hollow", *further)
     assert (outcome.code, outcome.out) == (3, "")
-    assert "not a bundle, it has no manifest.json; make one: wav2edge export" in outcome.complaint
+    assert "not a bundle, it has no manifest.json; give the folder" in outcome.complaint
 
 
 def test_a_checkpoint_is_refused_with_the_line_that_exports_it_elsewhere(refused, tmp_path):
@@ -185,6 +187,37 @@ def test_no_thread_at_all_is_wrong_usage(refused, bundle):
     assert refused(bundle, "--threads", "0", code=2) == "wav2edge: 0 threads; at least 1 is needed"
 
 
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["run", "BUNDLE", "CLIP", "--threads", "99999999999"], "99999999999 threads; at most 4096 can be had"),
+        (["run", "BUNDLE", "CLIP", "--device", "cuda", "--gpu-memory", "1e308"], "1e+308 GB of memory; more than"),
+        (["run", "BUNDLE", "CLIP", "--beam", "99999999999"], "--beam is 99999999999; it must be at most 10000"),
+        (["run", "BUNDLE", "CLIP", "--word-bonus", "1e308"], "--word-bonus is 1e+308; give a number"),
+        (["tune", "BUNDLE", "--seconds", "1e12"], "clips of 1e+12 s; give at most 600"),
+    ],
+    ids=lambda value: value[-2] if isinstance(value, list) else "",
+)
+def test_a_number_beyond_all_use_is_wrong_usage(cli, bundle, clip, words, reason):
+    outcome = cli(*({"BUNDLE": bundle, "CLIP": clip}.get(word, word) for word in words))
+    assert outcome.code == 2
+    assert reason in outcome.complaint
+
+
+@pytest.mark.parametrize(
+    ("message", "words", "told"),
+    [
+        ("learning_rate is 0.0; it must be above 0", ["--learning-rate", "0"], "--learning-rate is 0.0; it must be"),
+        ("the weight of 'lm_weight' is nan; give", ["--lm-weight=nan"], "--lm-weight is nan; give"),
+        ("width is 0; it must be", ["--bea", "0"], "--beam is 0; it must be"),
+        ("width is 0; it must be", ["--decoder", "d.json"], "width is 0; it must be"),
+        ("the weight of 'fu dan' is nan; give", ["--hotword", "fu dan=nan"], "the weight of 'fu dan' is nan; give"),
+    ],
+)
+def test_an_error_names_the_option_that_was_given_and_not_the_argument_of_python(message, words, told):
+    assert with_option_names(message, words).startswith(told)
+
+
 @pytest.mark.parametrize("verb", OWN_VERBS)
 def test_every_verb_explains_itself_with_an_example_and_the_exit_codes(cli, verb):
     outcome = cli(verb, "--help")
@@ -228,6 +261,18 @@ def test_a_full_disk_is_one_line(cli, bundle, monkeypatch):
     monkeypatch.setattr("wav2edge.cli.commands.inspect._lines", fail)
     outcome = cli("inspect", bundle)
     assert (outcome.code, outcome.complaint) == (1, "wav2edge: input or output: No space left on device")
+
+
+def test_an_interrupted_import_is_an_interrupt_whatever_error_it_ended_as(cli, bundle, clip, monkeypatch):
+    def cut(*words: object, **options: object) -> None:
+        try:
+            raise ImportError("initialization failed") from KeyboardInterrupt()
+        except ImportError:
+            raise MissingDependencyError("cannot be imported") from None
+
+    monkeypatch.setattr("wav2edge.cli.commands.run.expand_inputs", cut)
+    outcome = cli("run", bundle, clip)
+    assert (outcome.code, outcome.complaint) == (130, "wav2edge: interrupted")
 
 
 def test_json_that_is_interrupted_is_a_list_of_what_there_was(cli, bundle, clip, engine, monkeypatch):

@@ -137,6 +137,18 @@ def test_a_plain_locale_writes_json_that_can_be_read(start, bundle, save, second
     assert b"\\u03b1.wav" in out
 
 
+@pytest.mark.parametrize("words", [("run", "--format", "jsonl"), ("run", "--format", "json"), ("doctor", "--json")])
+@pytest.mark.parametrize("encoding", ["cp1251", "latin-1"])
+def test_json_is_ascii_where_standard_output_is_not_utf_8(start, own_bundle, save, second, encoding, words):
+    verb, *options = words
+    clip = save("caf\u00e9 \u0431 \U0001f600.wav", second)
+    (own_bundle / clip.name).touch()
+    inputs = [own_bundle, clip] if verb == "run" else [own_bundle]
+    process = start(verb, *inputs, *options, env={**os.environ, "PYTHONIOENCODING": encoding})
+    out, _ = process.communicate(timeout=LIMIT_S)
+    assert clip.name in str(json.loads(out.decode("ascii")))
+
+
 def test_the_module_and_the_function_give_the_same(start, bundle, clip, capsys):
     out, _ = start("run", bundle, clip).communicate(timeout=LIMIT_S)
     assert main(["run", str(bundle), str(clip)]) == 0

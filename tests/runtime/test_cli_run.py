@@ -77,7 +77,7 @@ FAULTS = {
     "nan": "the first at index 1234, channel 0 (nan); export the clip again",
     "inf": "the first at index 1234, channel 0 (inf); export the clip again",
     "one sample": "silent",
-    "silence": "silent, all 16000 samples are 0; check the microphone or the file",
+    "silence": "silent, every sample is 0; check the microphone or the file",
     "no samples": "holds no samples; record or export the clip again",
     "rate": "100 Hz is outside 4000 to 768000 Hz; resample the clip first",
     "name too long": "check the path",
@@ -318,17 +318,58 @@ def test_a_beam_gives_a_transcript_as_the_engine_with_that_decoder_does(cli, bun
         (["--greedy", "--beam", "4"], "--greedy needs no --phrases, and no --beam"),
         (["--reject", "1.5"], "answers below 1.5 cannot be rejected; give a confidence from 0 to 1"),
         (["--reject", "nan"], "answers below nan cannot be rejected"),
-        (["--phrases", "missing.txt"], "missing.txt: No such file"),
-        (["--beam", "-1"], "width is -1"),
+        (["--phrases", "missing.txt"], "--phrases missing.txt: no such file; check the path"),
+        (["--lm", "missing.arpa"], "--lm missing.arpa: no such file; check the path"),
+        (["--beam", "-1"], "--beam is -1"),
+        (["--beam", "0"], "--beam is 0; it must be at least 1"),
+        (["--beam=10001"], "--beam is 10001; it must be at most 10000"),
+        (["--lm-weight", "1"], "--lm-weight needs --lm FILE"),
+        (["--word-bonus", "nan"], "--word-bonus is nan"),
+        (["--gpu-memory", "4"], "--gpu-memory is for --device cuda; leave it out for cpu"),
+        (["--no-segments", "--longest-segment", "9"], "--longest-segment is for segments; leave it out, or --no-seg"),
+        (["--no-segments", "--vad", "energy"], "--vad is for segments"),
+        (["--vad", "none"], "none: no such file; give energy, silero, or the path of silero_vad.onnx"),
+        (["--format", "json,srt,json", "--output-dir", "out"], "--format json,srt,json: json is there twice"),
+        (["--output", "/"], "--output /: a folder; give a file in it, or --output-dir"),
+        (["--output", f"{__file__}/out.txt"], f"--output: {__file__} is a file; give another folder"),
+        (["--output-dir", __file__], f"--output-dir: {__file__} is a file; give another folder"),
         (["--format", "srt,vtt"], "several formats need --output-dir"),
         (["--workers", "0"], "--workers 0: at least 1"),
-        (["--longest-segment", "0.1"], "longest_s is 0.1"),
+        (["--longest-segment", "0.1"], "--longest-segment is 0.1; a segment needs"),
     ],
 )
 def test_options_that_do_not_go_together_or_cannot_be_are_one_line(cli, bundle, clip, options, reason):
     outcome = cli("run", bundle, clip, *options)
     assert (outcome.code, outcome.out) == (2, "")
     assert reason in outcome.complaint
+
+
+def test_a_detector_that_is_not_installed_is_told_before_the_first_clip(cli, bundle, clip, monkeypatch):
+    monkeypatch.setattr("wav2edge.audio.silero.find_spec", lambda name: None)
+    outcome = cli("run", bundle, clip, "--vad", "silero")
+    assert (outcome.code, outcome.out) == (3, "")
+    assert "silero-vad is not installed; run: pip install" in outcome.complaint
+
+
+def test_an_archive_needs_a_cluster(cli, bundle, clip):
+    outcome = cli("run", bundle, clip, "clips.tar")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.complaint == "wav2edge: clips.tar: an archive; give --cluster local and --output-dir DIR to read it"
+
+
+@pytest.mark.parametrize("fault", ["missing", "folder without audio", "pattern without a match"])
+def test_an_archive_of_nothing_is_refused_before_anything_is_written(cli, bundle, bad_clip, clip, tmp_path, fault):
+    path = bad_clip(fault)
+    outcome = cli("run", bundle, clip, path, "--cluster", "local", "--output-dir", tmp_path / "out")
+    assert outcome.code == 1
+    assert outcome.complaint.startswith(f"wav2edge: {path}: ")
+    assert FAULTS[fault] in outcome.complaint
+    assert not (tmp_path / "out").exists()
+
+
+def test_of_inputs_that_all_failed_none_is_said_to_be_answered(cli, bundle, tmp_path):
+    outcome = cli("run", bundle, tmp_path / "a.wav", tmp_path / "b.wav")
+    assert (outcome.code, outcome.complaints[-1]) == (1, "wav2edge: all 2 inputs failed")
 
 
 def test_subtitles_of_several_inputs_need_a_folder(cli, bundle, clip, tmp_path):

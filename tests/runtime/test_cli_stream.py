@@ -296,7 +296,7 @@ def test_a_named_pipe_is_read_while_it_is_written(cli, bundle, tmp_path, python,
         (["-", "--rate", "100"], "--rate 100: give 4000 to 768000 Hz"),
         (["-", "--rate", "0"], "--rate 0: give 4000 to 768000 Hz"),
         (["-", "--channels", "65"], "--channels 65: give 1 to 64"),
-        (["-", "--silence", "-1"], "silence_s is -1.0; give seconds, 0 or more"),
+        (["-", "--silence", "-1"], "--silence is -1.0; give seconds, 0 or more"),
         (
             ["-", "--kind", "cached"],
             "has no graphs for cached streams; train with --streaming and export with --stream",

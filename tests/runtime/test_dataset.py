@@ -163,7 +163,7 @@ def test_a_split_without_rows_is_refused_with_those_that_are_there(write):
 
 def test_a_split_of_a_data_set_without_splits_is_refused_with_a_remedy(write):
     rows = read_dataset(write("metadata.csv", "file_name\na.wav\n"))
-    with pytest.raises(DataError, match=r"since no row names a split; add a column `split` .* leave --split out$"):
+    with pytest.raises(DataError, match=r"since no row names a split; add a column `split` .* folders of these names$"):
         select_split(rows, "test")
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -204,6 +206,65 @@ def test_a_file_with_altered_bytes_is_diagnosed_or_unreadable(tmp_path, monkeypa
         path.write_bytes(mutant)
         _, findings = graph_faults.diagnose_graph(path)
         assert all(each.remedy for each in findings)
+
+
+ODD_NODES = {
+    "no name and no output": [helper.make_node("Foo", ["input_values"], [], domain="acme.kernels")],
+    "no input": [
+        helper.make_node("Sub", [], ["centred"]),
+        helper.make_node("Sqrt", ["input_values"], ["deviation"]),
+        helper.make_node("Div", ["centred", "deviation"], ["logits"]),
+    ],
+}
+
+
+@pytest.mark.parametrize("fault", ODD_NODES)
+def test_nodes_without_a_name_inputs_or_outputs_are_diagnosed(fault, found, tmp_path):
+    onnx.save(graph(lambda source, to: ODD_NODES[fault]), tmp_path / "odd.onnx")
+    assert "cannot-be-opened" in found(tmp_path / "odd.onnx")[0]
+
+
+def test_what_nobody_foresaw_in_one_graph_does_not_cost_the_findings_of_the_others(found, tmp_path, monkeypatch):
+    onnx.save(graph(), tmp_path / "a.onnx")
+    onnx.save(graph(mask=False), tmp_path / "b.onnx")
+
+    def check(anatomy):
+        if anatomy.graph.path.name == "a.onnx":
+            raise IndexError("out of range")
+
+    monkeypatch.setattr(graph_faults, "CHECKS", (check, *graph_faults.CHECKS))
+    assert found(tmp_path) == ({"not-diagnosed", "missing-mask"}, 1)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no named pipes")
+def test_a_named_pipe_in_a_folder_of_graphs_is_not_waited_for(found, tmp_path):
+    onnx.save(graph(), tmp_path / "sound.onnx")
+    os.mkfifo(tmp_path / "pipe.onnx")
+    assert found(tmp_path) == ({"unreadable"}, 3)
+
+
+def test_no_name_at_all_is_not_the_current_folder(cli):
+    assert cli("doctor", "").complaint == "wav2edge: '': no such file or folder; check the path"
+
+
+def test_names_in_a_graph_cannot_steer_the_terminal_or_forge_a_finding(cli, tmp_path):
+    forged = "\x1b[31m\nunusable  forged  model.onnx"
+    nodes = [helper.make_node("Op" + forged, ["features"], ["logits"], name=forged, domain="acme.kernels")]
+    onnx.save(graph(lambda source, to: nodes), tmp_path / "model.onnx")
+    out = cli("doctor", tmp_path / "model.onnx").out
+    assert "\x1b" not in out
+    assert not any(line.startswith("unusable  forged") for line in out.splitlines())
+
+
+def test_sizes_below_zero_are_read_as_such(tmp_path):
+    model = graph(float_product, samples="samples")
+    model.graph.input[0].type.tensor_type.shape.dim[1].dim_value = -5
+    (stored,) = (each for each in model.graph.initializer if each.name == "float_weight")
+    stored.dims[0] = -3
+    onnx.save(model, tmp_path / "model.onnx")
+    read = read_onnx(tmp_path / "model.onnx")
+    assert read.weights["float_weight"].shape == (-3, WIDTH)
+    assert read.inputs[0].shape == ("batch", "?")
 
 
 def test_what_is_not_there_is_one_line(cli, tmp_path):

@@ -98,12 +98,11 @@ def test_a_clip_too_short_for_any_phrase_has_an_empty_transcript(frames):
     assert (only.tokens, only.score, only.confidence) == ((), -math.inf, 0.0)
 
 
-def test_every_character_that_cannot_be_spelt_has_its_line():
+def test_every_phrase_that_cannot_be_spelt_has_its_line():
     with pytest.raises(UsageError) as caught:
         Grammar(("ab", "axy", "zb")).decode(random_logits(0), HEAD)
     assert [line.split(";")[0] for line in str(caught.value).splitlines()] == [
-        "'axy': the vocabulary has no 'x'",
-        "'axy': the vocabulary has no 'y'",
+        "'axy': the vocabulary has no 'x', 'y'",
         "'zb': the vocabulary has no 'z'",
     ]
 

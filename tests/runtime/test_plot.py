@@ -15,9 +15,9 @@ from matplotlib.font_manager import fontManager, get_font
 from matplotlib.image import imread
 
 from wav2edge import MissingDependencyError, UsageError
-from wav2edge.audio.envelope import Envelope, envelope_of
 from wav2edge.output.plot import check_plot, picture, write_plot
 from wav2edge.output.plot.drawing import COLUMNS, REJECTED, SPEECH, VERMILLION, WAVE, draw, row_length
+from wav2edge.output.plot.envelope import Envelope, envelope_of
 from wav2edge.output.plot.lettering import PALE, fonts_for
 from wav2edge.output.result import Result, Segment, Word
 

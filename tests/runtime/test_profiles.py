@@ -152,6 +152,10 @@ def setting(**changes):
     return damaged(profiles=[{**profile().to_dict(), "settings": {**vars(SETTINGS), **changes}}])
 
 
+def of_machine(**changes):
+    return damaged(profiles=[{**profile().to_dict(), "machine": {**vars(Machine.here()), **changes}}])
+
+
 DAMAGED = {
     "empty": lambda digest: b"",
     "no text": lambda digest: b"\xff\xfe\x00",
@@ -171,6 +175,10 @@ DAMAGED = {
     "an unknown setting": setting(magic=True),
     "an aim that is none": damaged(profiles=[{**profile().to_dict(), "aim": "beauty"}]),
     "a time that is none": damaged(profiles=[{**profile().to_dict(), "per_clip": float("nan")}]),
+    "a length beyond all numbers": damaged(profiles=[{**profile().to_dict(), "clip_s": 10**400}]),
+    "half a character": damaged(profiles=[{**profile().to_dict(), "tuned_on": "\ud800"}]),
+    "a quota that is none": of_machine(cpu_quota=float("nan")),
+    "cores of text": of_machine(cores="2"),
 }
 
 

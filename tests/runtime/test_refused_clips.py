@@ -21,13 +21,13 @@ def refusal(source: object, **options: object) -> str:
 
 def test_a_clip_of_one_sample_is_refused_as_silent(save, second):
     path = save("one.wav", second[:1])
-    assert refusal(path).startswith(f"{path}: silent, all 1 samples")
+    assert refusal(path).startswith(f"{path}: silent, every sample is")
 
 
 @pytest.mark.parametrize("level", [0.0, 0.25], ids=["zeros", "a constant"])
 def test_digital_silence_is_refused(save, level):
     path = save("silent.wav", np.full(16_000, level))
-    assert refusal(path) == f"{path}: silent, all 16000 samples are {level:g}; check the microphone or the file"
+    assert refusal(path) == f"{path}: silent, every sample is {level:g}; check the microphone or the file"
 
 
 def test_a_sound_below_the_smallest_float32_is_refused_as_silent(second):
@@ -44,7 +44,8 @@ def test_samples_that_are_not_finite_are_refused_with_their_place(save, second, 
     broken[[77, 500], 1] = value
     path = save("broken.wav", broken, subtype="FLOAT")
     assert refusal(path) == (
-        f"{path}: 2 samples are not finite, the first at index 77, channel 1 ({value}); export the clip again"
+        f"{path}: samples that are not finite, 2 in all, the first at index 77, channel 1 ({value});"
+        " export the clip again"
     )
 
 
@@ -107,6 +108,31 @@ def test_a_flac_file_with_an_untrue_length_is_refused(save, second, frames):
     path = save("clip.flac", second)
     flac_with_length(path, frames)
     assert refusal(path).startswith(f"{path}: ")
+
+
+@pytest.mark.parametrize("kind", [("OGG", "VORBIS"), ("OGG", "OPUS"), ("FLAC", "PCM_16")], ids=" ".join)
+def test_files_that_were_joined_are_refused_rather_than_the_first_alone_recognised(save, second, kind):
+    path = save("clip", np.tile(second, 2), format=kind[0], subtype=kind[1])
+    path.write_bytes(2 * path.read_bytes())
+    assert "one after the other, of which only the first would be read; convert it first" in refusal(path)
+
+
+@pytest.mark.parametrize(
+    "alter",
+    [
+        lambda content: 2 * content,
+        lambda content: content + b"TAG" + bytes(125) + b"ID3\4" + bytes(4) + b"\1\0" + bytes(128) + content,
+        lambda content: content.replace(content[content.index(b"Xing") + 8 :][:4], b"\0\0\0\5", 1),
+        lambda content: content.replace(b"Xing", bytes(4), 1),
+    ],
+    ids=["joined", "joined with their tags", "with an untrue number of frames", "of any bit rate without that number"],
+)
+def test_an_mp3_file_with_more_sound_than_would_be_read_is_refused(save, second, alter):
+    path = save("clip.mp3", np.tile(second, 3), bitrate_mode="VARIABLE")
+    content = path.read_bytes()
+    assert b"Xing" in content
+    path.write_bytes(alter(content))
+    assert "would be read: parts were joined, or its header lies; convert it first" in refusal(path)
 
 
 def test_a_sample_dump_is_refused_before_libsndfile_prints_of_its_damage(save, second):

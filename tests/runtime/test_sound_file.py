@@ -3,9 +3,12 @@ from __future__ import annotations
 import io
 import struct
 
+import numpy as np
 import pytest
 
-from wav2edge.audio.sound_file import missing_sound_bytes
+from wav2edge.audio.clip import load_clip
+from wav2edge.audio.sound_structure import missing_sound_bytes
+from wav2edge.errors import AudioError
 
 
 def chunk(name: bytes, content: bytes, *, size: int | None = None, order: str = "<") -> bytes:
@@ -54,3 +57,17 @@ def test_rf64_keeps_its_size_in_a_chunk_of_its_own():
 @pytest.mark.parametrize("content", [b"", b"RIFF", b"fLaC" + bytes(40), b"RIFF\0\0\0\0WAVEdat", b"RIFF\0\0\0\0AVI "])
 def test_other_and_broken_files_have_no_missing_bytes(content):
     assert missing_sound_bytes(io.BytesIO(content)) == 0
+
+
+@pytest.mark.parametrize("of_all", [0, 8, 36, 0xFFFFFFFF], ids=hex)
+def test_a_wav_file_whose_recorder_never_wrote_its_size_is_read_to_its_end(save, second, of_all):
+    path = save("clip.wav", second)
+    content, samples = path.read_bytes(), load_clip(path).samples
+    unfinished = content[:4] + struct.pack("<I", of_all) + content[8:40] + bytes(4) + content[44:]
+    np.testing.assert_array_equal(load_clip(io.BytesIO(unfinished)).samples, samples)
+
+
+def test_a_wav_file_without_sound_that_has_a_title_stays_without_sound():
+    head = struct.pack("<HHIIHH", 1, 1, 16_000, 32_000, 2, 16)
+    with pytest.raises(AudioError, match="holds no samples"):
+        load_clip(wav(chunk(b"fmt ", head), chunk(b"data", b""), chunk(b"LIST", bytes(40))))

@@ -167,7 +167,7 @@ def test_every_form_of_samples_is_taken(convert):
 @pytest.mark.parametrize(
     ("block", "rate_hz", "reason"),
     [
-        (np.array([0.0, math.nan]), None, "1 samples are not finite"),
+        (np.array([0.0, math.nan]), None, "samples that are not finite, 1 in all"),
         (np.zeros(10), 8_000, "the sample rate changed from 16000 to 8000 Hz"),
         (np.zeros((10, 2)), None, "2 channels where there were 1"),
         (b"odd", None, "3 bytes are no 16-bit samples"),

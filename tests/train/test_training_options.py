@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -13,6 +14,10 @@ from wav2edge_train.training_options import TrainingOptions
     [
         ("learning_rate", 0.0, "learning_rate is 0.0; it must be above 0"),
         ("batch_size", 0, "batch_size is 0"),
+        ("batch_size", 10**25, "it must be below 2"),
+        ("seed", 2**32, "it must be below 2"),
+        ("max_minutes", 1e308, "it must be below 2"),
+        ("epochs", math.inf, "it must be below 2"),
         ("max_steps", 0, "max_steps is 0"),
         ("max_minutes", 0.0, "max_minutes is 0.0; it must be above 0"),
         ("max_minutes", float("inf"), "max_minutes is inf"),

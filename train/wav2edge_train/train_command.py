@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from wav2edge.cli.verbs import Command
 from wav2edge.errors import UsageError
-from wav2edge.output.documents import strict_json
+from wav2edge.output.documents import json_for
 from wav2edge_train.data.augmentation import AUGMENTATIONS
 from wav2edge_train.model.presets import PRESETS
 from wav2edge_train.training_options import (
@@ -201,7 +201,7 @@ def run_training(
         base, distillation = find_base(), find_teacher()
         if arguments.dry_run:
             expected = dry_run(data, base=base, options=options, distillation=distillation)
-            print(strict_json(expected.to_dict()) if arguments.json else expected.table())
+            print(json_for(sys.stdout, expected.to_dict()) if arguments.json else expected.table())
             return 0
         outcome = train(data, output, base=base, options=options, distillation=distillation, resume=arguments.resume)
         print_outcome(outcome, as_json=arguments.json)
@@ -214,7 +214,7 @@ def print_outcome(outcome: TrainingOutcome, *, as_json: bool) -> None:
     comparison = outcome.comparison
     if as_json:
         document = outcome.report.to_dict() | ({} if comparison is None else {"comparison": comparison.to_dict()})
-        print(strict_json(document))
+        print(json_for(sys.stdout, document))
         return
     print(outcome.report.table())
     if comparison is not None:

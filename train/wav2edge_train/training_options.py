@@ -11,6 +11,8 @@ from wav2edge.errors import UsageError
 from wav2edge.evaluation.text_normalization import TextNormalization
 from wav2edge_train.data.augmentation import AUGMENTATIONS
 
+LARGEST_NUMBER = 2**32 - 1
+"""That of seeds; everything else means nothing long before it."""
 PRECISIONS = ("auto", "fp32", "fp16", "bf16")
 SCHEDULES = ("linear", "cosine", "constant_with_warmup")
 KEEP = ("best", "last")
@@ -27,7 +29,13 @@ HEAD_CHOICES: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class _Options:
-    """Making options from mappings."""
+    """Making options from mappings, and the bound of all their numbers."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, (int, float)) and value > LARGEST_NUMBER:
+                raise UsageError(f"{field.name} is {value}; it must be below 2^32")
 
     @classmethod
     def of(cls, *defaults: Mapping[str, Any]) -> Self:
@@ -139,6 +147,7 @@ class TrainingOptions(_Options):
                 raise UsageError(f"{name} is {value}; it must be above 0")
         if self.class_weight == self.ctc_weight == 0:
             raise UsageError("class_weight and ctc_weight are both 0; nothing would be learnt")
+        super().__post_init__()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,6 +172,7 @@ class DistillationOptions(_Options):
                 raise UsageError(f"{name} is {getattr(self, name)}; it must be 0 or above")
         if not any(getattr(self, name) for name in weights):
             raise UsageError("all three weights of distillation are 0; nothing would be learnt from the teacher")
+        super().__post_init__()
 
 
 _CHOICES: dict[str, tuple[str, ...]] = {

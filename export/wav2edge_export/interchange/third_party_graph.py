@@ -192,9 +192,10 @@ def _sizes(value: onnx.ValueInfoProto) -> list[int]:
 
 
 def _described(values: Iterable[onnx.ValueInfoProto]) -> str:
-    names = {number: name for name, number in TensorProto.DataType.items()}
+    names = {number: name.lower() for name, number in TensorProto.DataType.items()}
     return ", ".join(
-        f"{each.name} [{', '.join(str(size or '?') for size in _sizes(each))}] {names.get(_type(each), f'type {_type(each)}').lower()}"
+        f"{each.name} [{', '.join(str(size or '?') for size in _sizes(each))}]"
+        f" {names.get(_type(each), f'of type {_type(each)}')}"
         for each in values
     )
 

@@ -194,7 +194,7 @@ def _prepare(name: str, samples: npt.NDArray[np.floating], rate_hz: int) -> Clip
         raise AudioError(f"{name}: holds no samples; record or export the clip again")
     mono, warnings = to_mono(name, samples)
     if np.ptp(mono.astype(np.float32)) == 0:
-        raise AudioError(f"{name}: silent, all {len(mono)} samples are {mono[0]:g}; check the microphone or the file")
+        raise AudioError(f"{name}: silent, every sample is {mono[0]:g}; check the microphone or the file")
     if rate_hz != SAMPLE_RATE_HZ:
         import soxr  # costs 20 ms, and most clips are at 16 kHz already
 

@@ -66,7 +66,7 @@ def _require_finite(name: str, samples: npt.NDArray[np.floating]) -> None:
     bad = np.argwhere(~np.isfinite(samples))
     index, channel = map(int, bad[0])
     raise AudioError(
-        f"{name}: {len(bad)} samples are not finite, the first at index {index}, channel {channel}"
+        f"{name}: samples that are not finite, {len(bad)} in all, the first at index {index}, channel {channel}"
         f" ({samples[index, channel]}); export the clip again"
     )
 

@@ -82,7 +82,7 @@ class Segmenter:
     """
 
     def __init__(self, options: Segmentation, *, hop: int, detector: Detector | None = None) -> None:
-        self._detector = detector or _detector(options.vad)
+        self._detector = detector or detector_of(options.vad)
         self._longest = _in_steps(options.longest_s, hop)
         self._overlap = _in_steps(min(options.overlap_s, options.longest_s / 4), hop)
         self._padding = round(options.padding_s * SAMPLE_RATE_HZ)
@@ -194,7 +194,13 @@ class _Region:
         )
 
 
-def _detector(vad: str) -> Detector:
+def detector_of(vad: str) -> Detector:
+    """A new detector, by the name that ``Segmentation`` has.
+
+    Raises:
+        MissingDependencyError: its package is not installed.
+        UsageError: there is no such detector.
+    """
     if vad == ENERGY:
         return EnergyDetector()
     from wav2edge.audio.silero import SileroDetector  # here: most recordings need none of it

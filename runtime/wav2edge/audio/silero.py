@@ -44,7 +44,7 @@ class SileroDetector:
             self._session = InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # its bindings raise a dozen unrelated types
             reason = " ".join(str(error).split()) if path.is_file() else "no such file"
-            raise UsageError(f"{path}: {reason}; give the path of silero_vad.onnx") from None
+            raise UsageError(f"{path}: {reason}; give energy, silero, or the path of silero_vad.onnx") from None
         if {each.name for each in self._session.get_inputs()} != INPUTS:
             raise UsageError(f"{path}: not Silero's graph, whose inputs are {', '.join(sorted(INPUTS))}")
         self._start()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import codecs
 import io
 import shutil
-import struct
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -17,6 +16,7 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 import numpy.typing as npt
 
+from wav2edge.audio.sound_structure import missing_sound_bytes, place_of_unwritten_size, what_is_left_over
 from wav2edge.errors import AudioError
 
 CONVERT_FIRST = "convert it first: ffmpeg -i IN -ar 16000 -ac 1 OUT.wav"
@@ -29,17 +29,6 @@ UNKNOWN_FRAMES = 1 << 62
 """From here on libsndfile means "unknown": such a FLAC file, written to a pipe, it reads only in part."""
 SMALL_FILE_BYTES = 1 << 24
 """A file of this size is read in one go, which is faster; larger ones, and pipes that give more, stay on the disk."""
-SOUND_CHUNKS = {
-    (b"RIFF", b"WAVE"): ("<", b"data"),
-    (b"RF64", b"WAVE"): ("<", b"data"),
-    (b"FORM", b"AIFF"): (">", b"SSND"),
-    (b"FORM", b"AIFC"): (">", b"SSND"),
-}
-"""What a file starts with -> its byte order, and the chunk that holds the sound."""
-
-SHORTEST_UNKNOWN_SIZE = 0x7FFFF000
-"""From here on a size means "not known yet": 0x7FFFF000 (sox), 0x80000000 (arecord), 0xFFFFFFFF (ffmpeg) to a pipe."""
-
 AudioSource = str | PathLike[str] | BinaryIO | npt.NDArray[Any]
 """A path, ``-`` for standard input, an open binary file, or samples ``[samples]`` or ``[samples, channels]``."""
 
@@ -95,6 +84,9 @@ def open_sound(source: str | PathLike[str] | BinaryIO) -> Sound:
     name, content = name_of(source), _open(source)
     try:
         file = soundfile.SoundFile(_Seekable(content))
+        if file.frames == 0 and (unwritten := place_of_unwritten_size(content)) is not None:
+            content.seek(0)
+            file = soundfile.SoundFile(_Unfinished(content, unwritten))
     except (RuntimeError, TypeError) as error:
         raise AudioError(f"{name}: {_why_unreadable(content, error)}") from None
     if file.format == SAMPLE_DUMP:
@@ -102,6 +94,8 @@ def open_sound(source: str | PathLike[str] | BinaryIO) -> Sound:
     if file.frames >= UNKNOWN_FRAMES:
         raise AudioError(f"{name}: does not say how long it is (written to a pipe?); convert it to WAV")
     position = content.tell()
+    if (left_over := what_is_left_over(content, file.format, file.frames)) is not None:
+        raise AudioError(f"{name}: {left_over}; {CONVERT_FIRST}")
     truncated = missing_sound_bytes(content) > 0
     content.seek(position)
     return Sound(
@@ -139,6 +133,24 @@ class _Seekable:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._file, name)
+
+
+class _Unfinished(_Seekable):
+    """A WAV file of which the size of its sound was never written; libsndfile reads to the end where it is 2^32 - 1."""
+
+    def __init__(self, file: BinaryIO, place: int) -> None:
+        super().__init__(file)
+        self._place = place
+
+    def readinto(self, buffer: Any) -> int:
+        """Read the next bytes, with that size in its place."""
+        start = self._file.tell()
+        block = bytearray(self._file.read(len(buffer)))
+        for place in range(self._place - start, self._place - start + 4):
+            if 0 <= place < len(block):
+                block[place] = 0xFF
+        buffer[: len(block)] = bytes(block)
+        return len(block)
 
 
 class PipedFile:
@@ -191,6 +203,8 @@ def _open_path(path: Path) -> BinaryIO:
         raise AudioError(f"{path}: no such file; check the path") from None
     except OSError as error:
         raise AudioError(f"{path}: {error.strerror}; check the path and its permissions") from None
+    except ValueError:
+        raise AudioError(f"{str(path)!r}: no file can have such a name; check the path") from None
 
 
 def _why_unreadable(content: BinaryIO, error: Exception) -> str:
@@ -214,30 +228,3 @@ def _is_text(head: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return all(letter.isprintable() or letter in "\t\n\r" for letter in text)
-
-
-def missing_sound_bytes(file: BinaryIO) -> int:
-    """Bytes of sound that the header of a WAV or AIFF file promises and the file does not hold; 0 for other formats.
-
-    "Multimedia Programming Interface and Data Specifications 1.0" (IBM and Microsoft, 1991) and EA IFF 85: a chunk
-    is four letters, a size, and that many bytes, padded to an even count. RF64 (EBU Tech 3306) keeps the size of its
-    sound in the chunk ``ds64``.
-    """
-    end = file.seek(0, 2)
-    file.seek(0)
-    form, _, kind = struct.unpack("<4sI4s", file.read(12).ljust(12, b"\0"))
-    if (form, kind) not in SOUND_CHUNKS:
-        return 0
-    order, sound = SOUND_CHUNKS[form, kind]
-    long_size: int | None = None
-    while len(header := file.read(8)) == 8:
-        name, size = struct.unpack(f"{order}4sI", header)
-        start = file.tell()
-        if name == sound and long_size is not None:
-            return max(0, start + long_size - end)
-        if name == sound:
-            return 0 if size >= SHORTEST_UNKNOWN_SIZE else max(0, start + size - end)
-        if name == b"ds64":
-            (long_size,) = struct.unpack("<8xQ", file.read(16).ljust(16, b"\0"))
-        file.seek(start + size + size % 2)
-    return 0

@@ -225,11 +225,15 @@ class Bundle:
 
 
 def _not_a_bundle(folder: Path) -> BundleError:
+    if folder.is_file():
+        around = next((parent for parent in folder.parents[:2] if (parent / MANIFEST).is_file()), None)
+        remedy = "give the folder that `wav2edge export` wrote" if around is None else f"give its folder, {around}"
+        return BundleError(f"{folder}: not a bundle but a file; {remedy}")
+    if not folder.is_dir():
+        return BundleError(f"{folder}: not a bundle, there is no such folder; check the path")
     weights = (path for pattern in CHECKPOINT_WEIGHTS for path in folder.glob(pattern))
     if (folder / CHECKPOINT_CONFIG).is_file() and any(weights):
         return BundleError(
             f"{folder}: a PyTorch checkpoint, not a bundle; export it: wav2edge export {folder} --output BUNDLE"
         )
-    return BundleError(
-        f"{folder}: not a bundle, it has no {MANIFEST}; make one: wav2edge export CHECKPOINT --output {folder}"
-    )
+    return BundleError(f"{folder}: not a bundle, it has no {MANIFEST}; give the folder that `wav2edge export` wrote")

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wav2edge.bundle.folder import CHECKPOINT_CONFIG, GRAPHS, Bundle, is_hub_name
+from wav2edge.bundle.folder import CHECKPOINT_CONFIG, GPUS, GRAPHS, Bundle, is_hub_name
 from wav2edge.bundle.manifest import MANIFEST, Variant
 from wav2edge.cli.verbs import tell
-from wav2edge.errors import UsageError
+from wav2edge.errors import AudioError, DataError, UsageError
 from wav2edge.inference.engine import Engine
 from wav2edge.inference.load import PROFILES, open_engine
 from wav2edge.inference.sessions.cpu import int8_saturation_warning
@@ -38,6 +39,12 @@ def add_bundle_argument(parser: ArgumentParser, **options: Any) -> None:
 def open_bundle(options: Namespace) -> Bundle:
     """The bundle that ``add_bundle_argument`` asked for."""
     return Bundle.open(options.bundle, revision=options.revision)
+
+
+def check_one_recording(name: str) -> None:
+    """Raise an AudioError for a folder, where a verb takes one recording."""
+    if os.path.isdir(name):
+        raise AudioError(f"{name}: a folder; give one recording")
 
 
 def is_checkpoint(source: str, revision: str | None) -> bool:
@@ -91,7 +98,8 @@ def add_decoder_options(parser: ArgumentParser) -> None:
         "--beam",
         type=int,
         metavar="N",
-        help="prefix beam search over N prefixes (default: the bundle's decoder, or the best path)",
+        help="prefix beam search over N prefixes, from 1 to 10000; more than 1000 hardly ever find more (default: the"
+        " bundle's decoder, or the best path)",
     )
     parser.add_argument(
         "--hotword",
@@ -102,7 +110,9 @@ def add_decoder_options(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--lm", type=Path, metavar="FILE", help="n-gram model of words in ARPA form; searches a beam")
     parser.add_argument("--lm-weight", type=float, metavar="W", help="weight of --lm (default: 0.5)")
-    parser.add_argument("--word-bonus", type=float, metavar="B", help="natural-log score of each word (default: 0)")
+    parser.add_argument(
+        "--word-bonus", type=float, metavar="B", help="natural-log score of each word; searches a beam (default: 0)"
+    )
     parser.add_argument(
         "--reject",
         type=float,
@@ -144,12 +154,17 @@ def segmentation_from(options: Namespace, comfortable_s: float) -> Segmentation 
         options: those of ``add_segment_options``.
         comfortable_s: the longest segment where the options do not say.
     """
-    if options.longest_segment is None and options.vad is None:
+    given = [f"--{name.replace('_', '-')}" for name in ("longest_segment", "vad") if getattr(options, name) is not None]
+    if not given:
         return None
-    from wav2edge.audio.segmentation import ENERGY, Segmentation  # here: most runs need none of it
+    if options.segments is False:
+        raise UsageError(f"{given[0]} is for segments; leave it out, or --no-segments")
+    from wav2edge.audio.segmentation import ENERGY, Segmentation, detector_of  # here: most runs need none of it
 
     longest_s = comfortable_s if options.longest_segment is None else options.longest_segment
-    return Segmentation(longest_s=longest_s, vad=options.vad or ENERGY)
+    segmentation = Segmentation(longest_s=longest_s, vad=options.vad or ENERGY)
+    detector_of(segmentation.vad)  # now: what is missing would otherwise be the fault of every long clip
+    return segmentation
 
 
 def engine_from(options: Namespace, bundle: Bundle | None = None) -> Engine:
@@ -163,10 +178,18 @@ def engine_from(options: Namespace, bundle: Bundle | None = None) -> Engine:
         profile=_profile(options, bundle),
         device=options.device,
         threads=options.threads,
-        memory_gb=options.gpu_memory,
+        memory_gb=gpu_memory_from(options),
     )
     engine.reject_below = getattr(options, "reject", 0.0)
     return engine
+
+
+def gpu_memory_from(options: Namespace) -> float | None:
+    """``--gpu-memory``, in 10^9 bytes; a UsageError where it would limit nothing."""
+    if options.gpu_memory is not None and options.device not in (*GPUS, "auto"):
+        raise UsageError(f"--gpu-memory is for --device cuda; leave it out for {options.device}")
+    memory_gb: float | None = options.gpu_memory
+    return memory_gb
 
 
 def _profile(options: Namespace, bundle: Bundle) -> RunProfile | None:
@@ -185,12 +208,12 @@ def decoder_from(options: Namespace) -> Decoder | None:
     """The decoder that the options describe; None: that of the bundle.
 
     Raises:
-        UsageError: the options do not go together, or have a value they cannot have.
-        DataError: a file cannot be read.
+        UsageError: the options do not go together, or have a value they cannot have, or name a file that is not there.
+        DataError: a file holds something else.
     """
-    weights = {"lm_weight": options.lm_weight, "word_bonus": options.word_bonus}
-    given = {name: value for name, value in weights.items() if value is not None}
-    searches = options.beam is not None or options.hotword or options.lm is not None or given
+    numbers = {"width": options.beam, "lm_weight": options.lm_weight, "word_bonus": options.word_bonus}
+    given = {name: value for name, value in numbers.items() if value is not None}
+    searches = options.hotword or options.lm is not None or given
     if options.greedy:
         if searches or options.phrases is not None:
             raise UsageError("--greedy needs no --phrases, and no --beam, --hotword, --lm and their weights")
@@ -202,15 +225,19 @@ def decoder_from(options: Namespace) -> Decoder | None:
             raise UsageError("--phrases needs no beam search; leave out --beam, --hotword, --lm and their weights")
         from wav2edge.decoding.grammar import Grammar  # here: most runs need none of it
 
-        return Grammar(_lines(options.phrases), least_fit=options.least_fit or 0.0)
+        lines = map(str.strip, read_text("--phrases", options.phrases).splitlines())
+        return Grammar(list(filter(None, lines)), least_fit=options.least_fit or 0.0)
     if options.least_fit is not None:
         raise UsageError("--least-fit needs --phrases FILE")
     if not searches:
         return None
+    if options.lm is not None:
+        check_readable("--lm", options.lm)
+    elif options.lm_weight is not None:
+        raise UsageError("--lm-weight needs --lm FILE")
     from wav2edge.decoding.beam import Beam
 
-    hotwords = dict(map(_hotword, options.hotword))
-    return Beam(hotwords=hotwords, lm=options.lm, **given, **({"width": options.beam} if options.beam else {}))
+    return Beam(hotwords=dict(map(_hotword, options.hotword)), lm=options.lm, **given)
 
 
 def _hotword(text: str) -> tuple[str, float]:
@@ -221,11 +248,29 @@ def _hotword(text: str) -> tuple[str, float]:
         raise UsageError(f"--hotword {text!r}: give PHRASE=WEIGHT, such as 'fu dan=3'") from None
 
 
-def _lines(path: Path) -> list[str]:
+def check_readable(option: str, path: Path) -> None:
+    """Raise a UsageError for the file of an option that cannot be read; what is wrong inside of it is a DataError."""
+    faults = {
+        "no such file": not os.path.exists(path),
+        "a folder, not a file": os.path.isdir(path),
+        "it may not be read": not os.access(path, os.R_OK),
+    }
+    if fault := next((fault for fault, found in faults.items() if found), None):
+        raise UsageError(f"{option} {path}: {fault}; check the path")
+
+
+def read_text(option: str, path: Path) -> str:
+    """The text file of an option.
+
+    Raises:
+        UsageError: it cannot be read.
+        DataError: it is not text.
+    """
+    check_readable(option, path)
     try:
-        return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: {getattr(error, 'strerror', None) or error}; give a text file, UTF-8") from None
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise DataError(f"{path}: not UTF-8; save the text again as UTF-8") from None
 
 
 def tell_int8_saturation(variants: Iterable[Variant], device: str = "cpu") -> None:

@@ -35,7 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except Wav2EdgeError as error:
-        return _fail(error, str(error), error.exit_code, debug)
+        from wav2edge.cli.option_names import with_option_names  # here: most runs have no error
+
+        return _fail(error, with_option_names(str(error), words), error.exit_code, debug)
     except KeyboardInterrupt as error:
         return _fail(error, "interrupted", INTERRUPTED, debug)
     except BrokenPipeError:
@@ -100,10 +102,21 @@ def _commands(words: list[str]) -> Iterator[Command]:
 
 
 def _fail(error: BaseException, message: str, code: int, debug: bool) -> int:
+    if any(isinstance(each, KeyboardInterrupt) for each in _causes(error)):
+        message, code = "interrupted", INTERRUPTED
     if debug:
         traceback.print_exception(error, file=sys.stderr)
     tell(message)
     return code
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and what it came of: an interrupted import of a compiled module, say, ends as an ImportError."""
+    seen: list[BaseException] = []
+    while error is not None and error not in seen:  # one that is raised from itself is its own cause
+        seen.append(error)
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def _one_line(error: BaseException) -> str:

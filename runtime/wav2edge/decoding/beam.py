@@ -27,6 +27,8 @@ Scores = npt.NDArray[np.float64]
 
 SURE_BLANK = math.log1p(-1e-6)
 """A frame whose blank is likelier than this extends no prefix: at most a millionth of a score is left out."""
+WIDEST, HEAVIEST = 10_000, 1e6
+"""Wider beams never end, and the sums of heavier weights overflow."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,12 +57,16 @@ class Beam:
         for name in ("width", "n_best"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if self.width > WIDEST:
+            raise UsageError(f"width is {self.width}; it must be at most {WIDEST}")
         if self.n_best > self.width:
             raise UsageError(f"{self.n_best} best of a beam of {self.width}; make the beam as wide")
         weights = {"lm_weight": self.lm_weight, "word_bonus": self.word_bonus, **self.hotwords}
         for name, weight in weights.items():
             if not math.isfinite(weight):
                 raise UsageError(f"the weight of {name!r} is {weight}; give a finite number")
+            if abs(weight) > HEAVIEST:
+                raise UsageError(f"the weight of {name!r} is {weight}; give a number up to {HEAVIEST:g}")
         if self.lm_units not in _LM_CONTEXTS:
             raise UsageError(f"lm_units is {self.lm_units!r}; choose from {', '.join(_LM_CONTEXTS)}")
         model = self.lm if isinstance(self.lm, LanguageModel | None) else LanguageModel.read(self.lm)

@@ -62,7 +62,7 @@ class Grammar:
             head: what the columns mean.
 
         Raises:
-            UsageError: the vocabulary cannot spell a phrase; a line for each character.
+            UsageError: the vocabulary cannot spell a phrase; a line for each such phrase.
         """
         tree = phrase_tree(tuple(self.phrases), head)
         scores = log_probabilities(logits, head)
@@ -118,7 +118,7 @@ def phrase_tree(phrases: tuple[str, ...], head: CtcHead) -> PhraseTree:
     """The tree of phrases, kept from clip to clip.
 
     Raises:
-        UsageError: the vocabulary cannot spell a phrase; a line for each character of every such phrase.
+        UsageError: the vocabulary cannot spell a phrase; a line for each such phrase.
     """
     spelt, missing = [], []
     for phrase in phrases:

@@ -81,15 +81,13 @@ def spell(text: str, head: CtcHead) -> tuple[int, ...]:
     """Token ids of a text: the longest token first, words separated by the delimiter.
 
     Raises:
-        UsageError: the text is empty, or the vocabulary cannot spell it; a line for each character.
+        UsageError: the text is empty, or the vocabulary cannot spell it; the message has each character.
     """
     columns = written_columns(head)
     words = [spell_word(word, columns) for word in cased(text, head).split()]
-    if missing := sorted({character for _, unknown in words for character in unknown}):
-        known = " ".join(sorted(columns))
-        raise UsageError(
-            "\n".join(f"{text!r}: the vocabulary has no {each!r}; write it with {known}" for each in missing)
-        )
+    if missing := sorted({character for _, characters in words for character in characters}):
+        known, unknown = " ".join(sorted(columns)), ", ".join(map(repr, missing))
+        raise UsageError(f"{text!r}: the vocabulary has no {unknown}; write it with {known}")
     if not words:
         raise UsageError("an empty phrase; give at least one word")
     between = () if head.delimiter_id is None else (head.delimiter_id,)

@@ -66,7 +66,10 @@ def read_dataset(root: Path) -> list[Utterance]:
     else:
         raise DataError(f"{root}: no such data set; give a folder with metadata.csv, or a .jsonl manifest")
     if not tables:
-        raise DataError(f"{root}: no metadata.csv or metadata.jsonl in it or its split folders; write one (see README)")
+        raise DataError(
+            f"{root}: no metadata.csv or metadata.jsonl in it or its split folders; write one, a row for each clip:"
+            " file_name, transcription, label"
+        )
     utterances = [row for path in tables for row in _utterances(path, _reader(path)(path), folder)]
     if not utterances:
         raise DataError(f"{tables[0]}: holds no rows; add one row per clip")
@@ -83,7 +86,7 @@ def select_split(utterances: Sequence[Utterance], split: str) -> list[Utterance]
     if not chosen and all(row.split is None for row in utterances):
         raise DataError(
             f"no row belongs to the split {split!r}, since no row names a split; add a column `split` with train,"
-            " validation or test, put the clips into folders of these names, or leave --split out"
+            " validation or test, or put the clips into folders of these names"
         )
     if not chosen:
         there = sorted({row.split or "(none)" for row in utterances})

@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar
 
 Kind = TypeVar("Kind")
+UTF_8 = "utf-8"
 
 
-def strict_json(document: Any, *, indent: int | None = 2) -> str:
+def strict_json(document: Any, *, indent: int | None = 2, ascii_only: bool = False) -> str:
     """The document as JSON text without NaN and Infinity, which JSON has no way to write.
 
     Raises:
         ValueError: it holds such a number; see ``json_ready``.
     """
-    return json.dumps(document, indent=indent, ensure_ascii=False, allow_nan=False)
+    return json.dumps(document, indent=indent, ensure_ascii=ascii_only, allow_nan=False)
+
+
+def json_for(stream: TextIO | None, document: Any, *, indent: int | None = 2) -> str:
+    """The same for a stream: JSON is UTF-8 (RFC 8259, section 8.1), so on any other encoding it is of ASCII alone.
+
+    A stream without an encoding takes all text.
+
+    Raises:
+        ValueError: see ``strict_json``.
+    """
+    encoding = getattr(stream, "encoding", None) or UTF_8
+    return strict_json(document, indent=indent, ascii_only=codecs.lookup(encoding).name != UTF_8)
 
 
 def write_json(path: Path, document: Any) -> None:

@@ -51,6 +51,8 @@ def parse_formats(text: str) -> tuple[str, ...]:
     for name in names:
         if name not in FORMATS:
             raise UsageError(f"--format {name!r}: no such format; known are {', '.join(FORMATS)}")
+        if names.count(name) > 1:
+            raise UsageError(f"--format {text}: {name} is there twice; leave one out")
     return names
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, TextIO
 
 from wav2edge.errors import Wav2EdgeError
-from wav2edge.output.documents import strict_json
+from wav2edge.output.documents import json_for
 from wav2edge.output.result import Result, Segment
 
 WITHOUT_TIMES = 3
@@ -113,7 +113,7 @@ class JsonLinesWriter(Writer):
 
     def add(self, outcome: Outcome) -> None:
         """One line."""
-        self.stream.write(strict_json(outcome.to_dict(), indent=None) + "\n")
+        self.stream.write(json_for(self.stream, outcome.to_dict(), indent=None) + "\n")
         if self.many:
             self.flush()
 
@@ -126,9 +126,9 @@ class JsonWriter(Writer):
     def add(self, outcome: Outcome) -> None:
         """One object."""
         if not self.many:
-            self.stream.write(strict_json(outcome.to_dict()) + "\n")
+            self.stream.write(json_for(self.stream, outcome.to_dict()) + "\n")
             return
-        entry = strict_json(outcome.to_dict()).replace("\n", "\n  ")
+        entry = json_for(self.stream, outcome.to_dict()).replace("\n", "\n  ")
         self.stream.write(f"{',' if self.written else '['}\n  {entry}")
         self.written += 1
         self.flush()

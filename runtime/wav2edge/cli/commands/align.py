@@ -8,10 +8,16 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from wav2edge.cli.engine_options import add_bundle_argument, add_engine_options, engine_from
+from wav2edge.cli.engine_options import (
+    add_bundle_argument,
+    add_engine_options,
+    check_one_recording,
+    engine_from,
+    read_text,
+)
 from wav2edge.cli.verbs import Command, tell
-from wav2edge.errors import DataError, UsageError
-from wav2edge.output.documents import strict_json
+from wav2edge.errors import UsageError
+from wav2edge.output.documents import json_for
 from wav2edge.output.result import Alignment
 
 
@@ -21,7 +27,7 @@ def _write_text(alignment: Alignment, name: str) -> None:
 
 
 def _write_json(alignment: Alignment, name: str) -> None:
-    print(strict_json(alignment.to_dict()))
+    print(json_for(sys.stdout, alignment.to_dict()))
 
 
 def _write_as(format_name: str, alignment: Alignment, name: str) -> None:
@@ -66,6 +72,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
 
 
 def _run(options: Namespace) -> int:
+    check_one_recording(options.audio)
     text = _text_of(options)
     alignment = engine_from(options).align(options.audio, text)
     for warning in alignment.warnings:
@@ -79,11 +86,7 @@ def _text_of(options: Namespace) -> str:
         raise UsageError("give what was said once: as TEXT after the audio, or in a --text-file")
     if options.text_file is None:
         return str(options.text)
-    path: Path = options.text_file
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise DataError(f"{path}: not UTF-8; save the text again as UTF-8") from None
+    return read_text("--text-file", options.text_file)
 
 
 COMMAND = Command(

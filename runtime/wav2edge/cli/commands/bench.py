@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from wav2edge.errors import UsageError
 from wav2edge.evaluation.benchmark.latency import DURATIONS_S, BenchmarkPlan, BenchmarkReport, benchmark
 from wav2edge.evaluation.benchmark.stream_latency import StreamReport, benchmark_streams
 from wav2edge.inference.engine import Engine
-from wav2edge.output.documents import strict_json
+from wav2edge.output.documents import json_for, strict_json
 from wav2edge.output.progress import Progress
 
 RUNS = 30
@@ -73,11 +74,10 @@ def _run(options: Namespace) -> int:
             report = benchmark_streams(plan, chunks_ms, advance=progress.advance)
         else:
             report = benchmark(plan, advance=progress.advance)
-    document = strict_json(report.to_dict())
     if options.output is not None:
-        options.output.write_text(document + "\n", encoding="utf-8")
+        options.output.write_text(strict_json(report.to_dict()) + "\n", encoding="utf-8")
         tell(f"wrote {options.output}")
-    print(document if options.json else report.table())
+    print(json_for(sys.stdout, report.to_dict()) if options.json else report.table())
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import ArgumentParser, Namespace
 from collections import Counter
 from collections.abc import Iterator
@@ -10,13 +11,14 @@ from typing import Any
 
 from wav2edge.bundle.folder import Bundle, is_hub_name
 from wav2edge.bundle.manifest import MANIFEST
+from wav2edge.cli.live.terminal_text import printable
 from wav2edge.cli.verbs import Command
-from wav2edge.errors import BundleError
+from wav2edge.errors import BundleError, Wav2EdgeError
 from wav2edge.evaluation.diagnosis.bundle_faults import diagnose_bundle, unusable_bundle
 from wav2edge.evaluation.diagnosis.findings import Diagnosis, Finding, worst_first
 from wav2edge.evaluation.diagnosis.graph_faults import diagnose_graph
 from wav2edge.evaluation.diagnosis.installation import diagnose_installation
-from wav2edge.output.documents import strict_json
+from wav2edge.output.documents import json_for
 
 INSTALLATION = "installation"
 DEPTH = 2
@@ -34,8 +36,8 @@ def diagnose(source: str | None) -> Diagnosis:
         facts, findings = diagnose_installation()
         return Diagnosis(source=INSTALLATION, facts=facts, findings=worst_first(findings))
     path = Path(source)
-    if not path.exists() and not is_hub_name(source):
-        raise BundleError(f"{source}: no such file or folder; check the path")
+    if not source or (not path.exists() and not is_hub_name(source)):
+        raise BundleError(f"{source or repr(source)}: no such file or folder; check the path")
     graphs = sorted(path.glob("*.onnx")) if path.is_dir() and not (path / MANIFEST).is_file() else []
     if path.is_file() and (around := _bundle_around(path)) is None:
         graphs = [path]
@@ -44,10 +46,23 @@ def diagnose(source: str | None) -> Diagnosis:
     if not graphs:
         facts, findings = _diagnose_bundle(source)
     else:
-        each = {graph.name: diagnose_graph(graph) for graph in graphs}
+        look = diagnose_graph if len(graphs) == 1 else _diagnose_one_of_many
+        each = {graph.name: look(graph) for graph in graphs}
         findings = [finding for _, found in each.values() for finding in found]
         facts = {name: known for name, (known, _) in each.items()} if len(graphs) > 1 else each[graphs[0].name][0]
     return Diagnosis(source=source, facts=facts, findings=worst_first(findings))
+
+
+def _diagnose_one_of_many(graph: Path) -> tuple[dict[str, Any], list[Finding]]:
+    """As ``diagnose_graph``; what nobody foresaw in one file is a finding, and does not cost those of the others."""
+    try:
+        return diagnose_graph(graph)
+    except Wav2EdgeError:
+        raise
+    except Exception as error:
+        meaning = f"looking at it ended in an unexpected {type(error).__name__}: {error}"
+        remedy = f"report what this prints: wav2edge --debug doctor {graph}"
+        return {}, [Finding(name="not-diagnosed", severity="fault", where=graph.name, meaning=meaning, remedy=remedy)]
 
 
 def _diagnose_bundle(source: str) -> tuple[dict[str, Any], list[Finding]]:
@@ -103,7 +118,8 @@ def _add_arguments(parser: ArgumentParser) -> None:
 
 def _run(options: Namespace) -> int:
     diagnosis = diagnose(options.source)
-    print(strict_json(diagnosis.to_dict()) if options.json else "\n".join(_lines(diagnosis)))
+    # Names of nodes and operators are anybody's: none may steer the terminal, or look like a finding.
+    print(json_for(sys.stdout, diagnosis.to_dict()) if options.json else "\n".join(map(printable, _lines(diagnosis))))
     return diagnosis.exit_code
 
 

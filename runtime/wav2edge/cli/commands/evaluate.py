@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import ArgumentParser, Namespace
 from importlib import import_module
 from pathlib import Path
 
 from wav2edge.bundle.folder import Bundle
-from wav2edge.cli.engine_options import add_decoder_options, add_engine_options, decoder_from, is_checkpoint
+from wav2edge.cli.engine_options import (
+    add_decoder_options,
+    add_engine_options,
+    decoder_from,
+    gpu_memory_from,
+    is_checkpoint,
+)
 from wav2edge.cli.verbs import Command, tell
 from wav2edge.errors import MissingDependencyError, UsageError
 from wav2edge.evaluation.dataset import read_dataset
@@ -15,11 +22,13 @@ from wav2edge.evaluation.evaluator import choose_split, evaluate
 from wav2edge.evaluation.text_normalization import TextNormalization, add_normalization_options
 from wav2edge.inference.load import open_engine
 from wav2edge.inference.recognizer import Recognizer
-from wav2edge.output.documents import strict_json
+from wav2edge.output.documents import json_for
 from wav2edge.output.progress import Progress
 
 ORIGINALS = "wav2edge_train.checkpoint.original"
 """The module that runs a PyTorch checkpoint; imported by name, because it needs the extra ``train``."""
+FOR_BUNDLES = {"stream": None, "variant": None, "device": "cpu", "threads": None, "gpu_memory": None}
+"""Option that a checkpoint has no use for -> what it is where nobody gives it."""
 
 
 def _add_arguments(parser: ArgumentParser) -> None:
@@ -53,7 +62,7 @@ def _run(options: Namespace) -> int:
         evaluation = evaluate(recognizer, utterances, normalization=normalization, advance=progress.advance)
     for message in (*map(str, evaluation.failures), *evaluation.remarks):
         tell(message)
-    print(strict_json(evaluation.to_dict()) if options.json else evaluation.table())
+    print(json_for(sys.stdout, evaluation.to_dict()) if options.json else evaluation.table())
     return 1 if evaluation.failures else 0
 
 
@@ -65,14 +74,17 @@ def _recognizer(options: Namespace) -> Recognizer:
             language=options.language,
             device=options.device,
             threads=options.threads,
+            memory_gb=gpu_memory_from(options),
         )
         if options.stream is None:
             return engine
         from wav2edge.inference.streaming.opening import in_chunks  # here: most evaluations hear clips whole
 
         return in_chunks(engine, options.stream)
-    if options.stream is not None:
-        raise UsageError("--stream needs a bundle that was exported with --stream")
+    for name, unset in FOR_BUNDLES.items():
+        if getattr(options, name) != unset:
+            option = f"--{name.replace('_', '-')}"
+            raise UsageError(f"{option} needs a bundle, and {options.model} is a PyTorch checkpoint; leave it out")
     if options.revision is not None:
         raise UsageError(f"{options.model}: no bundle on the Hub, and --revision is for those; leave it out")
     try:

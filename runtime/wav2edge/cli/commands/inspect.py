@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import ArgumentParser, Namespace
 from importlib import import_module
 from typing import Any
@@ -12,7 +13,7 @@ from wav2edge.cli.verbs import Command
 from wav2edge.errors import MissingDependencyError
 from wav2edge.inference.sessions.profiles.profile_cache import KeptProfiles
 from wav2edge.inference.sessions.profiles.run_profile import AIMS, RunProfile
-from wav2edge.output.documents import strict_json
+from wav2edge.output.documents import json_for
 
 DESCRIPTIONS = "wav2edge_train.checkpoint.description"
 """The module that describes a PyTorch checkpoint; imported by name, because it needs the extra ``train``."""
@@ -162,7 +163,7 @@ def _run(options: Namespace) -> int:
         return _run_on_checkpoint(options)
     bundle = open_bundle(options)
     facts = _describe(bundle)
-    print(strict_json(facts) if options.json else "\n".join(_lines(facts)))
+    print(json_for(sys.stdout, facts) if options.json else "\n".join(_lines(facts)))
     tell_int8_saturation(bundle.manifest.variants.values())
     return 0
 
@@ -175,7 +176,7 @@ def _run_on_checkpoint(options: Namespace) -> int:
             f"{options.bundle} is a PyTorch checkpoint, and {error.name or error} is not installed;"
             " run: pip install 'wav2edge[train]'"
         ) from None
-    print(strict_json(facts) if options.json else "\n".join(_lines_of_checkpoint(facts)))
+    print(json_for(sys.stdout, facts) if options.json else "\n".join(_lines_of_checkpoint(facts)))
     return 0
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator
@@ -24,6 +23,7 @@ from wav2edge.cli.engine_options import (
     open_bundle,
     segmentation_from,
 )
+from wav2edge.cli.run_checks import check_run, failures, is_named_pipe
 from wav2edge.cli.verbs import Command, tell
 from wav2edge.errors import AudioError, DeviceError, UsageError, Wav2EdgeError
 from wav2edge.inference.engine import Engine
@@ -95,7 +95,7 @@ def _run(options: Namespace) -> int:
         return run_archive(options)
     formats = parse_formats(options.format)
     many = gives_many(options.audio)
-    _check(options, formats, many)
+    check_run(options, formats, many)
     bundle = open_bundle(options)
     engine = _engine(options, bundle)
     inputs = list(expand_inputs(options.audio))
@@ -116,34 +116,8 @@ def _run(options: Namespace) -> int:
             _plot(outcome, options.plot)
             progress.advance()
     if failed and len(inputs) > 1:
-        tell(f"{failed} of {len(inputs)} inputs failed, the rest are answered")
+        tell(failures("inputs", failed, len(inputs)))
     return 1 if failed else 0
-
-
-def _check(options: Namespace, formats: tuple[str, ...], many: bool) -> None:
-    """Raise a UsageError for options that do not go together."""
-    if len(formats) > 1 and options.output_dir is None:
-        raise UsageError(f"--format {options.format}: several formats need --output-dir")
-    alone = [name for name in formats if not FORMATS[name].holds_many]
-    if many and alone and options.output_dir is None:
-        raise UsageError(f"--format {alone[0]}: a file holds one recording; for several give --output-dir")
-    if options.resume and (options.output is None or formats != ("jsonl",)):
-        raise UsageError("--resume needs --output FILE and --format jsonl: the lines of the run to resume")
-    if options.workers is not None and options.workers < 1:
-        raise UsageError(f"--workers {options.workers}: at least 1 is needed")
-    _check_plot(options, many)
-
-
-def _check_plot(options: Namespace, many: bool) -> None:
-    if options.plot is None:
-        return
-    if many or options.audio == ["-"] or _is_named_pipe(options.audio[0]):
-        raise UsageError("--plot draws one recording, which it reads twice; give one file")
-    if options.resume:
-        raise UsageError("--plot draws what this run recognises, which --resume may leave out; give one of them")
-    from wav2edge.output.plot import check_plot  # here: most runs draw nothing
-
-    check_plot(options.plot)
 
 
 def _plot(outcome: Outcome, path: Path | None) -> None:
@@ -252,16 +226,12 @@ def _source(name: str) -> AudioSource:
     """What the engine reads. Pipes are read here, on the main thread: a worker that waits cannot be interrupted."""
     if name == "-" and sys.stdin is not None:
         return read_standard_input()
-    if not _is_named_pipe(name):
+    if not is_named_pipe(name):
         return name
     if not name.startswith("/dev/"):  # a shell's <(command) has its writer already
         tell(f"{name}: a named pipe, waiting until it is written to and closed")
     with Path(name).open("rb") as pipe:
         return cast(BinaryIO, PipedFile(name, pipe))
-
-
-def _is_named_pipe(name: str) -> bool:
-    return os.access(name, os.R_OK) and stat.S_ISFIFO(os.stat(name).st_mode)
 
 
 COMMAND = Command(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
@@ -13,7 +14,7 @@ from wav2edge.evaluation.benchmark.tuning.choices import ALL
 from wav2edge.evaluation.benchmark.tuning.tuning import CLIP_S, LIMIT_S, TuningPlan, TuningReport, tune
 from wav2edge.inference.sessions.profiles.profile_cache import VARIABLE, KeptProfiles
 from wav2edge.inference.sessions.profiles.run_profile import AIMS
-from wav2edge.output.documents import strict_json
+from wav2edge.output.documents import json_for
 
 
 def _add_arguments(parser: ArgumentParser) -> None:
@@ -55,7 +56,7 @@ def _run(options: Namespace) -> int:
         tell("times went up and down while measuring: other programs were running; tune again when they are not")
     where = _keep(report, bundle, options)
     facts: dict[str, Any] = {**report.to_dict(), "kept_in": where}
-    print(strict_json(facts) if options.json else report.table())
+    print(json_for(sys.stdout, facts) if options.json else report.table())
     return 0 if where is not None else 1
 
 

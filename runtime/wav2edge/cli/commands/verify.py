@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ from wav2edge.errors import BundleError, UsageError
 from wav2edge.evaluation.dataset import read_dataset
 from wav2edge.evaluation.evaluator import choose_split
 from wav2edge.inference.sessions.device import DEVICES
-from wav2edge.output.documents import strict_json
+from wav2edge.output.documents import json_for
 from wav2edge.output.progress import Progress
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def _run(options: Namespace) -> int:
         )
     sha256 = bundle.manifest_sha256()
     if options.json:
-        print(strict_json({"manifest_sha256": sha256, "checks": [check.to_dict() for check in checks]}))
+        print(json_for(sys.stdout, {"manifest_sha256": sha256, "checks": [check.to_dict() for check in checks]}))
     else:
         print(f"{_table(checks)}\n{MANIFEST} has the SHA-256 {sha256}")
     tell_int8_saturation(manifest.variants.values(), options.device)

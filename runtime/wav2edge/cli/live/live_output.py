@@ -12,7 +12,7 @@ from wav2edge.cli.live.live_line import LiveLine
 from wav2edge.cli.verbs import tell
 from wav2edge.inference.streaming.events import Event, Final
 from wav2edge.inference.streaming.stream import Stream
-from wav2edge.output.documents import strict_json
+from wav2edge.output.documents import json_for
 from wav2edge.output.writers import ESCAPES
 
 
@@ -82,7 +82,9 @@ class JsonLines(Lines):
 
     def line(self, event: Event) -> str | None:
         """The line of an answer; None: it has none."""
-        return None if self._finals and not isinstance(event, Final) else strict_json(event.to_dict(), indent=None)
+        if self._finals and not isinstance(event, Final):
+            return None
+        return json_for(self._out, event.to_dict(), indent=None)
 
 
 class Screen:

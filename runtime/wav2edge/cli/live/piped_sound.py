@@ -11,7 +11,8 @@ from typing import Protocol, cast
 import numpy as np
 
 from wav2edge.audio.samples import MAX_CHANNELS
-from wav2edge.audio.sound_file import SHORTEST_UNKNOWN_SIZE, STANDARD_INPUT
+from wav2edge.audio.sound_file import STANDARD_INPUT
+from wav2edge.audio.sound_structure import SHORTEST_UNKNOWN_SIZE
 from wav2edge.errors import AudioError
 from wav2edge.inference.feeding.live_queue import Block
 

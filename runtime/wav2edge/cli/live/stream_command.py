@@ -7,7 +7,13 @@ from collections.abc import Iterable
 from contextlib import ExitStack, closing, suppress
 
 from wav2edge.audio.segmentation import ENERGY
-from wav2edge.cli.engine_options import add_bundle_argument, add_decoder_options, add_engine_options, engine_from
+from wav2edge.cli.engine_options import (
+    add_bundle_argument,
+    add_decoder_options,
+    add_engine_options,
+    check_one_recording,
+    engine_from,
+)
 from wav2edge.cli.live.live_output import LiveOutput, output_for
 from wav2edge.cli.live.live_sources import LiveSource, check_source_options, open_source
 from wav2edge.cli.live.piped_sound import ENCODINGS
@@ -98,6 +104,7 @@ def _run(options: Namespace) -> int:
     if options.bundle is None:
         raise UsageError("no BUNDLE; give the folder that `wav2edge export` wrote")
     check_source_options(options)
+    check_one_recording(options.source or "")
     return _stream(options)
 
 

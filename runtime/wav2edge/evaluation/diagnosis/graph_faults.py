@@ -137,7 +137,7 @@ def _norms(anatomy: Anatomy) -> Iterator[Node]:
     for node in anatomy.graph.nodes:
         if node.operator != "Div" or tuple(map(anatomy.above, node.inputs)) != ("Sub", "Sqrt"):
             continue
-        mean = anatomy.producers[node.inputs[0]].inputs[-1]
+        mean = next(reversed(anatomy.producers[node.inputs[0]].inputs), "")
         scaled = (each for each in anatomy.readers(node) if each.operator == "Mul")
         weights = (anatomy.weight(name) for each in scaled for name in each.inputs)
         if anatomy.above(mean) == "ReduceMean" and any(w and len(w.shape) == 1 for w in weights):
@@ -281,7 +281,7 @@ def _counted(nodes: list[Node], thing: str) -> str:
 
 def _first(nodes: list[Node]) -> str:
     others = f" and {len(nodes) - 1} more" if len(nodes) > 1 else ""
-    return f"node {nodes[0].name or nodes[0].outputs[0]}{others}"
+    return f"node {nodes[0].name or next(iter(nodes[0].outputs), nodes[0].operator)}{others}"
 
 
 CHECKS: tuple[Callable[[Anatomy], Finding | None], ...] = (

@@ -122,6 +122,8 @@ def read_onnx(path: Path) -> OnnxGraph:
         ValueError: it is empty, damaged, or no ONNX file.
         OSError: it cannot be read.
     """
+    if path.exists() and not path.is_file():
+        raise ValueError("it is a folder, a pipe or a device")  # opening a named pipe would wait for its writer
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         return _Reader(content).read(path)
 
@@ -171,12 +173,12 @@ class _Reader:
         return next(self._texts(message, number), "")
 
     def _numbers(self, message: list[Field], number: int) -> Iterator[int]:
-        """The integers of a field, whether they are packed into one or not."""
+        """The integers of a field, whether they are packed into one or not; negative ones are in two's complement."""
         for each in message:
             position = each.content
             while each.number == number and position < each.end:
                 value, position = read_varint(self._content, position)
-                yield value
+                yield value - (1 << 64) if value >> 63 else value
 
     def _number(self, message: list[Field], number: int) -> int:
         return next(self._numbers(message, number), 0)
@@ -234,4 +236,4 @@ class _Reader:
     def _axis(self, message: Field) -> int | str:
         inside = self._fields(message)
         name = self._text(inside, AXIS_NAME)
-        return self._number(inside, AXIS_LENGTH) or (name if 0 < len(name) <= LONGEST_NAME else "?")
+        return max(0, self._number(inside, AXIS_LENGTH)) or (name if 0 < len(name) <= LONGEST_NAME else "?")

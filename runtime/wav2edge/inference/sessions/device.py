@@ -14,6 +14,8 @@ from wav2edge.inference.sessions.graph_file import map_graph
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession, RunOptions
 
+MOST_THREADS, MOST_MEMORY_GB = 4096, 1e9
+"""Beyond these ONNX Runtime's own types end."""
 PROVIDERS = {
     "cpu": "CPUExecutionProvider",
     "cuda": "CUDAExecutionProvider",
@@ -68,6 +70,8 @@ def import_onnxruntime() -> Any:
     try:
         import onnxruntime
     except ImportError as error:
+        if isinstance(error.__cause__, KeyboardInterrupt):  # Ctrl-C meanwhile: the import of its C++ part says it so
+            raise error.__cause__ from None
         if error.name != "onnxruntime":
             reason = " ".join(str(error).split())
             raise MissingDependencyError(
@@ -139,8 +143,10 @@ def open_session(
         raise UsageError(f"unknown device {device!r}; choose from {', '.join(DEVICES)}")
     if threads is not None and threads < 1:
         raise UsageError(f"{threads} threads; at least 1 is needed")
-    if memory_gb is not None and not memory_gb > 0:
-        raise UsageError(f"{memory_gb} GB of memory; more than 0 is needed")
+    if threads is not None and threads > MOST_THREADS:
+        raise UsageError(f"{threads} threads; at most {MOST_THREADS} can be had")
+    if memory_gb is not None and not 0 < memory_gb < MOST_MEMORY_GB:
+        raise UsageError(f"{memory_gb} GB of memory; more than 0 is needed, and less than {MOST_MEMORY_GB:.0g}")
     runtime = import_onnxruntime()
     options = _session_options(runtime, threads or physical_cores(), bool(spinning))
     options.enable_cpu_mem_arena = arena is not False

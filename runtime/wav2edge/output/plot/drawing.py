@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from wav2edge.audio.envelope import Envelope
+from wav2edge.output.plot.envelope import Envelope
 from wav2edge.output.plot.lettering import (
     FLOOR,
     INK,

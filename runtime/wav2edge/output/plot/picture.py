@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wav2edge.audio.clip import open_recording
-from wav2edge.audio.envelope import envelope_of
 from wav2edge.errors import MissingDependencyError, UsageError
 from wav2edge.output.plot.drawing import COLUMNS, draw, row_length
+from wav2edge.output.plot.envelope import envelope_of
 from wav2edge.output.result import Result
 
 if TYPE_CHECKING:

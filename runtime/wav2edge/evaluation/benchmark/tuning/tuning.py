@@ -26,7 +26,7 @@ from wav2edge.inference.sessions.device import physical_cores
 from wav2edge.inference.sessions.profiles.run_profile import AIMS, Machine, RunProfile, RunSettings
 from wav2edge.output.tables import markdown_table
 
-CLIP_S = 1.0
+CLIP_S, MOST_CLIP_S = 1.0, 600.0
 LIMIT_S = 10.0
 MEMORY_OF_GRAPH = 3
 """An engine takes a little more than its graph's file, and more while it is loaded and while a call runs; so many times
@@ -61,6 +61,8 @@ class TuningPlan:
         for name, value in {"clips": self.clip_s, "a limit": self.limit_s}.items():
             if value is not None and not 0 < value < float("inf"):
                 raise UsageError(f"{name} of {value} s; give more than 0")
+        if self.clip_s is not None and self.clip_s > MOST_CLIP_S:
+            raise UsageError(f"clips of {self.clip_s:g} s; give at most {MOST_CLIP_S:g}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -144,6 +144,7 @@ def _read(document: Any, digest: str, bundle: Bundle) -> tuple[RunProfile, ...]:
         raise ValueError(f"'format_version' is {document.get('format_version')!r}, not {FORMAT_VERSION}")
     if document.get("manifest_sha256") != digest:
         raise ValueError("it is another bundle's")
+    strict_json(document).encode()  # refuses NaN and halves of characters: a file must be such as can be written again
     documents = take(document, "profiles", list)
     if not all(isinstance(each, dict) for each in documents):
         raise ValueError("'profiles' must hold objects only")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from math import inf, log2
+from math import log2
 from typing import TYPE_CHECKING, Any
 
 from wav2edge.bundle.manifest import installed_versions
@@ -92,6 +93,12 @@ class Machine:
     cpu_quota: float | None
     onnxruntime: str
 
+    def __post_init__(self) -> None:
+        for name, kind in MACHINE_KINDS.items():
+            value = getattr(self, name)
+            if not isinstance(value, kind):
+                raise ValueError(f"{name!r} is {value!r}, nothing that a machine has")
+
     @classmethod
     def here(cls) -> Machine:
         """This machine, as this process may use it."""
@@ -112,6 +119,13 @@ class Machine:
         return None
 
 
+MACHINE_KINDS: Mapping[str, Any] = {
+    "processor": str,
+    "cores": int,
+    "logical_cores": int | None,
+    "cpu_quota": float | int | None,
+    "onnxruntime": str,
+}
 CHANGES = {
     "processor": "the processor",
     "cores": "the number of cores",
@@ -152,7 +166,7 @@ class RunProfile:
             raise ValueError("'unit' and 'tuned_on' must be strings")
         for name in ("clip_s", "per_clip", "of_defaults"):
             value = getattr(self, name)
-            if not isinstance(value, (int, float)) or not 0 < value < inf:
+            if not isinstance(value, (int, float)) or not 0 < value <= sys.float_info.max:
                 raise ValueError(f"{name!r} is {value!r}, not a positive number")
 
     def to_dict(self) -> dict[str, Any]:
