@@ -57,6 +57,7 @@ def test_the_facade_holds_these_names_and_no_others():
 
 def test_every_name_of_the_facade_is_there():
     assert [name for name in wav2edge.__all__ if not hasattr(wav2edge, name)] == []
+    assert set(wav2edge.__all__) <= set(dir(wav2edge))
 
 
 def test_load_takes_these_arguments():
