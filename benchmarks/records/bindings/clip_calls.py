@@ -114,7 +114,7 @@ def main() -> None:
     parser.add_argument("clip", type=Path, metavar="CLIP", help="of which the first second is taken")
     parser.add_argument("--c", type=Path, required=True, metavar="FILE", help="the library built by CMake")
     parser.add_argument("--node", type=Path, required=True, metavar="DIR", help="a folder with the packages of npm")
-    parser.add_argument("--rounds", type=int, default=9, metavar="N", help="processes of each (default: 9)")
+    parser.add_argument("--rounds", type=int, default=21, metavar="N", help="processes of each (default: 21)")
     parser.add_argument("--calls", type=int, default=300, metavar="N", help="calls of a process (default: 300)")
     parser.add_argument("--threads", type=int, nargs="+", default=(1, 2), metavar="N", help="of a call (default: 1 2)")
     parser.add_argument("--result", type=Path, required=True, metavar="FILE", help="the record to write")
