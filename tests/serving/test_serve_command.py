@@ -19,6 +19,8 @@ import pytest
 
 from tests.runtime import tiny_bundle
 from tests.serving.served import LIMIT_S, TRANSCRIPTIONS, until, wav
+from wav2edge.cli import main
+from wav2edge.cli.commands import serve_command
 from wav2edge.serving.recognising.served_models import named_sources
 
 pytestmark = pytest.mark.slow  # starts processes
@@ -134,6 +136,19 @@ def test_every_line_of_the_log_is_json_whatever_is_sent(bundle):
         _, err = running.communicate(timeout=LIMIT_S)
     events = [json.loads(line)["event"] for line in err.splitlines()]
     assert {"server", "request"} <= set(events)
+
+
+@pytest.mark.parametrize(
+    ("words", "threads"), [((), 4), (("--decoders", "3"), 2), (("--decoders", "16"), 1), (("--threads", "7"), 7)]
+)
+def test_decoders_share_the_cores_unless_threads_are_given(bundle, monkeypatch, words, threads):
+    asked = []
+    monkeypatch.setattr(serve_command, "physical_cores", lambda: 8)
+    monkeypatch.setattr(serve_command, "engine_from", lambda options, _: asked.append(options.threads))
+    monkeypatch.setattr("wav2edge.serving.recognising.served_models.ServedModel.warm_up", lambda model: None)
+    monkeypatch.setattr("wav2edge.serving.listening.serve", lambda *_, **__: 0)
+    assert main(["serve", str(bundle), *words]) == 0
+    assert asked == [threads]
 
 
 def test_an_address_that_is_taken_is_said_so(bundle):

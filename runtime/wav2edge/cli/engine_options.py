@@ -58,8 +58,14 @@ def is_checkpoint(source: str, revision: str | None) -> bool:
     return (folder / CHECKPOINT_CONFIG).is_file() and not any((folder / name).exists() for name in of_bundles)
 
 
-def add_engine_options(parser: ArgumentParser, *, profile: bool = False) -> None:
-    """``--variant``, ``--language``, ``--device``, ``--threads``, ``--gpu-memory`` and, where wanted, ``--profile``."""
+def add_engine_options(parser: ArgumentParser, *, profile: bool = False, threads: str = "physical cores") -> None:
+    """``--variant``, ``--language``, ``--device``, ``--threads``, ``--gpu-memory`` and, where wanted, ``--profile``.
+
+    Args:
+        parser: of the verb.
+        profile: whether it can use a profile.
+        threads: how many it takes by default, in words.
+    """
     parser.add_argument(
         "--variant", metavar="NAME", help="which graph of the bundle: int8, fp32, ... (default: its own; on a GPU fp16)"
     )
@@ -67,7 +73,7 @@ def add_engine_options(parser: ArgumentParser, *, profile: bool = False) -> None
         "--language", metavar="CODE", help="of a bundle in several languages, such as swh (default: its first)"
     )
     parser.add_argument("--device", choices=DEVICES, default="cpu", help="where to run (default: cpu)")
-    parser.add_argument("--threads", type=int, metavar="N", help="threads per clip (default: physical cores)")
+    parser.add_argument("--threads", type=int, metavar="N", help=f"threads per clip (default: {threads})")
     parser.add_argument(
         "--gpu-memory", type=float, metavar="GB", help="most memory to take with --device cuda (default: what there is)"
     )

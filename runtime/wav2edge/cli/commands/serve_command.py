@@ -12,6 +12,7 @@ from wav2edge.bundle.folder import Bundle
 from wav2edge.cli.engine_options import add_decoder_options, add_engine_options, engine_from
 from wav2edge.cli.verbs import Command, tell
 from wav2edge.errors import UsageError
+from wav2edge.inference.sessions.device import physical_cores
 from wav2edge.serving.serving_options import ServingOptions, read_keys
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
     _add_limits(parser)
     _add_rights(parser)
     add_decoder_options(parser)
-    add_engine_options(parser, profile=True)
+    add_engine_options(parser, profile=True, threads="physical cores over --decoders")
 
 
 def _add_limits(parser: ArgumentParser) -> None:
@@ -92,6 +93,9 @@ def _run(options: Namespace) -> int:
     from wav2edge.serving.recognising.served_models import ServedModel, named_sources
 
     serving, page = _serving_options(options), _page(options)
+    if options.threads is None and options.profile is None:
+        # With all cores for each decoder they wait for each other: a clip takes a sixth more processor time.
+        options.threads = max(1, physical_cores() // serving.decoders)
     models = {}
     for name, source in named_sources(options.bundle).items():
         bundle = Bundle.open(source, revision=options.revision)
