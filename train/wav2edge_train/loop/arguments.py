@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -41,6 +42,8 @@ def training_arguments(
     cpu = not torch.cuda.is_available()
     distributed_on_cpu = cpu and process_count() > 1
     harmless = padding_is_harmless(base.config)
+    # TrainingArguments leaves its precision there, and the next ones of this process would take it.
+    os.environ["ACCELERATE_MIXED_PRECISION"] = "no" if precision == "fp32" else precision
     return (CpuDistributedArguments if distributed_on_cpu else TrainingArguments)(
         output_dir=str(folder),
         learning_rate=options.learning_rate,
