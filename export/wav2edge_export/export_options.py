@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from wav2edge.bundle.folder import ON_GPUS
 from wav2edge.errors import UsageError
 from wav2edge.evaluation.parity.differences import Budget
 from wav2edge.inference.sessions.cpu import NATIVE, TARGETS
@@ -172,7 +173,7 @@ class ExportOptions:
             raise UsageError(
                 f"precisions must be unique and among {', '.join(RECIPES)}; got {','.join(self.precisions)!r}"
             )
-        for_cpus = [name for name in self.precisions if RECIPES[name].method not in ("copy", "fp16")]
+        for_cpus = [name for name in self.precisions if name not in ON_GPUS]
         if self.operators == "gpu" and for_cpus:
             raise UsageError(
                 f"{', '.join(for_cpus)} is quantised for CPUs; with --operators gpu give fp16, fp32 or both"

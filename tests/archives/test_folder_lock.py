@@ -44,7 +44,9 @@ def test_a_second_run_is_refused_in_one_line_and_deletes_nothing(opened, tmp_pat
 def test_the_lock_of_a_run_that_died_is_no_obstacle(opened, tmp_path):
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / LOCK).write_text("process 1 on there", encoding="utf-8")
-    opened().lock.release()
+    lock = opened().lock
+    assert lock.held
+    lock.release()
 
 
 def test_a_folder_for_results_that_cannot_be_made_is_one_line(opened, tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,9 @@ UNREADABLE_SUFFIXES = frozenset(
     )
 )
 """Suffixes of audio and video that libsndfile does not read. Inside a folder they fail; other files are ignored."""
+
+ARCHIVE_SUFFIXES = (".parquet", ".tar", ".tar.gz", ".tgz")
+"""What the names of archives end with, which are read shard by shard only."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +61,11 @@ def expand_inputs(names: Iterable[str]) -> Iterator[Input]:
             yield from _like_pattern(name) or [_failed(name, "matches no file; check the pattern")]
         else:
             yield Input(name=name)
+
+
+def is_named_pipe(name: str) -> bool:
+    """Whether a name is that of a pipe that may be read."""
+    return os.access(name, os.R_OK) and stat.S_ISFIFO(os.stat(name).st_mode)
 
 
 def _is_pattern(name: str) -> bool:

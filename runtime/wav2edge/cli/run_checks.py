@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from argparse import Namespace
 from pathlib import Path
 
+from wav2edge.audio.inputs import ARCHIVE_SUFFIXES, is_named_pipe
 from wav2edge.errors import UsageError
 from wav2edge.output.formats import FORMATS
-
-ARCHIVES = (".parquet", ".tar", ".tar.gz", ".tgz")
-"""What the names of archives end with, which are read shard by shard only."""
 
 
 def check_run(options: Namespace, formats: tuple[str, ...], many: bool) -> None:
@@ -31,7 +27,7 @@ def check_run(options: Namespace, formats: tuple[str, ...], many: bool) -> None:
         raise UsageError("--resume needs --output FILE and --format jsonl: the lines of the run to resume")
     if options.workers is not None and options.workers < 1:
         raise UsageError(f"--workers {options.workers}: at least 1 is needed")
-    if archives := [name for name in options.audio if name.lower().endswith(ARCHIVES)]:
+    if archives := [name for name in options.audio if name.lower().endswith(ARCHIVE_SUFFIXES)]:
         raise UsageError(f"{archives[0]}: an archive; give --cluster local and --output-dir DIR to read it")
     if options.output is not None and options.output.is_dir():
         raise UsageError(f"--output {options.output}: a folder; give a file in it, or --output-dir")
@@ -66,8 +62,3 @@ def failures(what: str, failed: int, total: int) -> str:
     if failed == total:
         return f"all {total} {what} failed"
     return f"{failed} of {total} {what} failed, the rest are answered"
-
-
-def is_named_pipe(name: str) -> bool:
-    """Whether a name is that of a pipe that may be read."""
-    return os.access(name, os.R_OK) and stat.S_ISFIFO(os.stat(name).st_mode)

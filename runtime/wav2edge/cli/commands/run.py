@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from wav2edge.audio.inputs import Input, expand_inputs, gives_many
+from wav2edge.audio.inputs import Input, expand_inputs, gives_many, is_named_pipe
 from wav2edge.audio.sound_file import AudioSource, PipedFile, read_standard_input
 from wav2edge.bundle.folder import Bundle
 from wav2edge.cli.engine_options import (
@@ -23,7 +23,7 @@ from wav2edge.cli.engine_options import (
     open_bundle,
     segmentation_from,
 )
-from wav2edge.cli.run_checks import check_run, failures, is_named_pipe
+from wav2edge.cli.run_checks import check_run, failures
 from wav2edge.cli.verbs import Command, tell
 from wav2edge.errors import AudioError, DeviceError, UsageError, Wav2EdgeError
 from wav2edge.inference.engine import Engine

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import stat
 import time
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Protocol, cast
 
+from wav2edge.audio.inputs import is_named_pipe
 from wav2edge.audio.samples import MAX_CHANNELS, MAX_RATE_HZ, MIN_RATE_HZ
 from wav2edge.audio.sound_file import STANDARD_INPUT, Sound, open_sound
 from wav2edge.cli.live.piped_sound import BLOCK_S, PcmFormat, Pipe, PipedSound, standard_input
@@ -145,8 +144,4 @@ def open_source(options: Namespace, warn: Callable[[str], None]) -> LiveSource:
 def _kind(source: str | None) -> str:
     if source is None:
         return MICROPHONE
-    return PIPE if source == "-" or _is_named_pipe(source) else FILE
-
-
-def _is_named_pipe(name: str) -> bool:
-    return os.access(name, os.R_OK) and stat.S_ISFIFO(os.stat(name).st_mode)
+    return PIPE if source == "-" or is_named_pipe(source) else FILE

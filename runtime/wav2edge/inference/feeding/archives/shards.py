@@ -9,12 +9,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
-from wav2edge.audio.inputs import AUDIO_SUFFIXES, Input, expand_inputs
+from wav2edge.audio.inputs import ARCHIVE_SUFFIXES, AUDIO_SUFFIXES, Input, expand_inputs
 from wav2edge.errors import UsageError
 from wav2edge.inference.feeding.archives import storage
 
 CLIPS, PARQUET, TAR = "clips", "parquet", "tar"
-KINDS = {".parquet": PARQUET, ".tar": TAR, ".tar.gz": TAR, ".tgz": TAR}
+KINDS = {suffix: PARQUET if suffix == ".parquet" else TAR for suffix in ARCHIVE_SUFFIXES}
 """What the name of an archive ends with -> what it is. Everything else is a clip."""
 CLIPS_IN_A_SHARD = 500
 """Of five seconds each they are a minute's work of one core: what is lost with a worker."""
