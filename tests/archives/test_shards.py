@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from wav2edge.errors import UsageError
+from wav2edge.errors import AudioError, UsageError
 from wav2edge.inference.feeding.archives.shards import plan
 
 pytest.importorskip("pyarrow", reason="the extra archives is not installed")
@@ -88,20 +88,36 @@ def test_results_of_the_run_are_none_of_its_inputs(archive, make_parquet):
     assert len(plan([archive])) == len(before) + 1
 
 
-def test_what_gives_no_clip_has_its_reason_in_its_place(recordings):
-    (shard,) = plan([str(recordings / "0.wav"), str(recordings / "*.ogg"), str(recordings / "1.wav")])
-    assert [each.error is None for each in shard.clips] == [True, False, True]
+def test_a_file_that_gives_no_clip_has_its_reason_in_its_place(recordings):
+    (recordings / "0.mp4").touch()
+    (shard,) = plan([str(recordings)])
+    assert [each.name for each in shard.clips if each.error is not None] == [str(recordings / "0.mp4")]
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("gone.wav", "no such file"), ("*.ogg", "matches no file"), ("empty", "no audio in this folder")],
+)
+def test_a_name_that_gives_nothing_is_refused(recordings, name, reason):
+    (recordings / "empty").mkdir()
+    with pytest.raises(AudioError, match=f"{name}: {reason}" if name[0] != "*" else reason):
+        plan([str(recordings / "0.wav"), str(recordings / name)])
+
+
+def test_an_archive_that_is_named_twice_is_refused(make_tar):
+    tar = str(make_tar("a.tar", {"a.wav": b"sound"}))
+    with pytest.raises(UsageError, match="stands among the inputs twice"):
+        plan([tar, tar])
 
 
 @pytest.mark.parametrize(
     ("names", "clips", "reason"),
     [
         (["-"], 1, "standard input cannot be shared out"),
-        (["a.tar", "a.tar"], 1, "stands among the inputs twice"),
         (["a.wav"], 0, "at least 1 is needed"),
         (["nowhere://bucket/key"], 1, "give a path, or an address such as s3://BUCKET/KEY"),
     ],
-    ids=["standard input", "twice", "no clips", "no such address"],
+    ids=["standard input", "no clips", "no such address"],
 )
 def test_what_cannot_be_shared_out_is_refused(names, clips, reason):
     with pytest.raises(UsageError, match=reason):

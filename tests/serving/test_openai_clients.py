@@ -134,4 +134,4 @@ def test_the_javascript_client_gets_the_answers_of_the_engine(js_client, shipped
         assert re.match(r"1\n00:00:00,000 --> [\d:,]+\n", answer["srt"])
     assert (found["error"]["status"], found["error"]["code"]) == (415, "unsupported_media")
     assert "notes.wav: text, not audio" in found["error"]["message"]
-    assert found["error"]["request"] in [each.get("request_id") for each in shipped_server.log]
+    until(lambda: found["error"]["request"] in [each.get("request_id") for each in shipped_server.log])

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from argparse import Namespace
 from collections.abc import Iterator
 
-from wav2edge.audio.inputs import expand_inputs, gives_many
 from wav2edge.cli.engine_options import decoder_from, gpu_memory_from, open_bundle, segmentation_from
 from wav2edge.cli.run_checks import failures
 from wav2edge.cli.verbs import tell
-from wav2edge.errors import AudioError, UsageError
-from wav2edge.inference.feeding.archives import storage
+from wav2edge.errors import UsageError
 from wav2edge.inference.feeding.archives.archive import Archive
 from wav2edge.inference.feeding.archives.shard_worker import ShardReport
-from wav2edge.inference.feeding.archives.shards import CLIPS, CLIPS_IN_A_SHARD, kind_of
+from wav2edge.inference.feeding.archives.shards import CLIPS_IN_A_SHARD
 from wav2edge.inference.recognizer import UNKNOWN_COMFORT_S
 from wav2edge.output.progress import Progress
 
@@ -75,18 +72,6 @@ class _Failures:
             yield f"{report.name}: {counts}, the first: {report.example}"
 
 
-def _check_inputs(names: list[str]) -> None:
-    """Raise an AudioError for a name that nothing goes by: as a row with an error it would count as done."""
-    for name in names:
-        if name == "-" or storage.is_address(name):
-            continue
-        if not os.path.lexists(name) and not gives_many([name]):
-            raise AudioError(f"{name}: no such file; check the path")
-        empty = next((each.error for each in expand_inputs([name]) if each.name == name), None)
-        if empty is not None and not any(kind_of(file) != CLIPS for file in storage.files_below(name)):
-            raise empty
-
-
 def _open(options: Namespace) -> Archive:
     """The archive that the options describe."""
     for name, reason in NOT_FOR_ARCHIVES.items():
@@ -98,7 +83,6 @@ def _open(options: Namespace) -> Archive:
         raise UsageError(f"--format {options.format}: the results of an archive are Parquet files; leave it out")
     if options.output_dir is None:
         raise UsageError("--cluster needs --output-dir: where the Parquet files go")
-    _check_inputs(options.audio)
     manifest = open_bundle(options).manifest
     return Archive.open(
         options.audio,

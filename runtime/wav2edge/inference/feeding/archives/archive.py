@@ -114,6 +114,7 @@ def recognise_archive(
         the reports of the shards that were done now.
 
     Raises:
+        AudioError: nothing goes by the name of an input.
         UsageError: the folder holds results and they are not to be resumed, or others than these; another run writes
             there; or it cannot be made.
         BundleError, DeviceError: an engine cannot be opened, or the cluster cannot be reached.

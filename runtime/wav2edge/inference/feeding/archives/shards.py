@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from wav2edge.audio.inputs import ARCHIVE_SUFFIXES, AUDIO_SUFFIXES, Input, expand_inputs
-from wav2edge.errors import UsageError
+from wav2edge.errors import AudioError, UsageError
 from wav2edge.inference.feeding.archives import storage
 
 CLIPS, PARQUET, TAR = "clips", "parquet", "tar"
@@ -56,6 +56,7 @@ def plan(names: Iterable[str], *, clips_in_a_shard: int = CLIPS_IN_A_SHARD, resu
         results: folder of the results; those that a folder of inputs holds are none of its Parquet files.
 
     Raises:
+        AudioError: nothing goes by a name, or a folder or a pattern gives nothing.
         UsageError: a name cannot be the input of many processes, or stands there twice; or a shard would hold nothing.
     """
     if clips_in_a_shard < 1:
@@ -76,12 +77,22 @@ def _expanded(name: str) -> list[Input]:
         inside = list(storage.files_below(name)) if storage.is_folder(name) else [name]
         wanted = (each for each in inside if each == name or _is_of_an_archive(each))
         return [Input(name=each) for each in wanted]
-    if not os.path.isdir(name):
-        return list(expand_inputs([name]))
-    archives = [Input(name=each) for each in storage.files_below(name) if kind_of(each) != CLIPS]
-    clips = list(expand_inputs([name]))
-    nothing = len(clips) == 1 and clips[0].name == name  # the error of a folder without clips
-    return archives if archives and nothing else [*archives, *clips]
+    inputs = list(expand_inputs([name]))
+    archives = [Input(name=each) for each in _archives_below(name)]
+    itself = inputs[0] if inputs[0].name == name else None
+    if itself is None or archives:
+        return [*archives, *(each for each in inputs if each is not itself)]
+    # As a row with an error it would count as done, and never be asked for again.
+    if itself.error is not None:
+        raise itself.error
+    if not os.path.lexists(name):
+        raise AudioError(f"{name}: no such file; check the path")
+    return inputs
+
+
+def _archives_below(folder: str) -> Iterator[str]:
+    if os.path.isdir(folder):
+        yield from (each for each in storage.files_below(folder) if kind_of(each) != CLIPS)
 
 
 def _is_result(file: str, named: str, results: str | None) -> bool:
