@@ -19,7 +19,7 @@ from wav2edge.evaluation.parity.certificate import (
 from wav2edge.evaluation.parity.differences import CachedModel
 from wav2edge.inference.sessions.cpu import NATIVE, TARGETS, native_target
 from wav2edge_export.bundle import ort_format
-from wav2edge_export.bundle.certification import Certifier, EvaluationClips, choose_evaluation_clips
+from wav2edge_export.bundle.certification import ROUNDING, Certifier, EvaluationClips, choose_evaluation_clips
 from wav2edge_export.bundle.writing import DecoderFiles, read_decoder, staged_folder, write_bundle
 from wav2edge_export.export_options import ExportOptions
 from wav2edge_export.quantization.recipes import RECIPES, VariantBuilder
@@ -32,6 +32,12 @@ from wav2edge_train.reporting.card_metadata import license_of
 if TYPE_CHECKING:
     from wav2edge.bundle.cached_streams import CachedStreams
     from wav2edge_export.bundle.stream_certification import CertifiedStreams
+
+
+NOT_EXACT = (
+    f"report it: the export is not exact, for rounding is within {RECIPES['fp32'].budget.absolute_error:g} or"
+    f" {ROUNDING:g} of the largest logit"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,7 +216,8 @@ class _Export:
         silence = self._certifier.silence(self.builder.open(self._folder / passed[0].variant.file))
         if silence is not None:
             outcome = "is" if silence.loses_nothing else "is not"
-            counts = f"{silence.errors_with} errors with it, {silence.errors_without} without, on {silence.clips} clips"
+            where = f"on {silence.clips} clips between half seconds of added silence"
+            counts = f"{where} {silence.errors_with} errors with it, {silence.errors_without} without"
             self._log(f"silence at the ends of clips {outcome} left out: {counts}")
         ort_format.write_required_operators(self._folder)
         write_bundle(
@@ -287,6 +294,6 @@ def _manifest(
 def _refusals(refused: Sequence[Certificate]) -> str:
     return "; ".join(
         f"{certificate.precision} is over its budget ({', '.join(certificate.violations)}),"
-        f" {'try --precision fp32' if certificate.precision != 'fp32' else 'report it: the export is not exact'}"
+        f" {'try --precision fp32' if certificate.precision != 'fp32' else NOT_EXACT}"
         for certificate in refused
     )

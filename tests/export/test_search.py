@@ -111,11 +111,11 @@ def test_auto_without_clips_or_matplotlib_says_so(checkpoints, tmp_path, monkeyp
 
 @pytest.mark.usefixtures("hasty")
 def test_auto_refuses_rather_than_leave_its_budget(checkpoints, tmp_path, monkeypatch, capsys):
-    with_budget(monkeypatch, Budget(absolute_error=1e-12))
+    with_budget(monkeypatch, Budget(relative_error=1e-12))
     monkeypatch.setattr(search, "WALKS", ("int8",))
     assert export(checkpoints("ctc"), tmp_path / "bundle", "auto,fp32") == 1
     talk = capsys.readouterr().err
-    assert "auto refused, not written: absolute error" in talk
+    assert "auto refused, not written: relative error" in talk
     assert "| * |" not in talk
     assert list(Bundle.open(tmp_path / "bundle").manifest.variants) == ["fp32"]
 

@@ -157,7 +157,7 @@ def test_a_stream_over_its_budget_is_refused_and_the_rest_is_written(checkpoint,
 
 
 def test_nothing_is_written_where_no_stream_keeps_its_budget(checkpoint, tmp_path, monkeypatch, capsys):
-    impossible = replace(RECIPES["fp32"], budget=Budget(absolute_error=1e-12))
+    impossible = replace(RECIPES["fp32"], budget=Budget(relative_error=1e-12))
     monkeypatch.setitem(recipes.RECIPES, "fp32", impossible)
     output = tmp_path / "bundle"
     assert main(["export", str(checkpoint), "--output", str(output), "--precision", "fp32", "--stream", "160"]) == 1

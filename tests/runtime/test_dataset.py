@@ -121,6 +121,13 @@ def test_a_line_number_counts_lines_and_not_rows(write):
         ("metadata.jsonl", "", ": holds no rows"),
         ("metadata.csv", "file_name,label\n", ": holds no rows"),
         ("metadata.csv", "", ": holds no rows"),
+        ("metadata.csv", 'file_name,text\na.wav,pa\nb.wav,"ta\nc.wav,ka\n', ":3: not CSV"),
+        ("metadata.csv", 'file_name,text\na.wav,"ta\nb.wav,"ka"\n', ":2: not CSV"),
+        ("metadata.csv", "file_name,text\na.wav,pa, ta\n", ":2: more fields than the header has"),
+        ("metadata.csv", "file_name,text,text\na.wav,pa,ta\n", ":1: the column 'text' is there twice"),
+        ("metadata.jsonl", '{"file_name": "a.wav", "text": "pa", "text": "ta"}', ":1: the key 'text' is there twice"),
+        ("metadata.csv", "file_name,text\na.wav,pa\n./a.wav,ta\n", ":3: the transcription of a.wav is 'ta', and at"),
+        ("metadata.csv", "file_name,label\na.wav,1\na.wav,2\n", ":3: the label of a.wav is '2', and at"),
         ("metadata.jsonl", json.dumps({**ROW, "offset": 0.5}), ":1: a clip with an offset"),
         ("metadata.jsonl", json.dumps({**ROW, "offset": "later"}), ":1: a clip with an offset"),
     ],
@@ -129,6 +136,10 @@ def test_a_broken_table_is_refused_with_its_line(write, name, content, words):
     root = write(name, content)
     assert refusal(root).startswith(f"{root / name}{words}")
     assert "\n" not in refusal(root)
+
+
+def test_a_clip_may_stand_in_two_rows_that_agree(write):
+    assert len(read_dataset(write("metadata.csv", "file_name,text,label\na.wav,pa,\na.wav,pa,1\n"))) == 2
 
 
 def test_an_offset_of_zero_is_accepted(write):
@@ -157,7 +168,7 @@ def test_a_split_is_chosen_by_any_of_its_names(write):
 
 def test_a_split_without_rows_is_refused_with_those_that_are_there(write):
     rows = read_dataset(write("metadata.csv", "file_name,split\na.wav,val\nb.wav,\n"))
-    with pytest.raises(DataError, match=r"no row belongs to the split 'test'; .*: \(none\), validation"):
+    with pytest.raises(DataError, match=r"no row belongs to the split 'test'; .*: \(none\), validation; write test"):
         select_split(rows, "test")
 
 

@@ -229,10 +229,11 @@ def test_any_name_is_drawn_without_a_word_on_standard_error(tmp_path, name, suff
 def test_letters_that_the_first_font_lacks_come_from_another_that_is_installed():
     has = {font.name: get_font(font.fname).get_charmap().keys() for font in fontManager.ttflist}
     letter = min(has["STIXGeneral"] - has["DejaVu Sans"])
-    first, second = fonts_for({"a", chr(letter)})
+    (first, second), lacking = fonts_for({"a", chr(letter)})
     assert first == "DejaVu Sans"
     assert letter in has[second]
-    assert fonts_for({"a"}) == ["DejaVu Sans"]
+    assert lacking == set()
+    assert fonts_for({"a", "\U0010fffe"}) == (["DejaVu Sans"], {"\U0010fffe"})
 
 
 def test_texts_are_measured_in_one_image(talk, tmp_path, monkeypatch):

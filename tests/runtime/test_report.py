@@ -71,6 +71,18 @@ def test_the_figures_stand_under_the_reference_cards_keys_in_its_order():
     assert list(report.to_dict())[-4:] == ["clips", "word_edits", "words", "text_normalization"]
 
 
+def test_a_class_that_is_called_like_an_average_keeps_its_figures():
+    labels = ("macro avg", "class macro avg", "weighted avg", "accuracy")
+    report = make_report(labels=labels, label_pairs=[("macro avg", "macro avg"), ("class macro avg", "accuracy")])
+    figures = report.metrics()
+    assert list(report.classification.rows()) == [
+        *("class macro avg", "class class macro avg", "class weighted avg", "accuracy"),
+        *("macro avg", "weighted avg"),
+    ]
+    assert (figures["class macro avg_support"], figures["macro avg_support"]) == (1, 2)
+    assert (figures["class macro avg_recall"], figures["macro avg_recall"], figures["accuracy"]) == (1.0, 0.25, 0.5)
+
+
 def test_supports_are_whole_numbers():
     figures = make_report(labels=LABELS, label_pairs=list(zip(*draw(0), strict=True))).metrics()
     supports = [value for name, value in figures.items() if name.endswith("support")]

@@ -44,9 +44,27 @@ def test_the_same_audio_in_two_splits_is_named_whatever_its_file_is_called(tmp_p
     assert data_warnings([*rows[:2], rows[3]], Targets(vocabulary=None, labels=("1",))) == []
 
 
-def test_a_speaker_on_both_sides_is_named_and_many_are_counted() -> None:
-    rows = [row("x", split, speaker=f"s{n}") for split in ("train", "validation") for n in range(5)]
+def test_audio_that_a_split_has_twice_is_named(tmp_path: Path) -> None:
+    twice = row(clip(tmp_path, "a.wav", 1), "train")
+    copies = [row(clip(tmp_path, f"{number}.wav", 2), "validation", label="1") for number in range(5)]
+    rows = [twice, twice, row(clip(tmp_path, "b.wav", 3), "train", label="1"), *copies]
+    assert data_warnings(rows, Targets(vocabulary=None, labels=("1",))) == [
+        "the same audio more than once in train, where it counts each time: a.wav = a.wav",
+        "the same audio more than once in validation, where it counts each time: 0.wav = 1.wav, 0.wav = 2.wav,"
+        " 0.wav = 3.wav and 1 more",
+    ]
+
+
+def test_a_single_class_is_named_because_its_accuracy_says_nothing() -> None:
+    rows = [row("x", "train"), row("y", "train"), row("z", "validation")]
     (found,) = data_warnings(rows, Targets(vocabulary=None, labels=("0",)))
+    assert found.startswith("every training clip is of the class 0, so that accuracy says nothing")
+    assert data_warnings(rows, Targets(vocabulary=build_vocabulary(rows[:2]), labels=None)) == []
+
+
+def test_a_speaker_on_both_sides_is_named_and_many_are_counted() -> None:
+    rows = [row("x", split, str(n % 2), f"s{n}") for split in ("train", "validation") for n in range(5)]
+    (found,) = data_warnings(rows, TARGETS)
     assert found.startswith("speakers in train and validation")
     assert found.endswith(": s0, s1, s2 and 2 more")
 

@@ -98,6 +98,7 @@ def test_the_table_has_a_line_for_each_figure(forecast: Forecast) -> None:
     pairs = (line.split("  ", 1) for line in forecast.table().splitlines())
     lines = {name.strip(): figure.strip() for name, figure in pairs}
     assert lines["word starts"] == "of 12 training clips"
+    assert lines["memory"].endswith(("(measured)", "besides about 1 GB for PyTorch, and the clips)"))
     assert {"train clips", "left out", "vocabulary", "class 1", "updates", "time", "memory", "disk"} <= set(lines)
 
 

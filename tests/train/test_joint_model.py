@@ -186,3 +186,8 @@ def test_masks_of_spec_augment_fit_the_shortest_clip(config: ConfigMaker, target
     fitted = joint_config(wide, targets, TrainingOptions(), shortest_frames=6)
     assert fitted.mask_time_length == 3
     assert Wav2Vec2ForJointCTC(fitted).train()(clip).logits.shape[1] == 6
+
+
+def test_the_problem_of_the_base_s_classifier_is_not_that_of_the_new_one(config: ConfigMaker, targets: Targets) -> None:
+    base = config(problem_type="multi_label_classification")
+    assert joint_config(base, targets, TrainingOptions(), shortest_frames=6).problem_type is None

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import (
     AutoProcessor,
     HubertConfig,
@@ -146,6 +147,12 @@ def damage_weights(folder: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
+def diverge(folder: Path) -> None:
+    weights = load_file(folder / "model.safetensors")
+    weights["lm_head.bias"][2] = torch.nan
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+
+
 FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {
     "no config": (forget_file("config.json"), "no config.json in it"),
     "broken config": (lambda folder: (folder / "config.json").write_text("{"), "config.json cannot be read"),
@@ -162,7 +169,28 @@ FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {
     "no weights": (forget_file("model.safetensors"), "its weights cannot be read"),
     "labels of one name": (
         lambda folder: edit_config(folder, id2label={"0": "yes", "1": "yes", "2": "no"}),
-        "its heads and its files disagree",
+        "labels must be non-empty and unique, and id2label in config.json has",
+    ),
+    "a label without a name": (
+        lambda folder: edit_config(folder, id2label={"0": "yes", "1": " ", "2": "no"}),
+        "labels must be non-empty and unique, and id2label in config.json has",
+    ),
+    "gaps between labels": (
+        lambda folder: edit_config(folder, id2label={"0": "yes", "2": "maybe", "5": "no"}),
+        "id2label in config.json does not name the outputs 1 of its classifier; give each from 0 to 2 a label",
+    ),
+    "too few labels": (
+        lambda folder: edit_config(folder, id2label={"0": "yes", "1": "no"}),
+        "config.json names 2 labels, and the classifier has another number of them; write the id2label",
+    ),
+    "no labels": (lambda folder: edit_config(folder, id2label=None), "config.json names 2 labels, and the classifier"),
+    "another width": (
+        lambda folder: edit_config(folder, vocab_size=9),
+        "lm_head.bias has another shape than config.json says; one of the two files is of another model",
+    ),
+    "weights that are not finite": (
+        diverge,
+        r"its weights are not finite \(lm_head.bias: 1 of 6 values\); the training diverged, or the file is damaged",
     ),
 }
 
@@ -176,6 +204,27 @@ def test_a_faulty_checkpoint_is_refused_in_one_line_that_names_it(joint: Path, f
     message = str(caught.value)
     assert message.startswith(str(joint))
     assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"problem_type": "multi_label_classification"}, "several of its labels may hold at once"),
+        ({"problem_type": "regression"}, "its classifier gives a number"),
+        ({"id2label": {0: "LABEL_0"}}, "its classifier gives a number"),
+    ],
+)
+def test_a_classifier_that_does_not_choose_one_label_is_refused(
+    config: ConfigMaker, tmp_path: Path, fields: dict[str, object], reason: str
+) -> None:
+    folder = save(tmp_path / "model", Wav2Vec2ForSequenceClassification(config(**fields)), None)
+    with pytest.raises(CheckpointError, match=reason):
+        load_checkpoint(folder)
+
+
+def test_a_joint_model_gives_one_label_whatever_problem_its_base_had(joint: Path) -> None:
+    edit_config(joint, problem_type="multi_label_classification")
+    assert load_checkpoint(joint).heads.labels == ("no", "yes", "maybe")
 
 
 def test_a_head_without_trained_weights_is_refused(config: ConfigMaker, tmp_path: Path) -> None:

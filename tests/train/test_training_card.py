@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
 import pytest
 from huggingface_hub import ModelCard
+from matplotlib.font_manager import fontManager
 from matplotlib.image import imread
 
 from tests.train.reference_run import FINAL, SECOND_CLASS_ONE_OFF, WORDS, cells, report
 from wav2edge.evaluation.rates import WordErrors
-from wav2edge.evaluation.report import Report
+from wav2edge.evaluation.report import ClassificationReport, Report
+from wav2edge_train.data.clips import ClipDataset, Targets
+from wav2edge_train.data.corpus import Corpus
+from wav2edge_train.loop.training_run import Run
+from wav2edge_train.model.base_model import BaseModel
+from wav2edge_train.reporting import run_report
 from wav2edge_train.reporting.card_metadata import license_of
 from wav2edge_train.reporting.charts import write_charts
+from wav2edge_train.reporting.run_report import TrainingOutcome, write_report_and_card
 from wav2edge_train.reporting.training_card import Card
 from wav2edge_train.reporting.training_rows import TrainingRow
 from wav2edge_train.training_options import TrainingOptions
@@ -134,11 +142,47 @@ def test_the_card_names_the_chosen_step_and_shows_the_charts(rows: tuple[Trainin
 
 
 def test_only_charts_with_figures_are_drawn(rows: tuple[TrainingRow, ...], tmp_path: Path) -> None:
-    drawn = write_charts(tmp_path, rows, report(SECOND_CLASS_ONE_OFF, 0.2, 0.1))
+    logged: list[str] = []
+    drawn = write_charts(tmp_path, rows, report(SECOND_CLASS_ONE_OFF, 0.2, 0.1), logged.append)
     assert drawn == ("loss.png", "accuracy.png", "confusion.png")
     for name in drawn:
         pixels = imread(tmp_path / name)
         assert min(pixels.shape[:2]) >= 400
         assert pixels.std() > 0.02, f"{name} is blank"
     only_transcribed = Report(clips=1, word_errors=WordErrors(edits=3, words=2))
-    assert write_charts(tmp_path, [], only_transcribed) == ()
+    assert write_charts(tmp_path, [], only_transcribed, logged.append) == ()
+    assert logged == []
+
+
+def test_classes_of_any_name_are_drawn_and_letters_without_a_font_are_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fontManager, "ttflist", [font for font in fontManager.ttflist if font.name == "DejaVu Sans"])
+    names = ("$5_{", "a$\\frac$", "猫", "n\nl", "x" * 300)
+    every = Report(clips=5, classification=ClassificationReport.of(names, names, names))
+    logged: list[str] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert write_charts(tmp_path, [], every, logged.append) == ("confusion.png",)
+    (line,) = logged
+    assert line.startswith("warning: the charts lack 猫, for no installed font has it")
+
+
+def test_charts_that_cannot_be_drawn_cost_neither_report_nor_card(
+    rows: tuple[TrainingRow, ...],
+    base: BaseModel,
+    targets: Targets,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*arguments: object) -> None:
+        raise RuntimeError("no chart")
+
+    monkeypatch.setattr(run_report, "write_charts", fail)
+    clips = ClipDataset([], base.geometry)
+    corpus = Corpus(targets=targets, training=clips, validation=clips, transcriptions=())
+    run = Run(base=base, corpus=corpus, options=TrainingOptions())
+    outcome = TrainingOutcome(folder=tmp_path, report=report(SECOND_CLASS_ONE_OFF, 0.2, 0.1), rows=rows)
+    with pytest.raises(RuntimeError, match="no chart"):
+        write_report_and_card(outcome, run, "corpus", print)
+    assert {path.name for path in tmp_path.iterdir()} == {"report.json", "README.md"}

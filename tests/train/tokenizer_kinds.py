@@ -15,7 +15,7 @@ import torch
 from transformers import Wav2Vec2CTCTokenizer, Wav2Vec2PhonemeCTCTokenizer
 
 from wav2edge.bundle.heads import CtcHead
-from wav2edge_train.checkpoint.ctc_head import read_ctc_head
+from wav2edge_train.checkpoint.outputs.ctc_head import read_ctc_head
 
 SPECIAL = ("<pad>", "<s>", "</s>", "<unk>")
 LETTERS = ("|", "E", "T", "A", "O", "'", "-")

@@ -101,7 +101,7 @@ def train(
 
     if is_first_process():
         with writing(output, remove_partial=False):
-            write_report_and_card(outcome, run, data.name)
+            write_report_and_card(outcome, run, data.name, log)
     return outcome
 
 

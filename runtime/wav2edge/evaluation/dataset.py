@@ -9,8 +9,10 @@ from __future__ import annotations
 import csv
 import json
 import math
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +75,7 @@ def read_dataset(root: Path) -> list[Utterance]:
     utterances = [row for path in tables for row in _utterances(path, _reader(path)(path), folder)]
     if not utterances:
         raise DataError(f"{tables[0]}: holds no rows; add one row per clip")
+    _check_agreement(utterances)
     return utterances
 
 
@@ -90,7 +93,10 @@ def select_split(utterances: Sequence[Utterance], split: str) -> list[Utterance]
         )
     if not chosen:
         there = sorted({row.split or "(none)" for row in utterances})
-        raise DataError(f"no row belongs to the split {split!r}; the data set has: {', '.join(there)}")
+        raise DataError(
+            f"no row belongs to the split {split!r}; the data set has: {', '.join(there)}; write {split} into the"
+            " column `split` of the rows that are meant for it, or name a split that is there"
+        )
     return chosen
 
 
@@ -103,15 +109,49 @@ def label_order(labels: Iterable[str]) -> tuple[str, ...]:
     )
 
 
+def _check_agreement(utterances: Iterable[Utterance]) -> None:
+    """Raise a DataError for a clip that two rows say different things of: one of them is wrong."""
+    found: dict[str, Utterance] = {}
+    for row in utterances:
+        first = found.setdefault(os.path.normpath(row.path), row)
+        for name in ("transcription", "label"):
+            before, now = getattr(first, name), getattr(row, name)
+            if None not in (before, now) and before != now:
+                raise DataError(
+                    f"{row.where}: the {name} of {row.path.name} is {now!r}, and at {first.where} it is {before!r};"
+                    " leave one of the rows out"
+                )
+
+
 def _tables_in(folder: Path) -> list[Path]:
     return [path for suffix in _READERS if (path := folder / f"metadata{suffix}").is_file()]
 
 
 def _csv_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
     with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        for row in reader:
-            yield reader.line_num, row
+        reader = csv.DictReader(file, strict=True)
+        begins = 1
+        try:
+            _check_unique(reader.fieldnames or (), f"{path}:1", "column")
+            begins = reader.line_num + 1
+            for row in reader:
+                if None in row:
+                    raise DataError(
+                        f"{path}:{reader.line_num}: more fields than the header has; put quotes around a field with a"
+                        " comma"
+                    )
+                yield reader.line_num, row
+                begins = reader.line_num + 1
+        except csv.Error as error:
+            raise DataError(
+                f"{path}:{begins}: not CSV ({error}); close each quote, and write one inside a field twice"
+            ) from None
+
+
+def _check_unique(names: Iterable[str], where: str, kind: str) -> None:
+    names = [name for name in names if name]
+    if repeated := next((name for name in names if names.count(name) > 1), None):
+        raise DataError(f"{where}: the {kind} {repeated!r} is there twice; leave one out")
 
 
 def _json_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
@@ -120,12 +160,17 @@ def _json_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
             if not line.strip():
                 continue
             try:
-                row = json.loads(line)
+                row = json.loads(line, object_pairs_hook=partial(_json_object, f"{path}:{number}"))
             except json.JSONDecodeError as error:
                 raise DataError(f"{path}:{number}: not JSON ({error.msg}); each line holds one JSON object") from None
             if not isinstance(row, dict):
                 raise DataError(f"{path}:{number}: not a JSON object; each line holds one")
             yield number, row
+
+
+def _json_object(where: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    _check_unique((name for name, _ in pairs), where, "key")
+    return dict(pairs)
 
 
 _READERS: dict[str, Callable[[Path], Iterator[tuple[int, Mapping[str, Any]]]]] = {
@@ -144,8 +189,6 @@ def _utterances(path: Path, rows: Iterator[tuple[int, Mapping[str, Any]]], root:
             yield _utterance(path, number, row, root)
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8") from None
-    except csv.Error as error:
-        raise DataError(f"{path}: not CSV ({error}); save it as comma-separated values") from None
 
 
 def _utterance(path: Path, number: int, row: Mapping[str, Any], root: Path) -> Utterance:

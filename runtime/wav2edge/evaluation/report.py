@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -13,6 +14,10 @@ from wav2edge.evaluation.rates import WordErrors, WordTimesError, count_word_err
 from wav2edge.evaluation.text_normalization import TextNormalization
 from wav2edge.output.tables import markdown_table
 
+AVERAGES = ("macro avg", "weighted avg")
+"""Rows of means, under the names that scikit-learn gives them."""
+LIKE_AVERAGES = re.compile(rf"(class )*({'|'.join(AVERAGES)})")
+"""Classes that would be taken for them are called ``class macro avg``, and so on."""
 COLUMNS = ("precision", "recall", "f1-score", "support")
 
 
@@ -50,7 +55,8 @@ class ClassificationReport:
         scores = np.stack([_ratio(hits, predicted), _ratio(hits, support), _ratio(2 * hits, support + predicted)])
         total = int(support.sum())
         weighted = scores @ support / max(1, total)
-        rows = {label: (*map(float, scores[:, i]), int(support[i])) for i, label in enumerate(self.labels)}
+        names = [f"class {label}" if LIKE_AVERAGES.fullmatch(label) else label for label in self.labels]
+        rows = {name: (*map(float, scores[:, i]), int(support[i])) for i, name in enumerate(names)}
         rows["macro avg"] = (*map(float, scores.mean(axis=1)), total)
         rows["weighted avg"] = (*map(float, weighted), total)
         return rows  # type: ignore[return-value]  # a starred map has no fixed length for the type checker
@@ -100,7 +106,7 @@ class Report:
         figures: dict[str, Any] = {} if self.loss is None else {"loss": self.loss}
         if self.classification is not None:
             rows = self.classification.rows()
-            averages = {name: rows.pop(name) for name in ("macro avg", "weighted avg")}
+            averages = {name: rows.pop(name) for name in AVERAGES}
             figures |= _flatten(rows)
             figures["accuracy"] = self.classification.accuracy
             figures |= _flatten(averages)
@@ -135,7 +141,7 @@ class Report:
             if self.normalization.summary:
                 lines.append(f"text      {self.normalization.summary}")
         if self.word_times is not None:
-            lines.append(f"starts    {self.word_times}")
+            lines.append(f"word-start error  {self.word_times}")
         if self.loss is not None:
             lines.append(f"loss      {self.loss:.4f}")
         lines.append(f"clips     {self.clips}")

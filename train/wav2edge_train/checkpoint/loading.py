@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -19,14 +19,15 @@ from transformers import (
 from transformers.utils import SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME, WEIGHTS_INDEX_NAME, WEIGHTS_NAME
 
 from wav2edge.bundle.geometry import SAMPLE_RATE_HZ, ConvGeometry
-from wav2edge.bundle.heads import ClassificationHead, EmbeddingHead, FrameClassificationHead, Head, Heads
+from wav2edge.bundle.heads import Heads
 from wav2edge.bundle.manifest import MANIFEST
 from wav2edge.errors import CheckpointError
 from wav2edge_train.checkpoint.architectures import ARCHITECTURES, Architecture
-from wav2edge_train.checkpoint.ctc_head import read_ctc_head
 from wav2edge_train.checkpoint.families.family_table import MEL_STRIDE, geometry_of
 from wav2edge_train.checkpoint.languages import check_language, language_of_weights, load_language
 from wav2edge_train.checkpoint.library_logging import first_line, quiet_transformers
+from wav2edge_train.checkpoint.outputs.ctc_head import read_ctc_head
+from wav2edge_train.checkpoint.outputs.label_heads import CLASSIFIER, HEAD_READERS
 
 TEXT_FILES = ["*.json", "*.txt"]
 """Files fetched from the Hub before the weights: configs and vocabularies."""
@@ -81,6 +82,7 @@ def load_checkpoint(source: str | Path, *, language: str | None = None) -> Check
         model = _read_model(source, folder, architecture)
         if language is not None:
             model = load_language(source, model, language)
+        _refuse_what_is_not_finite(source, model)
         heads = _read_heads(source, folder, architecture, model, language)
     return Checkpoint(
         name=Path(source).resolve().name if Path(source).is_dir() else str(source),
@@ -181,11 +183,17 @@ def _read_extractor(source: str | Path, folder: Path, kind: type[Extractor]) -> 
 def _read_model(source: str | Path, folder: Path, architecture: Architecture) -> PreTrainedModel:
     where = folder if Path(source).is_dir() else source
     try:
-        model, info = architecture.model.from_pretrained(where, dtype=torch.float32, output_loading_info=True)
+        model, info = architecture.model.from_pretrained(
+            where, dtype=torch.float32, output_loading_info=True, ignore_mismatched_sizes=True
+        )
     except Exception as error:  # safetensors, pickle, torch and the Hub each raise their own kind
         raise CheckpointError(
             f"{source}: its weights cannot be read ({first_line(error)}); copy or download it again"
         ) from None
+    # Names in transformers 4.57, and names with both shapes in 5.
+    mismatched = [each if isinstance(each, str) else each[0] for each in info["mismatched_keys"]]
+    if mismatched:
+        raise CheckpointError(f"{source}: {_mismatch(mismatched, model.config)}")
     missing = sorted(key for key in info["missing_keys"] if UNUSED_IN_INFERENCE not in key)
     if missing:
         raise CheckpointError(
@@ -193,6 +201,30 @@ def _read_model(source: str | Path, folder: Path, architecture: Architecture) ->
             " weights there is of no use: train it first"
         )
     return model.eval()
+
+
+def _mismatch(names: Sequence[str], config: Any) -> str:
+    """Which weights have another shape than the config says, and what to do."""
+    if any(name.startswith(CLASSIFIER) for name in names):
+        return (
+            f"config.json names {config.num_labels} labels, and the classifier has another number of them; write the"
+            " id2label of the training into config.json (where it is missing, 2 are taken)"
+        )
+    return (
+        f"{min(names)} has another shape than config.json says; one of the two files is of another model, copy or"
+        " download both again"
+    )
+
+
+def _refuse_what_is_not_finite(source: str | Path, model: PreTrainedModel) -> None:
+    """Raise a CheckpointError for NaN and infinity, which an export could only give back."""
+    for name, weights in model.state_dict().items():
+        broken = 0 if UNUSED_IN_INFERENCE in name else weights.numel() - int(torch.isfinite(weights).sum())
+        if broken:
+            raise CheckpointError(
+                f"{source}: its weights are not finite ({name}: {broken} of {weights.numel()} values); the training"
+                " diverged, or the file is damaged: take an earlier checkpoint, or copy it again"
+            )
 
 
 def _read_heads(
@@ -205,47 +237,11 @@ def _read_heads(
     def read(name: str, output: str) -> Any:
         if name == "ctc":
             return read_ctc_head(source, folder, output, model.get_parameter("lm_head.weight"), config, language)
-        return HEAD_READERS[name](output, model)
+        return HEAD_READERS[name](source, output, model)
 
     try:
         return Heads(**{name: read(name, output) for name, output in outputs.items()})
-    except (ValueError, KeyError) as error:
+    except ValueError as error:
         if isinstance(error, CheckpointError):
             raise
         raise CheckpointError(f"{source}: its heads and its files disagree ({first_line(error)})") from None
-
-
-def _classification(output: str, model: PreTrainedModel) -> ClassificationHead:
-    return ClassificationHead(output=output, labels=_labels(model))
-
-
-def _frame_classification(output: str, model: PreTrainedModel) -> FrameClassificationHead:
-    """Labels that do not exclude each other, unless the config says that the problem is one of a single label.
-
-    transformers' own example decides each label by its sigmoid (``Wav2Vec2ForAudioFrameClassification``, speaker
-    diarization), for two speakers may speak at once, or none.
-    """
-    exclusive = model.config.problem_type == "single_label_classification"
-    return FrameClassificationHead(output=output, labels=_labels(model), exclusive=exclusive)
-
-
-def _embedding(output: str, model: PreTrainedModel) -> EmbeddingHead:
-    """An x-vector: its statistics need two frames, each of which its time-delay layers see a window for."""
-    config: Any = model.config
-    window = sum(
-        (kernel - 1) * dilation for kernel, dilation in zip(config.tdnn_kernel, config.tdnn_dilation, strict=True)
-    )
-    return EmbeddingHead(output=output, size=config.xvector_output_dim, fewest_frames=window + 2)
-
-
-def _labels(model: PreTrainedModel) -> tuple[str, ...]:
-    config: Any = model.config
-    return tuple(str(config.id2label[i]) for i in range(len(model.get_parameter("classifier.weight"))))
-
-
-HEAD_READERS: Mapping[str, Callable[[str, PreTrainedModel], Head]] = {
-    "classification": _classification,
-    "frame_classification": _frame_classification,
-    "embedding": _embedding,
-}
-"""What a head means, by its name in a bundle, given the name of its output and its model."""

@@ -36,7 +36,7 @@ def data_warnings(utterances: Sequence[Utterance], targets: Targets) -> list[str
     splits = {name: [row for row in utterances if row.split == name] for name in SPLITS}
     found = [*_duplicates(splits), *_shared_speakers(splits)]
     if targets.labels is not None:
-        found += _missing_classes(splits, targets.labels)
+        found += [*_only_class(splits["train"]), *_missing_classes(splits, targets.labels)]
     spoken = [row.transcription for row in splits["train"] if row.transcription]
     if (
         targets.vocabulary is not None
@@ -90,24 +90,28 @@ def _unspaced(tokens: Iterable[str]) -> bool:
 
 
 def _duplicates(splits: Mapping[str, Sequence[Utterance]]) -> Iterator[str]:
-    """Clips of the same bytes on both sides; only files of the same size are read."""
+    """Clips of the same bytes, on both sides or on one; only files of the same size are read."""
     by_size = defaultdict(list)
     for name, rows in splits.items():
         for row in rows:
             if row.path.is_file():
                 by_size[row.path.stat().st_size].append((name, row))
-    by_content = defaultdict(list)
+    by_content: defaultdict[bytes, defaultdict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for same_size in by_size.values():
-        if len({name for name, _ in same_size}) > 1:
-            for name, row in same_size:
-                by_content[_digest(row.path)].append((name, row))
-    pairs = defaultdict(list)
+        for name, row in same_size if len(same_size) > 1 else ():
+            by_content[_digest(row.path)][name].append(row.path.name)
+    across: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+    within: defaultdict[str, list[str]] = defaultdict(list)
     for same in by_content.values():
-        for (left, one), (right, other) in combinations(same, 2):
-            if left != right:
-                pairs[left, right].append(f"{one.path.name} = {other.path.name}")
-    for (left, right), names in pairs.items():
+        for left, right in combinations(same, 2):
+            across[left, right].append(f"{same[left][0]} = {same[right][0]}")
+        for name, (first, *others) in same.items():
+            within[name] += [f"{first} = {other}" for other in others]
+    for (left, right), names in across.items():
         yield f"the same audio in {left} and {right}, which flatters the figures: {_listed(names)}"
+    for name, names in within.items():
+        if names:
+            yield f"the same audio more than once in {name}, where it counts each time: {_listed(names)}"
 
 
 def _digest(path: Path) -> bytes:
@@ -121,6 +125,16 @@ def _shared_speakers(splits: Mapping[str, Sequence[Utterance]]) -> Iterator[str]
         both = sorted(speakers[left] & speakers[right])
         if both:
             yield f"speakers in {left} and {right}, so the figures say little about new speakers: {_listed(both)}"
+
+
+def _only_class(training: Sequence[Utterance]) -> Iterator[str]:
+    """A single class, which is right whatever the clip."""
+    classes = {row.label for row in training if row.label}
+    if len(classes) == 1:
+        yield (
+            f"every training clip is of the class {classes.pop()}, so that accuracy says nothing; add clips of other"
+            " classes, or train with --heads ctc"
+        )
 
 
 def _missing_classes(splits: Mapping[str, Sequence[Utterance]], labels: Sequence[str]) -> Iterator[str]:

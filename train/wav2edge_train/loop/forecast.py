@@ -41,6 +41,8 @@ PROBE_BYTES = 32_000_000
 WEIGHT, GRADIENT, ADAM = 4, 4, 8
 """Bytes per weight in float32: the weight, and in training its gradient and two moments."""
 
+MEMORY_ON_A_CPU = "weights, gradients, moments and the longest batch, besides about 1 GB for PyTorch, and the clips"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Forecast:
@@ -170,7 +172,7 @@ def forecast(trainer: JointTrainer, run: Run) -> Forecast:
         saving_s=evaluations * saving_s,
         comparison_s=longest_comparison_s() if smaller else 0.0,
         memory_bytes=torch.cuda.max_memory_allocated() if torch.cuda.is_available() else states + activations,
-        memory_how="measured" if torch.cuda.is_available() else "weights, gradients, moments and the longest batch",
+        memory_how="measured" if torch.cuda.is_available() else MEMORY_ON_A_CPU,
         disk_bytes=2 * checkpoint,
     )
 

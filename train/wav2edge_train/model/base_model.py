@@ -177,6 +177,7 @@ def joint_config(
         "layerdrop": 0.0,
         "mask_time_length": max(1, min(base.mask_time_length, shortest_frames // 2)),  # a longer mask raises
         "mask_time_min_masks": 0,
+        "problem_type": None,  # of another classifier, that the base may have had
         "bos_token_id": None,
         "eos_token_id": None,
     }

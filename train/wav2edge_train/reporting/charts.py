@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from wav2edge.evaluation.report import ClassificationReport, Report
+from wav2edge.output.plot.lettering import lettering, plain, quiet, width_of
 from wav2edge_train.reporting.training_rows import TrainingRow
 
 INK, PALE, FAINT = "#1d2430", "#8b95a5", "#d9dee6"
@@ -27,16 +28,34 @@ FIGURES = {
 
 LARGEST_WRITTEN = 24
 """With more classes, counts in the confusion matrix would be too small to read."""
+LONGEST_NAME = 24
+"""Letters of a class that are written."""
+NAMED = 8
+"""How many letters without a font a line names."""
 
 
-def write_charts(folder: Path, rows: Sequence[TrainingRow], final: Report) -> tuple[str, ...]:
+def write_charts(
+    folder: Path, rows: Sequence[TrainingRow], final: Report, log: Callable[[str], None]
+) -> tuple[str, ...]:
     """Draw every chart that has figures, and return the file names.
 
     Args:
         folder: where the charts are written.
         rows: the evaluations during training.
         final: the report of the finished model.
+        log: gets a line where no installed font has the letters of the classes.
     """
+    names = () if final.classification is None else final.classification.labels
+    with quiet(), lettering(set(plain("".join(names)))) as lacking:
+        if lacking:
+            log(
+                f"warning: the charts lack {''.join(sorted(lacking)[:NAMED])}, for no installed font has it; install"
+                " one that does, such as Noto Sans CJK for Chinese"
+            )
+        return _write_charts(folder, rows, final)
+
+
+def _write_charts(folder: Path, rows: Sequence[TrainingRow], final: Report) -> tuple[str, ...]:
     drawn = []
     if rows:
         drawn.append(_draw_losses(folder / "loss.png", rows))
@@ -71,14 +90,14 @@ def _draw_figures(path: Path, rows: Sequence[TrainingRow]) -> str:
 
 
 def _draw_confusion(path: Path, classification: ClassificationReport) -> str:
-    names, counts = classification.labels, classification.confusion
+    names, counts = [_short(plain(name)) for name in classification.labels], classification.confusion
     side_in = max(3.6, min(12.0, 1.6 + 0.6 * len(names)))
     figure, axes = _new_chart("Confusion matrix", width_in=side_in + 0.6, height_in=side_in)
     shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
     axes.pcolormesh(shares[::-1], cmap="Blues", vmin=0, vmax=1, edgecolors=FAINT, linewidth=0.8)
     axes.set_aspect("equal")
     ticks = np.arange(len(names)) + 0.5
-    axes.set_xticks(ticks, names, rotation=90 if max(map(len, names)) > 4 else 0)
+    axes.set_xticks(ticks, names, rotation=90 if max(map(width_of, names)) > 4 else 0)
     axes.set_yticks(ticks, names[::-1])
     axes.set_xlabel("predicted", color=INK, fontsize=9)
     axes.set_ylabel("true", color=INK, fontsize=9)
@@ -88,6 +107,11 @@ def _draw_confusion(path: Path, classification: ClassificationReport) -> str:
             axes.text(column + 0.5, len(names) - row - 0.5, str(count), ha="center", va="center", color=colour)
     _save_chart(figure, path)
     return path.name
+
+
+def _short(name: str) -> str:
+    """The name of a class, of which a long one would leave no room for the matrix."""
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
 
 
 def _new_chart(title: str, *, width_in: float = 8.0, height_in: float = 4.2) -> tuple[Figure, Axes]:

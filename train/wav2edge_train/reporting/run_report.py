@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from wav2edge.bundle.geometry import SAMPLE_RATE_HZ
 from wav2edge.evaluation.report import Report
 from wav2edge.output.documents import write_json
+from wav2edge_train.data.corpus import Log
 from wav2edge_train.data.vocabulary import save_processor
 from wav2edge_train.distillation.teacher import Teacher, comparable_teacher
 from wav2edge_train.loop.distributed import process_count
@@ -68,13 +69,16 @@ def write_checkpoint(folder: Path, model: JointModel, run: Run) -> None:
     save_processor(folder, run.base.extractor, run.corpus.targets.vocabulary)
 
 
-def write_report_and_card(outcome: TrainingOutcome, run: Run, data: str) -> None:
-    """Write ``report.json``, the charts, ``README.md`` and, where there is one, ``comparison.json``.
+def write_report_and_card(outcome: TrainingOutcome, run: Run, data: str, log: Log) -> None:
+    """Write ``report.json``, ``README.md`` and, where there is one, ``comparison.json``; then the charts.
+
+    The card is written again with the charts in it: whatever keeps them from being drawn, the figures are there.
 
     Args:
         outcome: the finished run.
         run: its inputs.
         data: the name of the data set.
+        log: gets a line where the charts lack letters.
     """
     base = run.base
     card = Card(
@@ -91,11 +95,13 @@ def write_report_and_card(outcome: TrainingOutcome, run: Run, data: str) -> None
         final=outcome.report,
         devices=process_count(),
         chosen_step=outcome.chosen_step,
-        charts=write_charts(outcome.folder, outcome.rows, outcome.report),
         distillation=run.distillation.options if run.distillation else None,
         comparison=outcome.comparison,
     )
-    (outcome.folder / "README.md").write_text(card.text(), encoding="utf-8")
     write_json(outcome.folder / "report.json", outcome.report.to_dict())
     if outcome.comparison is not None:
         write_json(outcome.folder / "comparison.json", outcome.comparison.to_dict())
+    readme = outcome.folder / "README.md"
+    readme.write_text(card.text(), encoding="utf-8")
+    charts = write_charts(outcome.folder, outcome.rows, outcome.report, log)
+    readme.write_text(replace(card, charts=charts).text(), encoding="utf-8")

@@ -14,7 +14,7 @@ import torch.nn.functional as F  # noqa: N812 - PyTorch's own name for it
 from torch import Tensor, nn
 
 from wav2edge.audio.clip import VARIANCE_EPS
-from wav2edge.bundle.cached_streams import StreamState
+from wav2edge.bundle.cached_streams import STATISTICS, StreamState
 from wav2edge.bundle.geometry import ConvGeometry
 from wav2edge.errors import CheckpointError, UsageError
 from wav2edge_export.rewrite import RewriteResult
@@ -24,10 +24,9 @@ from wav2edge_export.rewrite.stream.ring_attention import RingAttention, Slots
 from wav2edge_train.checkpoint.families.framing import window_index
 from wav2edge_train.model.chunked_encoder import PRIOR_RMS, PRIOR_S, Chunking
 
-POSITION, STATISTICS, FRAMES, POOLED = "position", "statistics", "positional_frames", "pooled"
-"""Frames that were given, ``[1] int64``; the sum of the samples and that of their squares, ``[2] float64``; the last
-frames before the positional convolution, ``[1, frames, hidden]``; the sum of the last hidden states,
-``[1, hidden] float64``."""
+POSITION, FRAMES, POOLED = "position", "positional_frames", "pooled"
+"""Frames that were given, ``[1] int64``; the last frames before the positional convolution,
+``[1, frames, hidden]``; the sum of the last hidden states, ``[1, hidden] float64``."""
 
 
 class StreamModel(nn.Module):

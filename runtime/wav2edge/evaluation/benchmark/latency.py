@@ -23,10 +23,13 @@ from wav2edge.output.tables import markdown_table
 DURATIONS_S = (0.3, 1.0, 3.0, 10.0)
 """Clip lengths that are measured, but for those that a model cannot answer to."""
 
+THREADS = {False: "threads sleep between calls", True: "threads spin between calls"}
+"""What a table says of ``spinning``."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class BenchmarkPlan:
-    """What to measure: ``runs`` timed runs per clip length, after a warm-up."""
+    """What to measure: ``runs`` timed runs per clip length, after a warm-up; ``spinning`` as of ``wav2edge.load``."""
 
     bundle: Path
     durations_s: Sequence[float] = DURATIONS_S
@@ -35,7 +38,7 @@ class BenchmarkPlan:
     device: str = "cpu"
     threads: int | None = None
     variant: str | None = None
-    spinning: bool = True
+    spinning: bool = False
 
     def __post_init__(self) -> None:
         if not self.durations_s or min(self.durations_s) <= 0:
@@ -132,7 +135,7 @@ class BenchmarkReport:
             for sample in self.samples
         ]
         return (
-            f"variant {self.variant} on {self.device}, {self.environment['processor']}\n\n"
+            f"variant {self.variant} on {self.device}, {self.environment['processor']}, {THREADS[self.spinning]}\n\n"
             f"{markdown_table(('clip s', 'median ms', 'p95 ms', 'real-time factor', 'peak memory MB'), rows)}\n\n"
             f"load {self.load_s:.3f} s, cold start of the whole command {self.cold_start_s:.3f} s"
         )

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from wav2edge.evaluation.benchmark.environment import environment
-from wav2edge.evaluation.benchmark.latency import BenchmarkPlan, run_python
+from wav2edge.evaluation.benchmark.latency import THREADS, BenchmarkPlan, run_python
 from wav2edge.output.tables import markdown_table
 
 CHUNKS = 200
@@ -51,13 +51,14 @@ class StreamReport:
     """The measurements of one variant, and their environment."""
 
     variant: str
+    spinning: bool
     samples: tuple[StreamSample, ...]
     environment: dict[str, object] = field(default_factory=environment)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as JSON-ready values."""
         samples = [sample.to_dict() for sample in self.samples]
-        return {"variant": self.variant, "samples": samples, "environment": self.environment}
+        return {**asdict(self), "samples": samples}
 
     def table(self) -> str:
         """The summary as a Markdown table."""
@@ -72,7 +73,8 @@ class StreamReport:
             ]
             for sample in self.samples
         ]
-        return f"streams of {self.variant}, {self.environment['processor']}\n\n{markdown_table(columns, rows)}"
+        where = f"{self.environment['processor']}, {THREADS[self.spinning]}"
+        return f"streams of {self.variant}, {where}\n\n{markdown_table(columns, rows)}"
 
 
 def benchmark_streams(
@@ -92,4 +94,4 @@ def benchmark_streams(
         seen = json.loads(run_python("-m", "wav2edge.evaluation.benchmark.timed_stream", json.dumps(request)))
         samples.append(StreamSample(**{**seen, "latencies_s": tuple(seen["latencies_s"])}))
         advance()
-    return StreamReport(variant=str(plan.variant), samples=tuple(samples))
+    return StreamReport(variant=str(plan.variant), spinning=plan.spinning, samples=tuple(samples))

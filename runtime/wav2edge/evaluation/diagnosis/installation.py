@@ -31,6 +31,8 @@ NO_LIMIT_BYTES = 1 << 60
 """Control groups of version 1 write a number about as large where there is no limit."""
 REQUIREMENT = re.compile(r"^(?P<name>[\w.-]+)(?!.*\bpython_version\b).*extra == ['\"](?P<extra>[\w-]+)['\"]")
 OWN_NAME = "wav2edge"
+EXTRAS_MISSING = "extras_missing"
+"""The fact that has for each extra the packages it lacks."""
 
 
 def machine(root: Path = Path("/")) -> dict[str, int | float | None]:
@@ -60,11 +62,16 @@ def diagnose_installation(root: Path = Path("/")) -> tuple[dict[str, Any], list[
     if runtime is not None and PROVIDERS["cuda"] in runtime.get_available_providers():
         findings += _cuda_libraries(runtime)
     providers = list(runtime.get_available_providers()) if runtime is not None else []
-    return {**environment(), **here, "providers": providers, "extras": extras()}, findings
+    missing = missing_packages()
+    extras = {
+        "extras_installed": [extra for extra, packages in missing.items() if not packages],
+        EXTRAS_MISSING: {extra: packages for extra, packages in missing.items() if packages},
+    }
+    return {**environment(), **here, "providers": providers, **extras}, findings
 
 
-def extras() -> dict[str, list[str]]:
-    """By extra the packages of it that are missing; none where it is complete."""
+def missing_packages() -> dict[str, list[str]]:
+    """By extra the packages of it that are not installed; none where it is complete."""
     try:
         requirements = metadata.requires(OWN_NAME) or []
     except metadata.PackageNotFoundError:  # run from a folder, not installed

@@ -115,9 +115,10 @@ class Certificate:
         """One line, with 95 % intervals."""
         figures, parts = self.measured(), []
         if self.signals:
+            longest = "" if self.longest_signal_s is None else f", on signals of up to {self.longest_signal_s:g} s"
             parts.append(
-                f"logits within {figures['absolute_error']:.2g} ({figures['relative_error']:.2%} of the largest)"
-                f"{'' if self.longest_signal_s is None else f' on signals of up to {self.longest_signal_s:g} s'}"
+                f"logits within {figures['absolute_error']:.2g}, and within {figures['relative_error']:.2%}"
+                f" of each signal's largest{longest}"
             )
         if self.clips is not None:
             parts.append(self.clips.summary)

@@ -20,8 +20,8 @@ from wav2edge.output.plot.lettering import (
     PALE,
     Words,
     between,
-    fonts_for,
     label_of,
+    lettering,
     letters_of,
     plain,
     texts_of,
@@ -85,16 +85,13 @@ def draw(result: Result, envelope: Envelope, *, row_s: float, title: str) -> Fig
         row_s: seconds in a row.
         title: stands above.
     """
-    from matplotlib import rc_context, rcdefaults, rcParams
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     rows = max(1, math.ceil(result.duration_s / row_s - 1e-6))
     segments = _drawn(result)
     written = result.duration_s <= WRITTEN_S
-    with rc_context():
-        rcdefaults()  # the picture is the same whatever a matplotlibrc says
-        rcParams.update({"font.family": fonts_for(letters_of(title, segments)), "text.parse_math": False})
+    with lettering(letters_of(title, segments)):
         figure = Figure(figsize=(12, 0.9 + (1.5 if written else 1.1) * rows), layout="constrained")
         FigureCanvasAgg(figure)  # keeps its renderer; without one, every text would be measured in a new image
         grid = [axes for (axes,) in figure.subplots(rows, 1, squeeze=False)]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import textwrap
 import unicodedata
+import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from wav2edge.output.result import Segment
@@ -146,8 +148,37 @@ def plain(text: str) -> str:
     return "".join("\ufffd" if unicodedata.category(letter) in ("Cc", "Cs", "Cn") else letter for letter in text)
 
 
-def fonts_for(letters: set[str]) -> list[str]:
-    """DejaVu Sans, which Matplotlib brings along, and installed fonts that have the letters which it lacks."""
+@contextmanager
+def lettering(letters: set[str]) -> Iterator[set[str]]:
+    """Texts as they are, whatever a matplotlibrc says, in fonts that have their letters; gives those that none has.
+
+    No text is read as a formula: a name with two dollar signs is rarely one, and what is none would end the picture.
+    """
+    from matplotlib import rc_context, rcdefaults, rcParams
+
+    fonts, lacking = fonts_for(letters)
+    with rc_context():
+        rcdefaults()
+        rcParams.update({"font.family": fonts, "text.parse_math": False})
+        yield lacking
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep from the terminal what Matplotlib says of its caches, and of letters that no installed font has."""
+    logger = logging.getLogger("matplotlib")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Glyph .* missing")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def fonts_for(letters: set[str]) -> tuple[list[str], set[str]]:
+    """DejaVu Sans, which Matplotlib brings along, and installed fonts for what it lacks; and letters that none has."""
     from matplotlib.font_manager import fontManager, get_font
 
     fonts = {font.name: font.fname for font in fontManager.ttflist if font.style == "normal"}
@@ -160,4 +191,4 @@ def fonts_for(letters: set[str]) -> list[str]:
                 found = lacking & get_font(fonts[name]).get_charmap().keys()
                 names += [name] if found and name not in names else []
                 lacking -= found
-    return names
+    return names, set(map(chr, lacking))

@@ -5,11 +5,7 @@ A recording is read block by block and drawn from its envelope, so that memory d
 
 from __future__ import annotations
 
-import logging
 import os
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +14,7 @@ from wav2edge.audio.clip import open_recording
 from wav2edge.errors import MissingDependencyError, UsageError
 from wav2edge.output.plot.drawing import COLUMNS, draw, row_length
 from wav2edge.output.plot.envelope import envelope_of
+from wav2edge.output.plot.lettering import quiet
 from wav2edge.output.result import Result
 
 if TYPE_CHECKING:
@@ -61,26 +58,12 @@ def write_plot(path: Path, result: Result, source: str) -> None:
         envelope = envelope_of(recording.blocks(), row_s / COLUMNS)
     part = path.with_name(f".{path.stem}.part{path.suffix}")
     try:
-        with _quiet():
+        with quiet():
             figure = draw(result, envelope, row_s=row_s, title=os.path.basename(source))
             _save(figure, part)
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep from the terminal what Matplotlib says of its caches, and of letters that no installed font has."""
-    logger = logging.getLogger("matplotlib")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Glyph .* missing")
-            yield
-    finally:
-        logger.setLevel(level)
 
 
 def _save(figure: Figure, path: Path) -> None:

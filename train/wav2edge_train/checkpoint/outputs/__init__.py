@@ -1,0 +1,1 @@
+"""The meaning of a model's outputs, from its config and the files next to it."""
