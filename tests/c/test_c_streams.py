@@ -12,6 +12,7 @@ import pytest
 import wav2edge
 from tests.c.c_library import CError, Error, differences
 from tests.c.conftest import WORDS, WORDS_STREAM
+from wav2edge.audio.clip import load_clip
 from wav2edge.inference.streaming import utterances
 from wav2edge.inference.streaming.endpoints import Endpointing
 
@@ -66,11 +67,31 @@ def test_streams_say_event_for_event_the_same(engine, stream_engine, recording, 
     assert differences(ours(engine, recording, kind=kind, chunk_ms=chunk_ms), expected, TOLERANCE) == []
 
 
+@pytest.mark.parametrize(("vad", "gain"), [("energy", 0.02), ("none", 0.2)])
+def test_quiet_speech_on_an_offset_is_brought_to_the_same_level(engine, stream_engine, recording, vad, gain):
+    sound = recording[:160_000] * np.float32(gain) + np.float32(0.01)
+    expected = theirs(stream_engine, sound, endpointing=Endpointing(vad=vad))
+    assert sum(event["type"] == "final" for event in expected) >= 2
+    assert differences(ours(engine, sound, vad=vad), expected, TOLERANCE) == []
+
+
 def test_blocks_may_be_of_any_length(engine, stream_engine, recording):
     sound = recording[:160_000]
     expected = theirs(stream_engine, sound, 4_001)
     for size in (1_999, 160_000):
         assert differences(ours(engine, sound, size), expected, TOLERANCE) == []
+
+
+@pytest.mark.parametrize(("kind", "chunk_ms"), KINDS[::3])
+def test_words_with_short_pauses_are_the_same_in_any_blocks(engine, stream_engine, kind, chunk_ms):
+    random = np.random.default_rng(3)
+    clips = [load_clip(path).samples for path in sorted((WORDS.parent / "clips").glob("*.flac"))[:8]]
+    sound = np.concatenate([part for clip in clips for part in (clip, np.zeros(random.integers(6_000, 9_000)))])
+    sound = sound.astype(np.float32)
+    expected = theirs(stream_engine, sound, len(sound), kind=kind, chunk_ms=chunk_ms)
+    assert sum(event["type"] == "final" for event in expected) > 4
+    for size in (len(sound), 1_600, 333):
+        assert differences(ours(engine, sound, size, kind=kind, chunk_ms=chunk_ms), expected, TOLERANCE) == []
 
 
 def test_long_utterances_are_parted_at_the_same_words(engine, stream_engine, recording):
@@ -103,8 +124,8 @@ def test_a_bundle_without_graphs_of_streams_streams_windowed(library, words_engi
         assert differences(ours(engine, recording[:160_000]), expected, TOLERANCE) == []
 
 
-def test_a_slow_machine_takes_longer_steps(library, words_engine, recording, monkeypatch):
-    """Each look at the clock finds that 80 ms have passed."""
+def test_a_busy_machine_takes_longer_steps_to_the_same_final_answers(library, words_engine, recording, monkeypatch):
+    """Each look at the clock finds that 150 ms have passed."""
     sound = recording[:100_000]
 
     class SlowTime:
@@ -124,6 +145,9 @@ def test_a_slow_machine_takes_longer_steps(library, words_engine, recording, mon
         quick = ours(engine, sound)
     assert differences(found, expected, TOLERANCE) == []
     assert len(found) < len(quick)
+    assert [event for event in found if event["type"] == "final"] == [
+        event for event in quick if event["type"] == "final"
+    ]
 
 
 def test_lost_sound_ends_what_was_said_and_moves_the_clock(engine, stream_engine, recording):

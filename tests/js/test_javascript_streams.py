@@ -194,6 +194,39 @@ def test_a_recording_gets_the_events_of_python(bundle, stream, blocks, tick_s, r
     assert found["clockS"] == len(recording) / RATE_HZ
 
 
+@pytest.mark.parametrize("vad", ["energy", "none"])
+def test_quiet_speech_on_an_offset_is_brought_to_the_level_of_python(vad, recording, tmp_path, run_script):
+    sound = recording * np.float32(0.02) + np.float32(0.01)
+    stream = {"kind": "cached", "endpointing": {"vad": vad}}
+    case = Case(tmp_path, CHUNKS, {"sound": sound}, whole(sound, (BLOCK,)), stream=stream)
+    (found,) = run_script("stream_calls.mjs", [case.question])
+    expected = case.play()
+    assert len(finals(expected)) > 5
+    assert_same(found["answers"], expected)
+
+
+@pytest.mark.parametrize("kind", ["windowed", "cached", "two-pass"])
+def test_words_with_short_pauses_get_the_events_of_python_in_any_blocks(kind, tmp_path, run_script):
+    random = np.random.default_rng(3)
+    clips = [load_clip(path).samples for path in sorted((MODELS / "clips").glob("*.flac"))[:8]]
+    sound = np.concatenate([part for clip in clips for part in (clip, np.zeros(random.integers(6_000, 9_000)))])
+    sound = sound.astype(np.float32)
+    blocks = [(len(sound),), (1_600,), tuple(random.integers(1, 8_000, 50).tolist())]
+    cases = [Case(tmp_path, CHUNKS, {"sound": sound}, whole(sound, each), stream={"kind": kind}) for each in blocks]
+    found = run_script("stream_calls.mjs", [case.question for case in cases])
+    said = [list(map(exactly, events_of(each["answers"]))) for each in found]
+    assert said == [list(map(exactly, events_of(cases[0].play())))] * len(cases)
+    assert len(finals(found[0]["answers"])) > 4
+
+
+def test_final_answers_of_a_busy_machine_are_those_of_an_idle_one(recording, tmp_path, run_script):
+    sound = recording[: 10 * RATE_HZ]
+    slow = [Case(tmp_path, WORDS, {"sound": sound}, whole(sound), tick_s=tick_s) for tick_s in (0.0, 0.1, 0.15)]
+    found = [answer["answers"] for answer in run_script("stream_calls.mjs", [case.question for case in slow])]
+    assert [list(map(exactly, finals(each))) for each in found] == [list(map(exactly, finals(found[0])))] * 3
+    assert len(events_of(found[2])) < len(events_of(found[0]))
+
+
 @pytest.mark.parametrize(
     ("bundle", "stream", "reject_below", "reasons"),
     [
@@ -218,7 +251,7 @@ def test_a_noisy_minute_gets_the_events_of_python(bundle, stream, reject_below, 
 @pytest.mark.parametrize("kind", ["windowed", "cached", "two-pass"])
 def test_lost_sound_ends_an_utterance_as_in_python(kind, recording, tmp_path, run_script):
     lost_from = 63_200  # in the last letter of a word
-    calls = [*feeds("sound", lost_from), ["gap", 1.2345], ["gap", -1.0]]
+    calls = [*feeds("sound", lost_from), ["gap", 1.2345], ["gap", 0.0]]
     calls += [*feeds("sound", 96_000, start=lost_from + 19_752), ["finish"]]
     case = Case(tmp_path, CHUNKS, {"sound": recording}, calls, stream={"kind": kind}, waits=False)
     (found,) = run_script("stream_calls.mjs", [case.question])

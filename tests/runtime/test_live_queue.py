@@ -8,10 +8,10 @@ import time
 import numpy as np
 import pytest
 
-from wav2edge.errors import DeviceError, UsageError
+from wav2edge.errors import AudioError, DeviceError, UsageError, Wav2EdgeError
 from wav2edge.inference.feeding.live_queue import Gap, LiveQueue
 
-RATE_HZ = 100
+RATE_HZ = 4_000
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def queue():
     return LiveQueue(1.0, RATE_HZ)
 
 
-def block(value: float, *, samples: int = 30) -> np.ndarray:
+def block(value: float, *, samples: int = 1_200) -> np.ndarray:
     return np.full(samples, value, np.float32)
 
 
@@ -54,7 +54,7 @@ def test_nothing_is_lost_silently_when_it_is_full_again_and_again(queue):
 
 
 def test_a_block_that_is_longer_than_the_limit_is_taken(queue):
-    queue.put(block(1, samples=500))
+    queue.put(block(1, samples=20_000))
     assert contents(queue) == [1]
 
 
@@ -64,6 +64,8 @@ def test_what_the_recorder_lost_stands_where_it_was_lost(queue):
     queue.lose(0.5)
     queue.put(block(2))
     queue.lose(-1.0)
+    with pytest.raises(UsageError, match="lost_s is nan; give seconds, 0 or more"):
+        queue.lose(float("nan"))
     assert queue.lost_s == 0.75
     assert contents(queue) == [1, -0.75, 2, 0]
 
@@ -85,8 +87,21 @@ def test_a_block_is_copied_because_a_sound_card_writes_over_it(queue):
 
 
 def test_channels_do_not_count_as_time(queue):
-    queue.put(np.ones((50, 4)))
+    queue.put(np.ones((2_000, 4)))
     assert queue.waiting_s == 0.5
+
+
+def test_bytes_become_the_samples_that_they_hold(queue):
+    queue.put(np.arange(2_000, dtype="<i2").tobytes())
+    assert queue.waiting_s == 0.5
+    np.testing.assert_array_equal(queue.get(), np.arange(2_000))
+
+
+@pytest.mark.parametrize("sound", [b"odd", [0.1, 0.2], "ab", np.float32(1), np.zeros((2, 2, 2))], ids=repr)
+def test_what_is_no_block_of_sound_is_refused_and_does_not_wait(queue, sound):
+    with pytest.raises(Wav2EdgeError, match="queue: "):
+        queue.put(sound)
+    assert queue.waiting_items == 0
 
 
 def test_the_error_that_closed_it_comes_after_the_last_block(queue):
@@ -136,3 +151,9 @@ def test_a_put_never_waits_while_another_thread_takes_its_time(queue):
 def test_a_queue_for_no_sound_is_wrong_usage(limit_s):
     with pytest.raises(UsageError, match="give more than 0 s"):
         LiveQueue(limit_s, RATE_HZ)
+
+
+@pytest.mark.parametrize(("rate_hz", "error"), [(0, AudioError), (-1, AudioError), (None, UsageError)])
+def test_a_queue_of_a_rate_that_no_sound_has_is_refused(rate_hz, error):
+    with pytest.raises(error, match="queue: "):
+        LiveQueue(1.0, rate_hz)

@@ -3,13 +3,17 @@
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 
 import wav2edge
+from tests.runtime import tiny_bundle
+from wav2edge.audio.clip import load_clip, sounding
 from wav2edge.cli.main import main
 from wav2edge.evaluation.dataset import read_dataset
 from wav2edge.evaluation.evaluator import evaluate
+from wav2edge.inference.streaming.live_sound import USUAL_RMS, SpeechLevel
 from wav2edge.inference.streaming.opening import in_chunks
 
 MODELS = Path(__file__).parents[2] / "models"
@@ -97,8 +101,57 @@ def test_the_command_line_hears_the_recording(capsys):
     assert all("\t" in line for line in lines)
 
 
+@pytest.mark.parametrize("kind", ["cached", "two-pass"])
+def test_words_with_short_pauses_are_the_same_however_their_sound_is_cut(engine, kind):
+    random = np.random.default_rng(3)
+    clips = [load_clip(path) for path in sorted((MODELS / "clips").glob("*.flac"))[:8]]
+    ends = [sounding(clip.samples) for clip in clips]
+    words = [clip.samples[first:last] for clip, (first, last) in zip(clips, ends, strict=True)]
+    pauses = [np.zeros(samples, np.float32) for samples in random.integers(6_000, 9_000, len(words))]
+    sound = np.concatenate([part for pair in zip(words, pauses, strict=True) for part in pair])
+    expected = finals(engine, sound, block=len(sound), kind=kind)
+    assert len(expected) > 4
+    for most in (320, 16_000):
+        with engine.stream(kind=kind) as stream:
+            cuts = np.cumsum(random.integers(1, most, 2 * len(sound) // most))
+            events = [event for block in np.split(sound, cuts.clip(max=len(sound))) for event in stream.feed(block)]
+            events += stream.finish()
+        found = [{**event.to_dict(), "latency_s": 0} for event in events if isinstance(event, wav2edge.Final)]
+        assert found == expected
+
+
+def test_no_word_of_a_two_pass_stream_is_stable_before_the_second_pass(engine, recording):
+    with engine.stream(kind="two-pass", endpointing=wav2edge.Endpointing(silence_s=1.5)) as stream:
+        events = [*stream.feed(recording), *stream.finish()]
+    partials = [event for event in events if isinstance(event, wav2edge.Partial)]
+    assert any(len(event.text.split()) > 1 for event in partials)
+    assert {event.stable_words for event in partials} == {0}
+
+
 @pytest.mark.parametrize("options", [{"vad": "none"}, {"longest_s": 1.0}], ids=["blank", "length"])
 def test_where_an_utterance_ends_within_speech_the_next_goes_on_with_the_sound_behind_it(engine, recording, options):
     found = finals(engine, recording, endpointing=wav2edge.Endpointing(**options))
     assert found == finals(engine, recording, block=7_777, endpointing=wav2edge.Endpointing(**options))
     assert max(event["end_s"] for event in found) <= len(recording) / 16_000
+
+
+@pytest.mark.parametrize(("gain", "offset"), [(0.05, 0.0), (1.0, 0.3), (0.1, 0.02)])
+def test_a_quiet_microphone_and_a_constant_offset_cost_few_words(engine, recording, gain, offset):
+    usual, found = (
+        [each["text"] for each in finals(engine, sound, kind="cached")]
+        for sound in (recording, recording * np.float32(gain) + np.float32(offset))
+    )
+    assert sum(one == other for one, other in zip(found, usual, strict=True)) >= 8
+
+
+def test_speech_at_a_usual_level_is_recognised_as_it_is():
+    level, speech = SpeechLevel(), tiny_bundle.noise(16_000) * np.float32(0.1)
+    level.begin(speech[:4_000])
+    assert np.array_equal(level.apply(speech), speech)
+
+
+def test_an_utterance_without_an_onset_has_the_level_of_the_one_before():
+    level, speech = SpeechLevel(), tiny_bundle.noise(16_000)
+    level.apply(speech * np.float32(0.001) + np.float32(0.2))
+    level.begin(speech[:0])
+    assert np.std(level.apply(speech * np.float32(0.001) + np.float32(0.2))) == pytest.approx(USUAL_RMS, rel=0.01)

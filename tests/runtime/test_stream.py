@@ -2,12 +2,15 @@
 
 import json
 import math
+import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from tests.runtime.whistles import LETTER_S, RATE_HZ, WhistleRecognizer, silence, whistle
 from wav2edge import AudioError, Endpointing, Final, Partial, UsageError
+from wav2edge.inference.streaming import utterances
 from wav2edge.inference.streaming.opening import open_stream
 
 TALK = np.concatenate([silence(1), whistle("ab|c"), silence(1.2, seed=1), whistle("c|a"), silence(1, seed=2)])
@@ -63,6 +66,51 @@ def test_partials_come_while_somebody_speaks_and_finals_after_them():
 def test_what_is_said_does_not_depend_on_the_blocks(block):
     sound = TALK if block > 1 else TALK[: round(2.2 * RATE_HZ)]
     assert without_latency(events_of(sound, block)) == without_latency(events_of(sound))
+
+
+def cut_at_random(sound, seed):
+    """Blocks of a sound, of a sample to half a second."""
+    random = np.random.default_rng(seed)
+    return np.split(sound, np.cumsum(random.integers(1, RATE_HZ // 2, len(sound) // 2_000)).clip(max=len(sound)))
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"padding_s": 0.5, "silence_s": 0.2}, {"start_s": 0.3}, {"vad": "none", "blank_s": 0.4}], ids=str
+)
+def test_what_is_said_soon_after_an_utterance_is_the_same_in_any_blocks(options):
+    pauses_s = np.random.default_rng(0).uniform(0.7, 0.85, 12)
+    sound = np.concatenate([part for pause_s in pauses_s for part in (whistle("ab|ca|"), silence(pause_s))])
+    expected = events_of(sound, len(sound), stream_of(**options))
+    assert " ".join(event.text for event in finals(expected)).split() == ["ab", "ca"] * 12
+    for seed in range(3):
+        stream = stream_of(**options)
+        found = [event for block in cut_at_random(sound, seed) for event in stream.feed(block)] + stream.finish()
+        assert without_latency(found) == without_latency(expected)
+
+
+class Fickle(WhistleRecognizer):
+    """Hears every a as b in every other third of a second that it is given."""
+
+    def outputs(self, samples):
+        found = super().outputs(samples)
+        if len(samples) // (RATE_HZ // 3) % 2:
+            found["logits"][:, [0, 1]] = found["logits"][:, [1, 0]]
+        return found
+
+
+@pytest.mark.parametrize("options", [{}, {"longest_s": 2.5}, {"vad": "none", "blank_s": 0.5}], ids=str)
+def test_final_answers_do_not_depend_on_the_load_of_the_machine(options, monkeypatch):
+    hiss = (0.01 * np.random.default_rng(0).standard_normal(4 * RATE_HZ)).astype(np.float32)
+    sound = np.concatenate([TALK, *[whistle("a|c|")] * 9, hiss, whistle("ab"), silence(1), hiss, TALK])
+    said = []
+    for longest_s in (0.0, 0.05, 0.1):
+        ticks = iter(np.cumsum(np.random.default_rng(1).uniform(0, longest_s, 10_000)))
+        monkeypatch.setattr(utterances, "time", SimpleNamespace(perf_counter=ticks.__next__))
+        said.append(events_of(sound, stream=stream_of(Fickle(), **options)))
+    expected = without_latency(finals(said[0]))
+    assert len(expected) > 5
+    assert [without_latency(finals(each)) for each in said] == [expected] * len(said)
+    assert len(said[-1]) < len(said[0])
 
 
 def test_a_word_that_is_stable_stays_even_where_the_recogniser_changes_its_mind():
@@ -140,6 +188,16 @@ def test_lost_sound_ends_the_utterance_and_the_clock_goes_on():
     assert stream.clock_s == pytest.approx(1.3 + 2.0 + len(TALK) / RATE_HZ - 2.4, abs=0.01)
 
 
+@pytest.mark.parametrize("lost_s", [-1, float("nan"), float("inf"), 1e305, "1", None])
+def test_a_gap_that_is_no_length_of_time_is_refused_and_the_stream_goes_on(lost_s):
+    stream = stream_of()
+    undisturbed = events_of(TALK, block=len(TALK))
+    found = stream.feed(TALK)
+    with pytest.raises(UsageError, match=re.escape(f"lost_s is {lost_s!r}; give seconds, 0 or more")):
+        stream.gap(lost_s)
+    assert without_latency(found + stream.finish()) == without_latency(undisturbed)
+
+
 @pytest.mark.parametrize("rate_hz", [8_000, 22_050, 44_100, 48_000])
 def test_any_sample_rate_gives_the_same_words_in_any_blocks(rate_hz):
     sound = np.concatenate([silence(1, rate_hz), whistle("ab|c", rate_hz), silence(1, rate_hz, seed=1)])
@@ -182,6 +240,21 @@ def test_a_bad_block_is_refused_and_the_stream_goes_on_as_if_it_had_not_come(blo
         stream.feed(block, rate_hz=rate_hz)
     events += stream.feed(TALK[half:]) + stream.finish()
     assert without_latency(events) == without_latency(events_of(TALK, half))
+
+
+@pytest.mark.parametrize("block", [[0.1, 0.2], "ab", None], ids=str)
+def test_what_is_no_block_of_sound_is_refused_in_one_line(block):
+    stream = stream_of()
+    with pytest.raises(UsageError, match=f"stream: {type(block).__name__} is no block of sound; pass an array"):
+        stream.feed(block)
+    assert [event.text for event in finals(events_of(TALK, stream=stream))] == ["ab c", "c a"]
+
+
+def test_a_stream_that_is_left_without_finish_drops_what_is_open():
+    with stream_of() as stream:
+        stream.feed(TALK[: round(1.3 * RATE_HZ)])
+        assert stream.speaking
+    assert not stream.speaking
 
 
 def test_a_finished_stream_takes_no_more():
@@ -252,3 +325,18 @@ def test_kinds_and_graphs_that_are_not_there_are_refused():
         open_stream(recognizer, None, kind="cached", **how)
     with pytest.raises(AudioError, match="100 Hz is outside"):
         open_stream(recognizer, None, kind="auto", **{**how, "rate_hz": 100})
+
+
+@pytest.mark.parametrize(
+    ("option", "reason"),
+    [
+        ({"rate_hz": None}, "stream: rate_hz=None is not a number of Hz"),
+        ({"rate_hz": "16k"}, "stream: rate_hz='16k' is not a number of Hz"),
+        ({"chunk_ms": math.nan}, "a step of nan ms; give 1 ms or more"),
+        ({"chunk_ms": "160"}, "chunk_ms is '160'; give milliseconds"),
+    ],
+    ids=str,
+)
+def test_numbers_of_a_stream_that_are_none_are_refused_in_one_line(option, reason):
+    with pytest.raises(UsageError, match=reason):
+        stream_of(**option)

@@ -8,6 +8,8 @@ from typing import Any
 
 from wav2edge.bundle.geometry import ConvGeometry
 
+STATISTICS = "statistics"
+"""The state that holds the sum of the samples and that of their squares."""
 STATE_TYPES = ("float32", "float64", "int64")
 
 
@@ -47,6 +49,11 @@ class CachedStreams:
         frames = (*self.chunk_frames, self.left_frames, self.look_ahead_frames + 1, self.delay_frames + 1)
         if not self.chunk_frames or not all(isinstance(count, int) and count > 0 for count in frames):
             raise ValueError("'stream' needs chunks of one frame or more, and a left context")
+
+    @property
+    def normalizes(self) -> bool:
+        """Whether the graphs bring the sound to zero mean and unit variance, of all that a stream has heard so far."""
+        return STATISTICS in self.states
 
     def block_samples(self, chunk_frames: int, geometry: ConvGeometry) -> int:
         """Samples that a chunk is computed from."""

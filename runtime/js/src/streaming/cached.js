@@ -2,6 +2,7 @@
 
 import { INPUT } from "../inputs.js";
 import { joined } from "../joined.js";
+import { SpeechLevel } from "./speech_level.js";
 
 /** What a chunk says of a word hardly changes after so much more sound. */
 const SETTLED_S = 0.3;
@@ -82,12 +83,16 @@ export class CachedUtterance {
   /**
    * @param {StreamMemory} memory of the stream; it is cleared, and belongs to this utterance from here on
    * @param {number} start sample of the stream at which the utterance begins
+   * @param {SpeechLevel} [level] of the stream, which has begun with this utterance; without it its sound is recognised
+   *   as it is
    */
-  constructor(memory, start) {
+  constructor(memory, start, level = new SpeechLevel()) {
     const { session, streams, geometry, heads } = memory;
     this.start = start;
+    this.decides = true;
     this.settledS = SETTLED_S + streams.look_ahead_frames * geometry.frameS;
     this._memory = memory;
+    this._level = level;
     this._ctc = heads.ctc;
     this._classification = heads.classification;
     this._origin = start;
@@ -130,12 +135,7 @@ export class CachedUtterance {
 
   /** @param {Float32Array} samples */
   async feed(samples) {
-    const fits = samples.subarray(0, this._waiting.length - this._count);
-    this._waiting.set(fits, this._count);
-    this._count += fits.length;
-    if (this._count < this._waiting.length) return false;
-    await this._recognise(this._chunkFrames);
-    return true;
+    return this._add(this._level.apply(samples.subarray(0, this._waiting.length - this._count)));
   }
 
   /**
@@ -146,9 +146,9 @@ export class CachedUtterance {
     const { geometry } = this._memory;
     const sound = Math.max(geometry.receptiveField, Math.min(end, this.taken) - this._origin);
     const length = sound + this._delay * this._hop;
-    const silence = new Float32Array(Math.max(0, length - (this.taken - this._origin)));
-    const silent = this.taken;
-    while (this.taken - silent < silence.length) await this.feed(silence.subarray(this.taken - silent));
+    for (let missing; (missing = length - (this.taken - this._origin)) > 0; ) {
+      await this._add(new Float32Array(Math.min(missing, this._waiting.length - this._count)));
+    }
     this._count = Math.max(0, Math.min(this._count, length - this._computed * this._hop));
     for (let left; (left = framesOf(geometry, this._count)) > 0; ) {
       await this._recognise(Math.min(left, this._chunkFrames));
@@ -171,9 +171,20 @@ export class CachedUtterance {
     return null;
   }
 
+  decideBy() {} // every chunk decides
+
   /** Numbers for a frame. */
   get _width() {
     return this._ctc ? this._ctc.vocabulary.length : 1;
+  }
+
+  /** Samples that fit into the next chunk, which is computed when it is complete. @param {Float32Array} samples */
+  async _add(samples) {
+    this._waiting.set(samples, this._count);
+    this._count += samples.length;
+    if (this._count < this._waiting.length) return false;
+    await this._recognise(this._chunkFrames);
+    return true;
   }
 
   /** Compute the next chunk, of which so many frames are new. @param {number} frames */

@@ -33,6 +33,7 @@ const ASSUMED_FOR = 5;
  * Scores the frames of a stream.
  * @typedef {object} Detector
  * @property {number} hop samples from one score to the next; score `i` is that of the samples from `i * hop`
+ * @property {number} [ahead] samples behind those of a score that it waits for; 0 where left out
  * @property {number} startsAbove speech begins with a higher score
  * @property {number} endsBelow speech ends with a lower score
  * @property {(samples: Float32Array) => number[] | Promise<number[]>} feed the next scores, after more of the stream
@@ -43,6 +44,7 @@ const ASSUMED_FOR = 5;
 export class CausalEnergyDetector {
   constructor() {
     this.hop = HOP;
+    this.ahead = WINDOW - HOP;
     this.startsAbove = 5;
     this.endsBelow = 0;
     this.restart();

@@ -63,7 +63,7 @@ export function liveDetector(vad) {
 
 /** @param {any} vad */
 function isDetector(vad) {
-  const numbers = [vad?.hop, vad?.startsAbove, vad?.endsBelow];
+  const numbers = [vad?.hop, vad?.ahead ?? 0, vad?.startsAbove, vad?.endsBelow];
   const isNumbered = numbers.every(Number.isFinite) && vad.hop > 0;
   return isNumbered && [vad.feed, vad.restart].every((method) => typeof method === "function");
 }
@@ -95,6 +95,11 @@ export class Endpointer {
     this._speechEnd = position;
   }
 
+  /** Sample of the stream before which no speech begins that is not known yet. */
+  get unsettledFrom() {
+    return this._speaks || this._sureFrom === null ? this._position : this._sureFrom;
+  }
+
   /**
    * What changed with more sound.
    * @param {Float32Array} samples at 16 kHz
@@ -102,9 +107,11 @@ export class Endpointer {
    */
   async feed(samples) {
     if (!this._detector) {
+      const at = this._position;
       const begins = !this._speaks && samples.length > 0;
       this._speaks ||= begins;
-      return begins ? [{ speaks: true, at: this._position, known: 0 }] : [];
+      this._position += samples.length;
+      return begins ? [{ speaks: true, at, known: 0 }] : [];
     }
     const scores = await this._detector.feed(samples);
     if (!Array.isArray(scores) || !scores.every(Number.isFinite)) {
@@ -118,16 +125,17 @@ export class Endpointer {
    * @param {Detector} detector
    * @returns {Change | null}
    */
-  _follow(score, { hop, startsAbove, endsBelow }) {
+  _follow(score, { hop, ahead = 0, startsAbove, endsBelow }) {
     const here = this._position;
     this._position += hop;
+    const known = this._position + ahead;
     if (this._speaks) {
       if (score >= endsBelow) {
         this._speechEnd = this._position;
       } else if (this._position - this._speechEnd >= this._options.silenceS * SAMPLE_RATE_HZ) {
         this._speaks = false;
         this._sureFrom = null;
-        return { speaks: false, at: this._speechEnd, known: this._position };
+        return { speaks: false, at: this._speechEnd, known };
       }
       return null;
     }
@@ -139,6 +147,6 @@ export class Endpointer {
     if (this._position - this._sureFrom < this._options.startS * SAMPLE_RATE_HZ) return null;
     this._speaks = true;
     this._speechEnd = this._position;
-    return { speaks: true, at: this._sureFrom, known: this._position };
+    return { speaks: true, at: this._sureFrom, known };
   }
 }

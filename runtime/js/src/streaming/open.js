@@ -5,6 +5,7 @@ import { SAMPLE_RATE_HZ } from "../inputs.js";
 import { withDefaults } from "../options.js";
 import { endpointing } from "./endpoints.js";
 import { samplesIn } from "./sound_buffer.js";
+import { SpeechLevel } from "./speech_level.js";
 import { Stream } from "./stream.js";
 
 /** Kinds of streams; `auto` is cached where the bundle has graphs for it. */
@@ -20,6 +21,8 @@ const LEAST_PADDING_S = 0.15;
 /** A chunk and its look-ahead end so long after the answer to the beginning of speech can be read: the first letter
  * does not wait. */
 const FIRST_LETTER_S = 0.02;
+/** The state of graphs that normalise: the sum of the samples and that of their squares. */
+const STATISTICS = "statistics";
 
 const DEFAULTS = {
   rateHz: SAMPLE_RATE_HZ,
@@ -84,10 +87,15 @@ async function chunked(recognizer, session, streams, kind) {
   const { CachedUtterance, StreamMemory } = await import("./cached.js");
   const { geometry, heads } = recognizer;
   const memory = new StreamMemory(session, { streams, geometry, heads });
-  const first = (start) => new CachedUtterance(memory, start);
+  const level = new SpeechLevel();
+  const first = (start, onset) => {
+    // A model that does not normalise its sound takes it at whatever level it has.
+    if (streams.states[STATISTICS]) level.begin(onset);
+    return new CachedUtterance(memory, start, level);
+  };
   if (kind !== "two-pass") return first;
   const { TwoPassUtterance } = await import("./two_pass.js");
-  return (start) => new TwoPassUtterance(first(start), (samples) => recognizer.outputs(samples));
+  return (start, onset) => new TwoPassUtterance(first(start, onset), (samples) => recognizer.outputs(samples));
 }
 
 /** What makes utterances that are recognised again and again. */

@@ -34,7 +34,7 @@ export class StableWords {
   update(words, heardS) {
     const merged = this.merge(words);
     const last = words.length - 1;
-    const waitsS = (place) => (place < last ? this._settledS : GROWS_S);
+    const waitsS = (place) => (place < last ? this._settledS : Math.max(GROWS_S, this._settledS));
     const settled = words.filter((word, place) => heardS - word.endS >= waitsS(place)).length;
     const shared = Math.min(words.length, this._before.length);
     let agreed = 0;
@@ -61,4 +61,13 @@ export class StableWords {
     this._stable = this._stable.slice(words).map((word) => word.later(-earlierS));
     this._before = this._before.slice(words);
   }
+}
+
+/**
+ * A result with other words, and with their text.
+ * @param {import("../result.js").Result} result
+ * @param {Word[]} words
+ */
+export function withWords(result, words) {
+  return result.text === null ? result : result.with({ words, text: words.map((word) => word.text).join(" ") });
 }

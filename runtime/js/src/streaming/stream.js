@@ -5,7 +5,7 @@ import { Endpointer, liveDetector } from "./endpoints.js";
 import { Final, Partial } from "./events.js";
 import { LiveSound } from "./live_sound.js";
 import { SoundBuffer, samplesIn, seconds } from "./sound_buffer.js";
-import { StableWords } from "./stable_words.js";
+import { StableWords, withWords } from "./stable_words.js";
 
 /** Of sound in which nothing was recognised yet, so much is kept: the rest is noise that was taken for speech. */
 const IDLE_S = 2;
@@ -24,7 +24,8 @@ const KEPT_IDLE_S = 1;
 export class Stream {
   /**
    * @param {object} recognizer reads outputs, and judges results
-   * @param {(start: number) => Utterance} begin makes an utterance that begins at a sample of the stream
+   * @param {(start: number, onset: Float32Array) => Utterance} begin makes an utterance that begins at a sample of the
+   *   stream, with the sound of it that is known by now
    * @param {object} options
    * @param {number} options.rateHz sample rate of the source
    * @param {import("./endpoints.js").Endpointing} options.endpointing where utterances begin and end
@@ -92,7 +93,7 @@ export class Stream {
   gap(gap) {
     return this._call(() => {
       const lostS = gap?.lostS ?? gap;
-      if (!Number.isFinite(lostS)) throw failure("option_seconds", { option: "lostS", value: shown(lostS) });
+      if (!(lostS >= 0 && lostS < Infinity)) throw failure("option_seconds", { option: "lostS", value: shown(lostS) });
       const left = this._source.finish();
       return this._inTurn(() => this._skip(left, lostS));
     });
@@ -151,7 +152,7 @@ export class Stream {
   /** Lost sound, after what the source held back. @param {Float32Array} left @param {number} lostS */
   async _skip(left, lostS) {
     const events = await this._endAll(left, "gap");
-    this._freeFrom = this._clock + samplesIn(Math.max(0, lostS));
+    this._freeFrom = this._clock + samplesIn(lostS);
     this._sound.drop(this._sound.length);
     this._soundStart = this._freeFrom;
     this._endpointer.restart(this._freeFrom);
@@ -163,8 +164,8 @@ export class Stream {
     this._sound.append(samples);
     const events = [];
     for (const { speaks, at, known } of await this._endpointer.feed(samples)) {
-      events.push(...(await this._listen(known)));
-      if (speaks) this._open(Math.max(this._freeFrom, this._soundStart, at - this._padding));
+      events.push(...(await this._listen(Math.min(known, this._clock)))); // a detector may say that it is ahead of it
+      if (speaks) this._open(Math.max(this._freeFrom, this._soundStart, at - this._padding), known);
       else events.push(...(await this._end("silence", at)));
     }
     events.push(...(await this._listen(this._clock)));
@@ -172,9 +173,10 @@ export class Stream {
     return events;
   }
 
-  /** @param {number} start */
-  _open(start) {
-    this._utterance = this._beginUtterance(start);
+  /** @param {number} start @param {number} known */
+  _open(start, known) {
+    const onset = this._sound.view(start - this._soundStart, Math.max(start, known) - this._soundStart);
+    this._utterance = this._beginUtterance(start, onset);
     this._stable = new StableWords(this._utterance.settledS);
     this._said = "";
   }
@@ -190,10 +192,9 @@ export class Stream {
     return events;
   }
 
-  /** Drop the sound that no utterance needs any more. */
+  /** Drop the sound that neither the open utterance needs nor the next one, which begins before its speech. */
   _forget() {
-    const kept = this._padding + samplesIn(this._options.startS + 0.1);
-    const needed = this._utterance ? this._utterance.taken : this._clock - kept;
+    const needed = Math.min(this._utterance?.taken ?? this._clock, this._endpointer.unsettledFrom - this._padding);
     const unneeded = Math.max(0, needed - this._soundStart);
     this._sound.drop(unneeded);
     this._soundStart += unneeded;
@@ -202,23 +203,26 @@ export class Stream {
   /** What new outputs say. @param {Utterance} utterance */
   async _progress(utterance) {
     const { result, lengthS } = this._read(utterance);
-    const words = this._stable.update(result.words ?? [], lengthS);
-    const silentS = lengthS - (words.at(-1)?.endS ?? 0);
-    if (result.text !== null && !words.length) {
-      if (silentS > IDLE_S) await utterance.cut(utterance.heard - samplesIn(KEPT_IDLE_S));
-      return [];
-    }
+    const words = this._stable.merge(result.words ?? []);
+    if (utterance.decides) this._stable.update(result.words ?? [], lengthS);
     const events = this._saysAnythingNew(words, result) ? [this._partial(utterance, withWords(result, words))] : [];
-    if (words.length && silentS >= this._options.blankS) {
-      events.push(...(await this._endAndGoOn("blank", utterance, utterance.start + samplesIn(words.at(-1).endS))));
-    } else if (lengthS > this._options.longestS) {
-      events.push(...(await this._part(utterance, result, words)));
-    }
-    return events;
+    return utterance.decides ? [...events, ...(await this._decide(utterance, result, words, lengthS))] : events;
+  }
+
+  /** Shorten, end or part an utterance where it is time; where not, say when it may be. */
+  async _decide(utterance, result, words, lengthS) {
+    const { blankS, longestS } = this._options;
+    const endS = words.at(-1)?.endS ?? Infinity; // without a word there is no blank behind it
+    const isIdle = result.text !== null && !words.length;
+    utterance.decideBy(isIdle ? IDLE_S : Math.min(longestS, endS + blankS));
+    if (lengthS - endS >= blankS) return this._endAndGoOn("blank", utterance, utterance.start + samplesIn(endS));
+    if (isIdle && lengthS > IDLE_S) await utterance.cut(utterance.heard - samplesIn(KEPT_IDLE_S));
+    return isIdle || lengthS <= longestS ? [] : this._part(utterance, result, words);
   }
 
   /** @param {Word[]} words @param {Result} result */
   _saysAnythingNew(words, result) {
+    if (result.text !== null && !words.length) return false;
     const said = JSON.stringify([...words.map((word) => word.text), this._stable.count, result.label]);
     const isNew = said !== this._said;
     this._said = said;
@@ -246,7 +250,7 @@ export class Stream {
   async _endAndGoOn(reason, utterance, end) {
     const { taken } = utterance; // before it goes back to its end, or on into silence
     const events = await this._end(reason, end);
-    this._open(taken);
+    this._open(taken, taken);
     return events;
   }
 
@@ -255,9 +259,8 @@ export class Stream {
     const utterance = this._utterance;
     this._utterance = null;
     if (!utterance) return [];
-    const padded = end + this._padding;
-    await utterance.finish(Math.max(utterance.start + 1, Math.min(utterance.taken, padded)));
-    this._freeFrom = Math.min(padded, this._clock);
+    this._freeFrom = Math.min(end + this._padding, utterance.taken);
+    await utterance.finish(Math.max(utterance.start + 1, this._freeFrom));
     const { result } = this._read(utterance);
     const words = this._stable.merge(result.words ?? []);
     if (result.text !== null && !words.length) return [];
@@ -292,9 +295,4 @@ export class Stream {
   _latencyS(end) {
     return seconds(this._clock - end) + this._nowS() - this._arrivedS;
   }
-}
-
-/** A result with other words, and with their text. @param {Result} result @param {Word[]} words */
-function withWords(result, words) {
-  return result.text === null ? result : result.with({ words, text: words.map((word) => word.text).join(" ") });
 }

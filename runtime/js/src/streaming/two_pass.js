@@ -18,6 +18,7 @@ export class TwoPassUtterance {
    */
   constructor(first, second) {
     this.settledS = Infinity; // no word is sure before the second pass
+    this.decides = true;
     this._first = first;
     this._second = second;
     this._sound = new SoundBuffer();
@@ -68,6 +69,8 @@ export class TwoPassUtterance {
   async settle(position) {
     return this._whole(position);
   }
+
+  decideBy() {} // every chunk decides
 
   /** @param {number} end */
   _whole(end) {

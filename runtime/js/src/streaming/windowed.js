@@ -8,6 +8,8 @@ import { SoundBuffer, samplesIn } from "./sound_buffer.js";
  * Sound from one sample of a stream on, and the outputs of the model for it so far.
  * @typedef {object} Utterance
  * @property {number} settledS what the model says of a word hardly changes after so much more sound
+ * @property {boolean} decides whether there are outputs at this sample whatever the load of the machine: only such
+ *   decide where an utterance ends, and which of its words are stable
  * @property {number} start sample of the stream at which it begins
  * @property {number} taken the sample of the stream after the last that was given
  * @property {number} heard the sample of the stream up to which the outputs reach
@@ -18,12 +20,15 @@ import { SoundBuffer, samplesIn } from "./sound_buffer.js";
  * @property {(position: number) => Promise<void>} cut leave out what was before a sample of the stream; it begins there
  * @property {(position: number) => Promise<Outputs | null>} settle the final outputs for what was before a sample of
  *   the stream; null: those there are, are final
+ * @property {(lengthS: number) => void} decideBy there is something to decide once it is so long: have outputs for it
  */
 
 /**
  * One utterance, recognised anew after every step of sound; see `Utterance`.
  *
- * Where recognising takes longer than half a step, the next step is longer: a live stream must not fall behind.
+ * Where recognising takes longer than half a step, steps are left out: a live stream must not fall behind. Those that
+ * decide are not, or what is final would depend on the load of the machine. They lie further apart the longer the
+ * utterance is, so that only a machine that needs an eighth of its length to recognise it has them later.
  */
 export class WindowedUtterance {
   /**
@@ -33,6 +38,7 @@ export class WindowedUtterance {
    */
   constructor(outputs, { start, step, nowS }) {
     this.settledS = 0.8;
+    this.decides = false;
     this.start = start;
     /** @type {Outputs} */
     this.outputs = {};
@@ -42,6 +48,7 @@ export class WindowedUtterance {
     this._sound = new SoundBuffer();
     this._heard = 0;
     this._next = step;
+    this._due = this._later(samplesIn(this.settledS)); // the next answer that decides
   }
 
   get taken() {
@@ -70,11 +77,24 @@ export class WindowedUtterance {
   async cut(position) {
     this._sound.drop(position - this.start);
     this.start = position;
+    this._due = this._sound.length;
     await this._recognise(this._sound.length);
   }
 
   async settle() {
     return null;
+  }
+
+  /** @param {number} lengthS */
+  decideBy(lengthS) {
+    const samples = Math.min(samplesIn(lengthS), this._due);
+    this._due = this._later(samples - this._heard);
+    this._next = Math.min(this._next, this._due);
+  }
+
+  /** The end of the first step that is so many samples or more after the latest answer. @param {number} samples */
+  _later(samples) {
+    return this._heard + this._step * Math.max(1, Math.ceil(samples / this._step));
   }
 
   /** @param {number} samples */
@@ -83,6 +103,9 @@ export class WindowedUtterance {
     this.outputs = await this._run(this._sound.view(0, samples).slice());
     const spent = samplesIn(this._nowS() - begunS);
     this._heard = samples;
-    this._next = this._sound.length + Math.max(this._step, 2 * spent);
+    this.decides = samples === this._due;
+    const soonest = this._later(2 * spent);
+    if (this.decides) this._due = Math.max(soonest, this._later(Math.floor(samples / 4)));
+    this._next = Math.min(this._due, soonest);
   }
 }

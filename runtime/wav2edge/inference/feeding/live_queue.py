@@ -11,7 +11,11 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from wav2edge.audio.samples import check_rate, check_seconds, columns
 from wav2edge.errors import UsageError
+from wav2edge.inference.streaming.live_sound import as_array
+
+NAME = "queue"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,12 +41,14 @@ class LiveQueue:
         rate_hz: samples per second and channel.
 
     Raises:
-        UsageError: the limit is not above 0.
+        AudioError: no sound has this sample rate.
+        UsageError: the limit is not above 0, or the sample rate is not a number.
     """
 
     def __init__(self, limit_s: float, rate_hz: int) -> None:
         if not limit_s > 0:
             raise UsageError(f"a queue of {limit_s} s holds no sound; give more than 0 s")
+        check_rate(NAME, rate_hz)
         self._limit, self._rate_hz = round(limit_s * rate_hz), rate_hz
         self._items: deque[Block | Gap] = deque()
         self._waiting = 0  # samples
@@ -66,12 +72,18 @@ class LiveQueue:
         """Blocks and gaps that wait."""
         return len(self._items)
 
-    def put(self, block: Block) -> None:
+    def put(self, block: Block | bytes) -> None:
         """Add a copy of a block; never waits. After ``close`` it is left out.
 
         Args:
-            block: ``[samples]`` or ``[samples, channels]``. It is copied, as sound cards use their memory again.
+            block: whatever ``Stream.feed`` takes; bytes become the 16-bit integers that they hold. It is copied, as
+                sound cards use their memory again.
+
+        Raises:
+            AudioError, UsageError: that is no block of sound.
         """
+        block = as_array(NAME, block)
+        columns(NAME, block)
         with self._changed:
             if self._closed or not len(block):
                 return
@@ -82,7 +94,13 @@ class LiveQueue:
             self._changed.notify()
 
     def lose(self, lost_s: float) -> None:
-        """Say that the recorder itself lost so much sound after the latest block; of 0 s where it cannot tell."""
+        """Say that the recorder itself lost so much sound after the latest block; of 0 s where it cannot tell.
+
+        Raises:
+            UsageError: that is NaN or infinite. A clock that ran backwards counts as 0 s.
+        """
+        if not lost_s < 0:
+            check_seconds("lost_s", lost_s)
         with self._changed:
             if not self._closed:
                 self._lost_s += max(0.0, lost_s)

@@ -9,6 +9,7 @@ import numpy as np
 
 from wav2edge.inference.recognizer import FloatSamples, Outputs
 from wav2edge.inference.sessions.stream_session import StreamMemory, StreamSession
+from wav2edge.inference.streaming.live_sound import SpeechLevel
 
 SETTLED_S = 0.3
 """What a chunk says of a word hardly changes after so much more sound."""
@@ -23,11 +24,17 @@ class CachedUtterance:
     Args:
         session: the graph.
         memory: of the stream; it is cleared, and belongs to this utterance from here on.
+        level: of the stream, which has begun with this utterance; None: its sound is recognised as it is.
         start: sample of the stream at which the utterance begins.
     """
 
-    def __init__(self, session: StreamSession, memory: StreamMemory, *, start: int) -> None:
+    decides = True
+
+    def __init__(
+        self, session: StreamSession, memory: StreamMemory, level: SpeechLevel | None = None, *, start: int
+    ) -> None:
         self.start, self._session, self._memory = start, session, memory
+        self._level = level or SpeechLevel()
         self._origin = start
         self._hop = session.geometry.hop
         self._advance, self._delay = self._hop * session.chunk_frames, session.streams.delay_frames
@@ -70,20 +77,16 @@ class CachedUtterance:
         """Take more sound; after each chunk there are new outputs."""
         while len(samples):
             fits = samples[: len(self._waiting) - self._count]
-            self._waiting[self._count : self._count + len(fits)] = fits
-            self._count += len(fits)
             samples = samples[len(fits) :]
-            if self._count == len(self._waiting):
-                self._recognise(self._session.chunk_frames)
-                yield
+            yield from self._add(self._level.apply(fits))
 
     def finish(self, end: int) -> None:
         """Recognise what is left of it; its last answers are read from what is behind its end, or from silence."""
         geometry = self._session.geometry
         length = max(geometry.receptive_field, min(end, self.taken) - self._origin) + self._delay * self._hop
-        silence = length - (self.taken - self._origin)
-        for _ in self.feed(np.zeros(max(0, silence), np.float32)):
-            pass
+        while (missing := length - (self.taken - self._origin)) > 0:
+            for _ in self._add(np.zeros(min(missing, len(self._waiting) - self._count), np.float32)):
+                pass
         self._count = max(0, min(self._count, length - self._computed * self._hop))
         while (left := geometry.frames(self._count)) > 0:
             self._recognise(min(left, self._session.chunk_frames))
@@ -99,6 +102,17 @@ class CachedUtterance:
 
     def settle(self, position: int) -> None:
         """See ``Utterance``: what was said before stays as it is."""
+
+    def decide_by(self, length_s: float) -> None:
+        """See ``Utterance``: every chunk decides."""
+
+    def _add(self, samples: FloatSamples) -> Iterator[None]:
+        """Samples that fit into the next chunk, which is computed when it is complete."""
+        self._waiting[self._count : self._count + len(samples)] = samples
+        self._count += len(samples)
+        if self._count == len(self._waiting):
+            self._recognise(self._session.chunk_frames)
+            yield
 
     def _recognise(self, frames: int) -> None:
         """Compute the next chunk, of which so many frames are new."""
@@ -132,7 +146,7 @@ class TwoPassUtterance:
         second: each head's output for the samples of the whole utterance.
     """
 
-    settled_s = inf  # no word is sure before the second pass
+    settled_s, decides = inf, True  # no word is sure before the second pass
 
     def __init__(self, first: CachedUtterance, second: Callable[[FloatSamples], Outputs]) -> None:
         self._first, self._second = first, second
@@ -183,6 +197,9 @@ class TwoPassUtterance:
     def settle(self, position: int) -> Outputs:
         """See ``Utterance``: the second pass over the sound before a sample of the stream."""
         return self._whole(position)
+
+    def decide_by(self, length_s: float) -> None:
+        """See ``Utterance``: every chunk decides."""
 
     def _remember(self, samples: FloatSamples, begun: int) -> None:
         """Keep what the first pass has taken of samples that begin at one of the stream."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
+from wav2edge.audio.samples import check_seconds
 from wav2edge.audio.segmentation import ENERGY
 from wav2edge.audio.voice_activity import Detector, FloatArray
 from wav2edge.bundle.geometry import SAMPLE_RATE_HZ
@@ -39,11 +41,20 @@ class Endpointing:
 
     def __post_init__(self) -> None:
         for name in ("start_s", "padding_s", "silence_s", "blank_s"):
-            value = getattr(self, name)
-            if value is not None and not 0 <= value < float("inf"):
-                raise UsageError(f"{name} is {value}; give seconds, 0 or more")
+            if (value := getattr(self, name)) is not None:
+                check_seconds(name, value)
         if not self.longest_s >= 1:
             raise UsageError(f"longest_s is {self.longest_s}; an utterance may be 1 s long at least")
+
+
+class LiveDetector(Detector, Protocol):
+    """A detector whose scores come while the sound does.
+
+    Attributes:
+        ahead: samples behind those of a score that it waits for.
+    """
+
+    ahead: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +74,7 @@ class Endpointer:
         detector: tells speech from noise; None: everything is speech.
     """
 
-    def __init__(self, options: Endpointing, detector: Detector | None) -> None:
+    def __init__(self, options: Endpointing, detector: LiveDetector | None) -> None:
         self._options, self._detector = options, detector
         self.restart(0)
 
@@ -76,11 +87,16 @@ class Endpointer:
         self._sure_from: int | None = None
         self._speech_end = position
 
+    @property
+    def unsettled_from(self) -> int:
+        """Sample of the stream before which no speech begins that is not known yet."""
+        return self._position if self._speaks or self._sure_from is None else self._sure_from
+
     def feed(self, samples: FloatArray) -> list[Change]:
         """What changed with more sound, ``[samples]`` at 16 kHz."""
         if self._detector is None:
             begins = [] if self._speaks or not len(samples) else [Change(speaks=True, at=self._position, known=0)]
-            self._speaks = self._speaks or len(samples) > 0
+            self._speaks, self._position = self._speaks or len(samples) > 0, self._position + len(samples)
             return begins
         changes = []
         for score in self._detector.feed(samples).tolist():
@@ -89,14 +105,15 @@ class Endpointer:
                 changes.append(change)
         return changes
 
-    def _follow(self, score: float, detector: Detector) -> Change | None:
+    def _follow(self, score: float, detector: LiveDetector) -> Change | None:
         here, self._position = self._position, self._position + detector.hop
+        known = self._position + detector.ahead
         if self._speaks:
             if score >= detector.ends_below:
                 self._speech_end = self._position
             elif self._position - self._speech_end >= self._options.silence_s * SAMPLE_RATE_HZ:
                 self._speaks, self._sure_from = False, None
-                return Change(speaks=False, at=self._speech_end, known=self._position)
+                return Change(speaks=False, at=self._speech_end, known=known)
             return None
         if score <= detector.starts_above:
             self._sure_from = None
@@ -105,10 +122,10 @@ class Endpointer:
         if self._position - self._sure_from < self._options.start_s * SAMPLE_RATE_HZ:
             return None
         self._speaks, self._speech_end = True, self._position
-        return Change(speaks=True, at=self._sure_from, known=self._position)
+        return Change(speaks=True, at=self._sure_from, known=known)
 
 
-def live_detector(vad: str) -> Detector | None:
+def live_detector(vad: str) -> LiveDetector | None:
     """A detector that scores sound as it comes, by its name.
 
     Raises:

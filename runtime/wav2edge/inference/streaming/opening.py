@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from math import ceil
+from math import ceil, inf
+from numbers import Real
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from wav2edge.inference.sessions.stream_session import StreamMemory, StreamSessi
 from wav2edge.inference.streaming.cached import CachedUtterance, TwoPassUtterance
 from wav2edge.inference.streaming.chunked_clips import ChunkedClips
 from wav2edge.inference.streaming.endpoints import Endpointing
+from wav2edge.inference.streaming.live_sound import SpeechLevel
 from wav2edge.inference.streaming.stream import Stream
 from wav2edge.inference.streaming.utterances import Utterance, WindowedUtterance
 
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from wav2edge.bundle.folder import Bundle
     from wav2edge.bundle.manifest import Manifest
     from wav2edge.inference.engine import Engine
-    from wav2edge.inference.recognizer import Recognizer
+    from wav2edge.inference.recognizer import FloatSamples, Recognizer
     from wav2edge.inference.sessions.device import Placement
 
 KINDS = ("auto", "cached", "two-pass", "windowed")
@@ -37,6 +39,8 @@ LEAST_PADDING_S = 0.15
 FIRST_LETTER_S = 0.02
 """A chunk and its look-ahead end so long after the answer to the beginning of speech can be read: the first letter does
 not wait."""
+
+NO_GRAPHS = "has no graphs for cached streams; train with --streaming and export with --stream"
 
 
 class StreamGraphs:
@@ -52,7 +56,7 @@ class StreamGraphs:
     def __init__(self, bundle: Bundle, *, precision: str, verify: bool, placement: Placement) -> None:
         streams = bundle.manifest.stream
         if streams is None:
-            raise UsageError(f"{bundle.folder}: has no graphs for cached streams")
+            raise UsageError(f"{bundle.folder} {NO_GRAPHS}")
         self.streams, self._bundle, self._verify, self._placement = streams, bundle, verify, placement
         self.precision = precision if precision in streams.files else next(iter(streams.files))
         self._sessions: dict[int, StreamSession] = {}
@@ -106,7 +110,7 @@ def in_chunks(engine: Engine, chunk_ms: int | None = None) -> ChunkedClips:
         BundleError: the graph is missing, damaged, or not what the manifest says.
     """
     if engine.stream_graphs is None:
-        raise _no_graphs(engine)
+        raise UsageError(f"{engine} {NO_GRAPHS}")
     return ChunkedClips(engine.stream_graphs.session(chunk_ms), like=engine)
 
 
@@ -122,10 +126,12 @@ def open_stream(
     """See ``Engine.stream``."""
     if kind not in KINDS:
         raise UsageError(f"no stream of kind {kind!r}; choose {', '.join(KINDS)}")
+    if chunk_ms is not None and not isinstance(chunk_ms, Real):
+        raise UsageError(f"chunk_ms is {chunk_ms!r}; give milliseconds")
     if recognizer.heads.ctc is None and recognizer.heads.classification is None:
-        raise UsageError(f"{recognizer}: has no transcripts or classes to stream; give it whole clips")
+        raise UsageError(f"{recognizer} has no transcripts or classes to stream; give it whole clips")
     if kind in ("cached", "two-pass") and graphs is None:
-        raise _no_graphs(recognizer)
+        raise UsageError(f"{recognizer} {NO_GRAPHS}, or use a windowed stream")
     graphs = None if kind == "windowed" else graphs
     options = endpointing or Endpointing()
     if options.padding_s is None:
@@ -148,35 +154,36 @@ def aligned_padding_s(session: StreamSession) -> float:
 
 def _beginning(
     recognizer: Recognizer, graphs: StreamGraphs | None, kind: str, chunk_ms: int | None
-) -> Callable[[int], Utterance]:
+) -> Callable[[int, FloatSamples], Utterance]:
     """What makes the utterances of a stream; without graphs they are windowed."""
     if graphs is None:
         step_ms = STEP_MS if chunk_ms is None else chunk_ms
-        if step_ms < 1:
+        if not 1 <= step_ms < inf:
             raise UsageError(f"a step of {step_ms} ms; give 1 ms or more")
-        return partial(_windowed, recognizer, step_ms * SAMPLE_RATE_HZ // 1000)
+        return partial(_windowed, recognizer, round(step_ms * (SAMPLE_RATE_HZ // 1000)))
     session = graphs.session(chunk_ms)
-    cached = partial(_cached, session, session.begin())
+    # A model that does not normalise its sound takes it at whatever level it has.
+    level = SpeechLevel() if graphs.streams.normalizes else None
+    cached = partial(_cached, session, session.begin(), level)
     return partial(_two_pass, recognizer, cached) if kind == "two-pass" else cached
 
 
-def _cached(session: StreamSession, memory: StreamMemory, start: int) -> CachedUtterance:
-    return CachedUtterance(session, memory, start=start)
+def _cached(
+    session: StreamSession, memory: StreamMemory, level: SpeechLevel | None, start: int, onset: FloatSamples
+) -> CachedUtterance:
+    if level is not None:
+        level.begin(onset)
+    return CachedUtterance(session, memory, level, start=start)
 
 
-def _two_pass(recognizer: Recognizer, first: Callable[[int], CachedUtterance], start: int) -> Utterance:
-    return TwoPassUtterance(first(start), recognizer.outputs)
+def _two_pass(
+    recognizer: Recognizer, first: Callable[[int, FloatSamples], CachedUtterance], start: int, onset: FloatSamples
+) -> Utterance:
+    return TwoPassUtterance(first(start, onset), recognizer.outputs)
 
 
-def _windowed(recognizer: Recognizer, step: int, start: int) -> Utterance:
+def _windowed(recognizer: Recognizer, step: int, start: int, onset: FloatSamples) -> Utterance:
     return WindowedUtterance(recognizer.outputs, start=start, step=step)
-
-
-def _no_graphs(recognizer: Recognizer) -> UsageError:
-    return UsageError(
-        f"{recognizer}: has no graphs for cached streams; train with --streaming and export with --stream, or use a"
-        " windowed stream"
-    )
 
 
 def _listed(values: dict[int, int]) -> str:

@@ -37,7 +37,7 @@ class StableWords:
         """
         merged = self.merge(words)
         settled = sum(heard_s - word.end_s >= self._settled_s for word in words[:-1])
-        settled += bool(words) and heard_s - words[-1].end_s >= GROWS_S
+        settled += bool(words) and heard_s - words[-1].end_s >= max(GROWS_S, self._settled_s)
         agreed = next(
             (
                 place

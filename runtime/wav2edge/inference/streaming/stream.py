@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from math import inf
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from wav2edge.audio.samples import check_seconds
 from wav2edge.bundle.geometry import SAMPLE_RATE_HZ
 from wav2edge.errors import UsageError
 from wav2edge.inference.streaming.endpoints import Endpointer, Endpointing, live_detector
@@ -31,9 +33,11 @@ KEPT_IDLE_S = 1.0
 class Stream:
     """Recognises one source of sound while it is fed; not for several threads at once. Make one with ``Engine.stream``.
 
+    A ``with`` statement closes it, as an error would: what is said in an open utterance is told by ``finish`` alone.
+
     Args:
         recognizer: reads outputs, and judges results.
-        begin: makes an utterance that begins at a sample of the stream.
+        begin: makes an utterance that begins at a sample of the stream, with the sound of it that is known by now.
         rate_hz: sample rate of the source.
         endpointing: where utterances begin and end.
     """
@@ -41,7 +45,7 @@ class Stream:
     def __init__(
         self,
         recognizer: Recognizer,
-        begin: Callable[[int], Utterance],
+        begin: Callable[[int, FloatSamples], Utterance],
         *,
         rate_hz: int,
         endpointing: Endpointing,
@@ -81,7 +85,7 @@ class Stream:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._closed = True
+        self._closed, self._utterance = True, None
 
     def feed(self, pcm: npt.NDArray[Any] | bytes, *, rate_hz: int | None = None) -> list[Event]:
         """Take a block of any length, and say what is new.
@@ -95,7 +99,7 @@ class Stream:
             AudioError: the block has another sample rate or number of channels, or samples that are not finite. It is
                 left out, and the stream may go on.
             DeviceError: the device failed, or its output is not finite.
-            UsageError: the stream is finished.
+            UsageError: the stream is finished, or the block is neither an array nor bytes.
         """
         self._check_open()
         self._arrived = time.perf_counter()
@@ -104,11 +108,17 @@ class Stream:
         return events
 
     def gap(self, lost_s: float) -> list[Event]:
-        """Say that so much sound was lost: what was said before it is final, and the clock goes on."""
+        """Say that so much sound was lost: what was said before it is final, and the clock goes on.
+
+        Raises:
+            DeviceError: as of ``feed``.
+            UsageError: that is no length of time; the stream may go on. Or it is finished.
+        """
         self._check_open()
+        check_seconds("lost_s", lost_s)
         self._arrived = time.perf_counter()
         events = self._end_all("gap")
-        self._free_from = self._clock + round(max(0.0, lost_s) * SAMPLE_RATE_HZ)
+        self._free_from = self._clock + round(float(lost_s) * SAMPLE_RATE_HZ)
         self._audio, self._audio_start = self._audio[:0], self._free_from
         self._endpointer.restart(self._free_from)
         self._count_time()
@@ -145,15 +155,16 @@ class Stream:
         for change in self._endpointer.feed(samples):
             events += self._listen(change.known)
             if change.speaks:
-                self._open(max(self._free_from, self._audio_start, change.at - self._padding))
+                self._open(max(self._free_from, self._audio_start, change.at - self._padding), change.known)
             else:
                 events += self._end("silence", change.at)
         events += self._listen(self._clock)
         self._forget()
         return events
 
-    def _open(self, start: int) -> None:
-        self._utterance = self._begin_utterance(start)
+    def _open(self, start: int, known: int) -> None:
+        onset = self._audio[start - self._audio_start : max(start, known) - self._audio_start]
+        self._utterance = self._begin_utterance(start, onset)
         self._stable, self._said = StableWords(self._utterance.settled_s), ()
 
     def _listen(self, until: int) -> list[Event]:
@@ -167,33 +178,44 @@ class Stream:
         return events
 
     def _forget(self) -> None:
-        """Drop the sound that no utterance needs any more."""
-        kept = self._padding + round((self._options.start_s + 0.1) * SAMPLE_RATE_HZ)
-        needed = self._clock - kept if self._utterance is None else self._utterance.taken
+        """Drop the sound that neither the open utterance needs nor the next one, which begins before its speech."""
+        taken = self._clock if self._utterance is None else self._utterance.taken
+        needed = min(taken, self._endpointer.unsettled_from - self._padding)
         unneeded = max(0, needed - self._audio_start)
         self._audio, self._audio_start = self._audio[unneeded:], self._audio_start + unneeded
 
     def _progress(self, utterance: Utterance) -> Iterator[Event]:
         """What new outputs say."""
         result, length_s = self._read(utterance)
-        words = self._stable.update(result.words or (), length_s)
-        silent_s = length_s - (words[-1].end_s if words else 0.0)
-        if result.text is not None and not words:
-            if silent_s > IDLE_S:
-                utterance.cut(utterance.heard - round(KEPT_IDLE_S * SAMPLE_RATE_HZ))
-            return
+        words = self._stable.merge(result.words or ())
+        if utterance.decides:
+            self._stable.update(result.words or (), length_s)
         said = (*(word.text for word in words), self._stable.count, result.label)
-        if said != self._said:
+        if said != self._said and (words or result.text is None):
             self._said = said
             yield Partial(
                 **self._fields(utterance, with_words(result, words), utterance.heard),
                 stable_words=self._stable.count,
                 latency_s=self._latency_s(utterance.heard),
             )
-        if words and silent_s >= self._options.blank_s:
-            end = utterance.start + round(words[-1].end_s * SAMPLE_RATE_HZ)
+        if utterance.decides:
+            yield from self._decide(utterance, result, words, length_s)
+
+    def _decide(
+        self, utterance: Utterance, result: Result, words: tuple[Word, ...], length_s: float
+    ) -> Iterator[Event]:
+        """Shorten, end or part an utterance where it is time; where not, say when it may be."""
+        blank_s, longest_s = self._options.blank_s, self._options.longest_s
+        end_s = words[-1].end_s if words else inf  # without a word there is no blank behind it
+        idle = result.text is not None and not words
+        utterance.decide_by(IDLE_S if idle else min(longest_s, end_s + blank_s))
+        if idle:
+            if length_s > IDLE_S:
+                utterance.cut(utterance.heard - round(KEPT_IDLE_S * SAMPLE_RATE_HZ))
+        elif length_s - end_s >= blank_s:
+            end = utterance.start + round(end_s * SAMPLE_RATE_HZ)
             yield from self._end_and_go_on("blank", utterance, end)
-        elif length_s > self._options.longest_s:
+        elif length_s > longest_s:
             yield from self._part(utterance, result, words)
 
     def _part(self, utterance: Utterance, result: Result, words: tuple[Word, ...]) -> Iterator[Event]:
@@ -216,7 +238,7 @@ class Stream:
         """End an utterance, and begin another with the sound that this one has not taken."""
         taken = utterance.taken  # before it goes back to its end, or on into silence
         events = self._end(reason, end)
-        self._open(taken)
+        self._open(taken, taken)
         return events
 
     def _end(self, reason: str, end: int) -> list[Event]:
@@ -224,9 +246,8 @@ class Stream:
         utterance, self._utterance = self._utterance, None
         if utterance is None:
             return []
-        padded = end + self._padding
-        utterance.finish(max(utterance.start + 1, min(utterance.taken, padded)))
-        self._free_from = min(padded, self._clock)
+        self._free_from = min(end + self._padding, utterance.taken)
+        utterance.finish(max(utterance.start + 1, self._free_from))
         result, _ = self._read(utterance)
         words = self._stable.merge(result.words or ())
         if result.text is not None and not words:

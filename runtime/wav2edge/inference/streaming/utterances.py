@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from math import ceil
 from typing import Protocol
 
 import numpy as np
@@ -17,9 +18,12 @@ class Utterance(Protocol):
 
     Attributes:
         settled_s: what the model says of a word hardly changes after so much more sound.
+        decides: whether there are outputs at this sample whatever the load of the machine: only such decide where an
+            utterance ends, and which of its words are stable.
     """
 
     settled_s: float
+    decides: bool
 
     @property
     def start(self) -> int:
@@ -57,11 +61,17 @@ class Utterance(Protocol):
         """The final outputs for what was before a sample of the stream; None: those there are, are final."""
         ...
 
+    def decide_by(self, length_s: float) -> None:
+        """There is something to decide once it is so long: have outputs for it then."""
+        ...
+
 
 class WindowedUtterance:
     """One utterance, recognised anew after every step of sound; see ``Utterance``.
 
-    Where recognising takes longer than half a step, the next step is longer: a live stream must not fall behind.
+    Where recognising takes longer than half a step, steps are left out: a live stream must not fall behind. Those that
+    decide are not, or what is final would depend on the load of the machine. They lie further apart the longer the
+    utterance is, so that only a machine that needs an eighth of its length to recognise it has them later.
 
     Args:
         outputs: each head's output for samples.
@@ -70,11 +80,13 @@ class WindowedUtterance:
     """
 
     settled_s = 0.8
+    decides = False
 
     def __init__(self, outputs: Callable[[FloatSamples], Outputs], *, start: int, step: int) -> None:
         self.start, self._run, self._step = start, outputs, step
         self._sound = np.zeros(0, np.float32)
         self._heard, self._next = 0, step
+        self._due = self._later(round(self.settled_s * SAMPLE_RATE_HZ))  # the next answer that decides
         self.outputs: Outputs = {}
 
     @property
@@ -105,14 +117,28 @@ class WindowedUtterance:
     def cut(self, position: int) -> None:
         """Forget what was before a sample of the stream; there are new outputs then."""
         self._sound = self._sound[position - self.start :]
-        self.start = position
+        self.start, self._due = position, len(self._sound)
         self._recognise(len(self._sound))
 
     def settle(self, position: int) -> None:
         """See ``Utterance``: what was said before stays as it is."""
 
+    def decide_by(self, length_s: float) -> None:
+        """See ``Utterance``."""
+        samples = round(min(length_s * SAMPLE_RATE_HZ, self._due))
+        self._due = self._later(samples - self._heard)
+        self._next = min(self._next, self._due)
+
+    def _later(self, samples: int) -> int:
+        """The end of the first step that is so many samples or more after the latest answer."""
+        return self._heard + self._step * max(1, ceil(samples / self._step))
+
     def _recognise(self, samples: int) -> None:
         begun_s = time.perf_counter()
         self.outputs = self._run(self._sound[:samples])
         spent = round((time.perf_counter() - begun_s) * SAMPLE_RATE_HZ)
-        self._heard, self._next = samples, len(self._sound) + max(self._step, 2 * spent)
+        self._heard, self.decides = samples, samples == self._due
+        soonest = self._later(2 * spent)
+        if self.decides:
+            self._due = max(soonest, self._later(samples // 4))
+        self._next = min(self._due, soonest)
