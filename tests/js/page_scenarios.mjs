@@ -245,8 +245,8 @@ export const SCENARIOS = {
     return { reached, theme, answers, words, kept };
   },
 
-  /** Microphones that cannot be had: refused, absent, and taken; then a file that is no sound. */
-  async refused(site, { clip, file, bundle }) {
+  /** Microphones that cannot be had: refused, absent, and taken; then files that are no sound, or only a part of it. */
+  async refused(site, { clip, file, cut, bundle }) {
     const visit = await Visit.open(site, { path: address(bundle) });
     await visit.ready();
     const notices = {};
@@ -267,6 +267,17 @@ export const SCENARIOS = {
     notices.noSound = await visit.notice();
     const left = await visit.tab.locator("#finals li").count();
     const status = await visit.text("status");
+    const parts = {};
+    for (const name of ["joined", "clip", "compressed"]) {
+      await visit.tab.click("#notice-close");
+      await visit.tab.setInputFiles("#file", cut[name]);
+      parts[name] = await visit.notice();
+    }
+    await visit.tab.setInputFiles("#file", cut.recording);
+    await visit.tab.waitForFunction(() => document.getElementById("now-detail").textContent, null, {
+      timeout: PATIENCE_MS,
+    });
+    const warned = await visit.text("now-detail");
     const odd = await Visit.open(site, { path: address(bundle, { stream: "quick" }) });
     await odd.ready();
     notices.address = await odd.notice();
@@ -274,7 +285,7 @@ export const SCENARIOS = {
     await odd.tab.waitForFunction(() => document.getElementById("notice-text").textContent.includes("of kind 'quick'"));
     const oddly = { status: await odd.text("status"), invitation: await odd.text("invitation") };
     await odd.close();
-    return { notices, recordText, left, status, oddly, seen: await visit.close() };
+    return { notices, recordText, left, status, parts, warned, oddly, seen: await visit.close() };
   },
 
   /** A page that may not share memory runs one thread. */

@@ -15,7 +15,7 @@ function floats(channel) {
 const found = JSON.parse(await text(process.stdin)).map((path) => {
   try {
     const { channels, rateHz } = parseWav(readFileSync(path), path);
-    return { rateHz, channels: channels.map(floats) };
+    return { rateHz, channels: channels.map(floats), truncated: channels.truncated };
   } catch ({ name, message, exitCode }) {
     return { error: { name, message, exitCode } };
   }

@@ -57,6 +57,7 @@ CLIPS: dict[str, tuple[np.ndarray, Any]] = {
     # What follows is answered, with a warning.
     "far above full scale": (100 * SECOND, RATE_HZ),
     "clipped": (np.clip(20 * SECOND, -1, 1), RATE_HZ),
+    "very quiet": (1e-3 * SECOND / np.abs(SECOND).max(), RATE_HZ),
     "channels that cancel": (np.stack([SECOND, -0.99 * SECOND, 0 * SECOND], axis=1), RATE_HZ),
     "a tenth of a second": (SECOND[:160], RATE_HZ),
     "shorter than a frame, at another rate": (SECOND[:500], 44_100),
@@ -107,6 +108,7 @@ def test_long_recordings_are_refused_block_by_block_as_in_python(tmp_path, run_s
     silence, broken = np.zeros(40 * RATE_HZ, np.float32), np.tile(SECOND, 40)
     broken[600_000] = np.nan
     engine, clips, expected = wav2edge.load(WORDS, threads=1), [], []
+    broken[550_000] = np.inf
     for name, samples in {"silence": silence, "broken": broken}.items():
         samples.tofile(tmp_path / name)
         clips.append({"path": str(tmp_path / name), "rateHz": RATE_HZ})
@@ -115,6 +117,21 @@ def test_long_recordings_are_refused_block_by_block_as_in_python(tmp_path, run_s
         expected.append(told(caught.value))
     options = {"device": "cpu", "threads": 1}
     assert run_script("answers.mjs", {"bundle": str(WORDS), "options": options, "clips": clips}) == expected
+
+
+def test_a_long_recording_has_one_warning_for_its_peak_as_in_python(tmp_path, run_script):
+    engine, clips, expected = wav2edge.load(WORDS, threads=1), [], []
+    for gains in ((5.5, 1.0, 7.5), (1e-4, 1e-3, 1e-5)):
+        samples = np.random.default_rng(0).uniform(-1, 1, 3 << 18) * np.repeat(gains, 1 << 18)
+        path = tmp_path / str(gains)
+        samples.astype(np.float32).tofile(path)
+        clips.append({"path": str(path), "rateHz": RATE_HZ})
+        expected.append(list(engine(samples.astype(np.float32), rate_hz=RATE_HZ).warnings))
+    found = run_script(
+        "answers.mjs", {"bundle": str(WORDS), "options": {"device": "cpu", "threads": 1}, "clips": clips}
+    )
+    assert [answer["warnings"] for answer in found] == expected
+    assert ["peak" in warnings[0] for warnings in expected] == [True, True]
 
 
 def test_samples_of_no_known_type_are_refused(tmp_path, run_script):
@@ -273,7 +290,7 @@ def test_what_is_no_json_or_no_graph_is_refused_with_the_reason(tmp_path, run_sc
 
 
 def test_options_are_refused_with_the_words_of_python(run_script):
-    wrong = [{"variant": "fp16"}, {"threads": 0}]
+    wrong = [{"variant": "fp16"}, {"threads": 0}, {"threads": 100_000}]
     found = run_script("load.mjs", [{"bundle": str(WORDS), "options": {"device": "cpu", **each}} for each in wrong])
     assert found == [python_refusal(WORDS, **each) for each in wrong]
     others = [{"device": "gpu"}, {"colour": "red"}, {"rejectBelow": 2}, {"segmentation": {"longestS": 0.1}}]

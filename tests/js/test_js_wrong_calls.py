@@ -30,7 +30,18 @@ MESSAGES: dict[str, list[str]] = {
         *("Beam: a weight in words", "Beam: no hotwords", "Beam: hotwords without weights"),
         *("Grammar: no phrases", "Grammar: numbers", "Grammar: half a phrase", "Grammar: a fit in words"),
     ],
-    "option_seconds": ["gap: of nothing", "gap: NaN", "gap: without end", "gap: an object", "LiveQueue: lost NaN"],
+    "threads_most": ["load: more threads than can be had"],
+    "worker_no_page": ["load: in a worker of Node"],
+    "runtime_not_started": ["load: no .wasm file"],
+    "beam_heaviest": ["Beam: the heaviest hotword"],
+    "option_seconds": [
+        "gap: of nothing",
+        "gap: less than nothing",
+        "gap: NaN",
+        "gap: without end",
+        "gap: an object",
+        "LiveQueue: lost NaN",
+    ],
     "decoder_kind": [
         *("load: the name of a decoder", "load: a decoder as in a manifest", "load: the class of a decoder"),
     ],
@@ -42,13 +53,13 @@ MESSAGES: dict[str, list[str]] = {
     "audio_rate_range": ["Resampler: no rate", "Resampler: NaN", "LiveQueue: a rate that is none"],
     "audio_no_rate": ["LiveQueue: no rate"],
     "at_most": ["Beam: wider than any"],
-    "audio_empty": ["run: no channel"],
+    "audio_empty": ["run: no channel", "run: memory that went to a worker"],
     "stream_odd_bytes": ["LiveQueue: half a sample"],
     "bundle_unreachable": ["load: no address"],
     "runtime_not_at": ["load: ONNX Runtime at a wrong address"],
     "lm_unreadable": [f"LanguageModel: {what}" for what in ("no bytes", "not there", "at no server")],
     "silero_unreadable": ["Silero: a folder"],
-    "taken": ["stream: padding as usual"],
+    "taken": ["stream: padding as usual", "stream: a detector that is ahead of the sound"],
 }
 """The message of the table -> the calls of ``wrong_calls.mjs`` that it is the answer to."""
 
@@ -133,7 +144,8 @@ def test_the_threshold_of_an_engine_in_a_worker_may_be_changed(worker):
 
 
 def test_what_cannot_be_sent_to_a_worker_is_refused_with_messages_of_the_table(worker):
-    assert worker["unsent"] == ["audio_kind", "audio_kind", "worker_option", "worker_option", "audio_kind"]
+    unsent = ["audio_empty", "audio_kind", "audio_kind", "worker_option", "worker_option", "audio_kind"]
+    assert worker["unsent"] == unsent
 
 
 def test_a_listener_in_front_of_a_worker_fails_its_call(worker):
@@ -147,4 +159,17 @@ def test_a_finished_stream_in_a_worker_says_so(worker):
 def test_a_load_that_fails_leaves_no_worker_behind(worker):
     assert worker["refused"] == ["decoder_kind", "variant_unknown", "option_kind", "option_kind", "option_kind"]
     assert worker["running"] == 0
-    assert worker["missing"] == "worker_failed"
+    assert worker["missing"] == "worker_not_there"
+
+
+def test_a_page_whose_policy_forbids_workers_says_so(worker):
+    assert worker["forbidden"] == "worker_forbidden"
+
+
+def test_an_option_that_there_is_not_is_answered_with_those_that_there_are(worker):
+    assert worker["unknown"].startswith("no option 'colour'; choose from device, ")
+    assert worker["unknown"].endswith(", cache, worker")
+
+
+def test_a_worker_may_open_a_bundle_in_another_worker(worker):
+    assert worker["nested"] == "done"

@@ -14,6 +14,7 @@ import wav2edge
 from benchmarks.records.bindings.page_javascript import minified_page
 from tests.js.conftest import ROOT
 from tests.js.page_modules import browser, page_tools, use_page
+from wav2edge.audio.clip import load_clip
 
 MODELS = ROOT / "models"
 BUNDLES = {"words": MODELS / "words", "words-stream": MODELS / "words-stream"}
@@ -59,6 +60,22 @@ def long_recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
+def cut(wav: Path, speech: Path) -> dict[str, Path]:
+    """Files of which a browser reads a part: the beginnings of clips and of a recording, and two files in one."""
+    beginnings = {
+        "clip.wav": wav.read_bytes()[:20_000],
+        "recording.wav": speech.read_bytes()[:-32_001],
+        "joined.wav": 2 * wav.read_bytes(),
+        "compressed.flac": CLIP.read_bytes()[:9_000],
+    }
+    folder = speech.with_name("cut")
+    folder.mkdir()
+    for name, content in beginnings.items():
+        (folder / name).write_bytes(content)
+    return {path.stem: path for path in folder.iterdir()}
+
+
+@pytest.fixture(scope="module")
 def damaged(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle with one bit of its graph turned over."""
     folder = tmp_path_factory.mktemp("damaged") / "words"
@@ -76,6 +93,7 @@ def seen(
     wav: Path,
     speech: Path,
     long_recording: Path,
+    cut: dict[str, Path],
     damaged: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, Any]:
@@ -94,7 +112,7 @@ def seen(
         {"name": "damaged", "bundle": "damaged"},
         {"name": "narrow", **clip},
         {"name": "keyboard", **clip},
-        {"name": "refused", **clip, "file": str(no_sound)},
+        {"name": "refused", **clip, "file": str(no_sound), "cut": {name: str(path) for name, path in cut.items()}},
         {"name": "alone", **clip},
     ]
     return use_page(js_folder / "node_modules", {**BUNDLES, "damaged": damaged}, scenarios, speech)
@@ -275,6 +293,21 @@ def test_a_file_that_is_no_sound_is_named(seen: dict[str, Any]) -> None:
     assert found["notices"]["noSound"]["text"].startswith("letter.wav: this browser cannot decode it")
     assert found["status"] == "Ready"
     assert found["left"] == 0, "the answer to the file before it stands below"
+
+
+def test_a_file_of_which_a_browser_reads_a_part_is_answered_as_in_python(
+    seen: dict[str, Any], cut: dict[str, Path]
+) -> None:
+    found = of(seen, "refused")
+    for name in ("joined", "clip"):
+        with pytest.raises(wav2edge.AudioError) as caught:
+            load_clip(cut[name])
+        message = str(caught.value).replace(str(cut[name]), cut[name].name)
+        assert found["parts"][name] == {"title": "This sound cannot be recognised", "text": message}
+    assert found["parts"]["compressed"]["text"].startswith("compressed.flac: truncated, the file ends after 0.")
+    expected = wav2edge.load(BUNDLES["words"])(cut["recording"])
+    assert found["warned"].split("; ")[1:] == list(expected.warnings)
+    assert "truncated" in expected.warnings[-1]
 
 
 def test_a_kind_of_stream_that_there_is_not_is_named_before_somebody_records(seen: dict[str, Any]) -> None:

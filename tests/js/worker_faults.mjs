@@ -54,7 +54,10 @@ for (const rejectBelow of [1, 0]) {
   found.rejected.push((await engine.run(clip, 16_000)).rejected);
 }
 found.threshold = await outcome((async () => void (engine.rejectBelow = 5))());
+const lent = clip.slice();
+structuredClone(lent, { transfer: [lent.buffer] });
 found.unsent = await all([
+  engine.run(lent, 16_000),
   engine.run(new Response("sound"), 16_000),
   engine.run(Promise.resolve(clip), 16_000),
   engine.stream({ nowS: () => 0 }),
@@ -90,5 +93,14 @@ const missing = Object.assign(new EventTarget(), { postMessage() {} });
 const opening = loadInWorker("/bundle/", { worker: missing });
 setTimeout(() => missing.dispatchEvent(new Event("error")));
 found.missing = await outcome(opening);
+found.unknown = await loadInWorker("/bundle/", { colour: "red" }).catch(({ message }) => message);
+delete globalThis.document; // as in a worker
+found.nested = await outcome(loadInWorker("/bundle/").then((each) => each.close()));
+globalThis.Worker = class {
+  constructor() {
+    throw new TypeError("This document requires 'TrustedScriptURL' assignment.");
+  }
+};
+found.forbidden = await outcome(loadInWorker("/bundle/"));
 console.log(JSON.stringify(found));
 process.exit();

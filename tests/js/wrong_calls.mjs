@@ -11,6 +11,7 @@ import {
   LiveQueue,
   Resampler,
   load,
+  loadInWorker,
   loadSilero,
   parseWav,
   readLanguageModel,
@@ -26,6 +27,12 @@ const detector = { hop: 512, startsAbove: 0.5, endsBelow: 0.3, restart() {} };
 const queue = new LiveQueue(1, 16_000);
 const opened = async (options) => (await load(bundle, { device: "cpu", threads: 1, ...options })).close();
 const fed = async (options) => (await engine.stream(options)).feed(samples);
+
+function sent() {
+  const lent = samples.slice();
+  structuredClone(lent, { transfer: [lent.buffer] });
+  return lent;
+}
 
 const CALLS = {
   "load: no bundle": () => load(),
@@ -44,6 +51,9 @@ const CALLS = {
   "load: the name of a decoder": () => opened({ decoder: "greedy" }),
   "load: a decoder as in a manifest": () => opened({ decoder: { beam: {} } }),
   "load: the class of a decoder": () => opened({ decoder: Beam }),
+  "load: more threads than can be had": () => opened({ threads: 100_000 }),
+  "load: in a worker of Node": () => loadInWorker(bundle),
+  "load: no .wasm file": () => opened({ device: "wasm", wasmPaths: "file:///nowhere/" }),
   "load: ONNX Runtime at a wrong address": () => opened({ device: "wasm", runtime: "nowhere" }),
   "rejectBelow: null": async () => void (engine.rejectBelow = null),
   "rejectBelow: in words": async () => void (engine.rejectBelow = "0.5"),
@@ -51,6 +61,7 @@ const CALLS = {
   "rejectBelow: a list": async () => void (engine.rejectBelow = []),
   "run: an object without a class": () => engine.run(Object.create(null), 16_000),
   "run: no channel": () => engine.run([], 16_000),
+  "run: memory that went to a worker": () => engine.run(sent(), 16_000),
   "run: no options": () => engine.run(samples, 16_000, null),
   "run: no listener": () => engine.run(samples, 16_000, { onSegment: 5 }),
   "stream: no options": () => engine.stream(null),
@@ -62,10 +73,13 @@ const CALLS = {
   "stream: padding as usual": () => engine.stream({ endpointing: { paddingS: null } }),
   "stream: a number as detector": () => engine.stream({ endpointing: { vad: 5 } }),
   "stream: half a detector": () => engine.stream({ endpointing: { vad: detector } }),
+  "stream: a detector that is ahead of the sound": () =>
+    fed({ endpointing: { vad: { ...detector, ahead: 1e9, feed: () => [1, 1, 1, ...Array(40).fill(0)] } } }),
   "stream: a detector without scores": () => fed({ endpointing: { vad: { ...detector, feed: () => 5 } } }),
   "gap: of nothing": () => stream.gap(),
   "gap: NaN": () => stream.gap(NaN),
   "gap: without end": () => stream.gap(Infinity),
+  "gap: less than nothing": () => stream.gap(-1),
   "gap: an object": () => stream.gap({}),
   "Beam: null": async () => new Beam(null),
   "Beam: without bound": async () => new Beam({ width: Infinity }),
@@ -73,6 +87,7 @@ const CALLS = {
   "Beam: half a prefix": async () => new Beam({ width: 1.5 }),
   "Beam: a width in words": async () => new Beam({ width: "4" }),
   "Beam: a weight in words": async () => new Beam({ lmWeight: "1" }),
+  "Beam: the heaviest hotword": async () => new Beam({ hotwords: { stop: 1e30 } }),
   "Beam: no hotwords": async () => new Beam({ hotwords: null }),
   "Beam: hotwords without weights": async () => new Beam({ hotwords: ["stop"] }),
   "Grammar: no phrases": async () => new Grammar(),

@@ -19,7 +19,7 @@ for (const clip of clips) {
   } catch (error) {
     // The other clips are answered nevertheless.
     if (!(error instanceof AudioError || error.path === clip)) throw error;
-    console.error(error.message.replace(/^array:/, `${clip}:`)); // the engine knows samples, and no files
+    console.error(error.message);
     process.exitCode = error.exitCode ?? 1;
   }
 }

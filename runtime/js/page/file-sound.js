@@ -12,8 +12,13 @@ const pause = () => globalThis.scheduler?.yield?.() ?? new Promise((resume) => s
 
 /** A decoded file. */
 export class FileSound {
-  constructor(buffer) {
+  /**
+   * @param {AudioBuffer} buffer
+   * @param {{ name: string, truncated: boolean }} file what messages call it, and whether it ends before its sound does
+   */
+  constructor(buffer, file) {
     this.buffer = buffer;
+    this.file = file;
     this.rateHz = buffer.sampleRate;
     this.durationS = buffer.duration;
     this.firstS = 0;
@@ -44,7 +49,7 @@ export class FileSound {
       await pause();
       began = performance.now();
     }
-    return copies;
+    return Object.assign(copies, this.file);
   }
 
   /** What an audio context plays for a stretch: a buffer, and where the stretch begins in it. */
@@ -59,27 +64,26 @@ export class FileSound {
  * @param {File} file
  */
 export async function decodeFile(file) {
+  const { name } = file;
   const bytes = await file.arrayBuffer();
-  const context = new OfflineAudioContext(1, 1, storedRateHz(new DataView(bytes)) ?? OTHER_RATE_HZ);
+  const { rateHz, frames, truncated } = await header(new DataView(bytes), name);
+  const isUsual = rateHz >= 8000 && rateHz <= 96_000; // others no audio context takes
+  const context = new OfflineAudioContext(1, 1, isUsual ? rateHz : OTHER_RATE_HZ);
   try {
-    return new FileSound(await context.decodeAudioData(bytes));
+    const buffer = await context.decodeAudioData(bytes);
+    return new FileSound(buffer, { name, truncated: truncated || (isUsual && buffer.length < frames) });
   } catch {
-    throw new Error(
-      `${file.name}: this browser cannot decode it; it is damaged or not audio. Convert it to WAV and choose it again.`,
-    );
+    throw (await import("./file-faults.js")).undecodable(name);
   }
 }
 
-/** The sample rate in the header of a WAV or FLAC file, where an audio context takes it. */
-function storedRateHz(view) {
+/** What the header of a WAV or FLAC file tells: browsers do not say what is missing, or not read. */
+async function header(view, name) {
   const word = (at) => (at + 4 <= view.byteLength ? view.getUint32(at) : 0);
-  let rate = null;
-  if (word(0) === 0x664c6143) rate = word(18) >>> 12; // fLaC, then STREAMINFO: 20 bits at byte 18
-  if (word(0) === 0x52494646 && word(8) === 0x57415645) {
-    let at = 12; // RIFF, WAVE: to the chunk "fmt "
-    while (at + 16 <= view.byteLength && word(at) !== 0x666d7420)
-      at += 8 + view.getUint32(at + 4, true) + (view.getUint8(at + 4) & 1);
-    if (at + 16 <= view.byteLength) rate = view.getUint32(at + 12, true);
-  }
-  return rate >= 8000 && rate <= 96_000 ? rate : null;
+  // fLaC, then STREAMINFO: the rate is 20 bits at byte 18, and the length the 36 before byte 26, all but 4 for our use.
+  if (word(0) === 0x664c6143) return { rateHz: word(18) >>> 12, frames: word(22) };
+  if (word(8) !== 0x57415645) return {}; // WAVE
+  const isPlain = word(36) === 0x64617461 && view.getUint32(40, true) + 44 === view.byteLength; // data, to the end
+  if (isPlain) return { rateHz: view.getUint32(24, true) };
+  return (await import("./file-faults.js")).wavHeader(view, name);
 }

@@ -58,7 +58,7 @@ async function load(bundle) {
       showFigure("back-end", `${engine.device}, ${threads} ${threads === 1 ? "thread" : "threads"}`);
       showFigure("model", `${bundle.name}, ${engine.precision}`);
       rememberBundle(bundle.name);
-      if (parameters.has("stream")) (await import("./stream-kind.js")).checkKind(parameters.get("stream"));
+      if (parameters.has("stream")) (await import("./address-faults.js")).checkKind(parameters.get("stream"));
     } finally {
       if (isWanted()) say(loaded ? INVITATION : "");
     }
@@ -86,7 +86,6 @@ async function recognise(file) {
       showResult(result);
     } catch (error) {
       say("");
-      error.message = error.message.replace(/^array:/, `${file.name}:`); // the engine knows no names
       throw error;
     }
   });
@@ -158,10 +157,7 @@ async function start() {
     return keepPage();
   }
   showStatus("No bundle");
-  showNotice(
-    "No bundle to load",
-    "Name one in the address, as ?bundle=URL, or list some in bundles.json next to this page.",
-  );
+  showNotice(...(await import("./address-faults.js")).NO_BUNDLE);
 }
 
 start();

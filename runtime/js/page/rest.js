@@ -1,10 +1,12 @@
 /** What only some visits use, loaded so that it is kept, and everything works without a connection. */
 
 const PARTS = [
+  () => import("./file-faults.js"),
   () => import("./player.js"),
   () => import("./recording.js"),
   () => import("./self-test.js"),
   () => import("../src/failures.js"),
+  () => import("../src/file_faults.js"),
   () => import("../src/graph_faults.js"),
   () => import("../src/lengths.js"),
   () => import("../src/recordings.js"),

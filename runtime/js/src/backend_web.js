@@ -1,6 +1,5 @@
 /** ONNX Runtime as WebAssembly, and on WebGPU, through onnxruntime-web: in pages and workers, and under Node. */
 
-import { failure } from "./errors.js";
 import { feedsOf, session } from "./ort_session.js";
 
 /**
@@ -43,9 +42,8 @@ async function imported(device, runtime) {
   try {
     if (runtime !== null) return await import(/* @vite-ignore */ /* webpackIgnore: true */ runtime);
     return await (await environment()).runtimePackage(device);
-  } catch ({ message: reason }) {
-    if (runtime !== null) throw failure("runtime_not_at", { address: runtime, reason });
-    throw failure("runtime_missing", { install: "npm install onnxruntime-web" });
+  } catch (error) {
+    throw (await import("./graph_faults.js")).missingRuntime(runtime, error);
   }
 }
 

@@ -12,12 +12,14 @@ import { LanguageModel } from "./language_model.js";
 import { withDefaults } from "./options.js";
 import { PrefixTree, ROOT, TokenContext, WordContext } from "./prefix_tree.js";
 import { refusal } from "./refusals.js";
-import { shown } from "./written.js";
+import { general, shown } from "./written.js";
 
 /** A frame whose blank is likelier than this extends no prefix: at most a millionth of a score is left out. */
 const SURE_BLANK = Math.log1p(-1e-6);
 /** Prefixes that are kept at most, as in Python: each frame takes time and memory for each. */
 const WIDEST = 10_000;
+/** As in Python: the sums of heavier weights overflow. */
+const HEAVIEST = 1e6;
 
 const DEFAULTS = {
   width: 16,
@@ -65,6 +67,9 @@ export class Beam {
     if (nBest > width) throw refusal("beam_n_best", { n_best: nBest, width });
     for (const [name, weight] of Object.entries({ lmWeight, wordBonus, ...hotwords })) {
       if (!Number.isFinite(weight)) throw refusal("beam_weight", { name, weight: shown(weight) });
+      if (Math.abs(weight) > HEAVIEST) {
+        throw refusal("beam_heaviest", { name, weight: shown(weight), most: general(HEAVIEST) });
+      }
     }
     if (!Object.hasOwn(LM_CONTEXTS, lmUnits)) throw refusal("beam_lm_units", { option: "lmUnits", units: lmUnits });
     if (lm !== null && !(lm instanceof LanguageModel)) {

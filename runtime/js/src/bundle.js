@@ -4,13 +4,16 @@ import { sha256 } from "./digest.js";
 import { failure } from "./errors.js";
 import { MANIFEST, parseManifest } from "./manifest.js";
 
+/** @typedef {import("./manifest.js").Manifest["files"]} Files */
 /**
  * Where the files of a bundle come from.
  * @typedef {object} Source
  * @property {string} name what messages call the folder
  * @property {(file: string) => string} pathOf what messages call a file in it
- * @property {(file: string, sha256?: string) => Promise<Uint8Array | null>} read the content of a file, whose digest
- *   may be known; null where there is no such file
+ * @property {(file: string, files?: Files, fetching?: RequestInit) => Promise<Uint8Array | null>} read the content of a
+ *   file, of which the manifest may be known; null where there is no such file. How it is fetched, in place of what is
+ *   kept, addresses are told only
+ * @property {boolean} [isRemote] whether it lies at an address, so that caches may hold other versions of it
  * @property {() => Promise<string>} [fault] the message that a folder without a manifest deserves; addresses have none,
  *   since nobody can look into them
  */
@@ -61,17 +64,17 @@ export class Bundle {
     return storedDecoder(this);
   }
 
-  /** Content of a listed file, after checking its size only. @param {string} name */
-  async read(name) {
-    const record = this.manifest.files.get(name);
-    if (!record) throw failure("file_unlisted", { folder: this.folder, name });
-    const path = this.source.pathOf(name);
-    const bytes = await this.source.read(name, record.sha256);
-    if (bytes === null) throw failure("file_missing", { path });
-    if (bytes.length !== record.size_bytes) {
-      throw failure("file_size", { path, bytes: bytes.length, expected: record.size_bytes });
-    }
-    return bytes;
+  /**
+   * Content of a listed file, after checking its size only.
+   * @param {string} name
+   * @param {RequestInit} [fetching] where it is fetched anew
+   */
+  async read(name, fetching) {
+    const { files } = this.manifest;
+    const record = files.get(name);
+    const bytes = record && (await this.source.read(name, files, fetching));
+    if (bytes && bytes.length === record.size_bytes) return bytes;
+    throw (await import("./file_faults.js")).fileFault(this, name, bytes);
   }
 
   /**
@@ -85,10 +88,27 @@ export class Bundle {
     }
   }
 
+  /**
+   * What is made of the content of a listed file. Where that is not what the manifest says, a cache may be older than
+   * the manifest, or damaged: the file is read once more, past every cache.
+   * @template Made
+   * @param {string} name
+   * @param {(bytes: Uint8Array) => Promise<Made>} make
+   * @returns {Promise<Made>}
+   */
+  async using(name, make) {
+    try {
+      return await make(await this.read(name));
+    } catch (error) {
+      return (await import("./file_faults.js")).usingFresh(this, name, make, error);
+    }
+  }
+
   /** Content of a listed file, after checking its digest. @param {string} name */
-  async checked(name) {
-    const bytes = await this.read(name);
-    await this.checkDigest(name, bytes);
-    return bytes;
+  checked(name) {
+    return this.using(name, async (bytes) => {
+      await this.checkDigest(name, bytes);
+      return bytes;
+    });
   }
 }

@@ -5,8 +5,10 @@ import { failure, inWords } from "./errors.js";
 import { GraphSession, openGraph } from "./graph_session.js";
 import { outputsOf } from "./heads.js";
 import { withDefaults } from "./options.js";
-import { Recognizer } from "./recognizer.js";
+import { Recognizer, isConfidence } from "./recognizer.js";
 
+/** Threads that can be had, as in Python: ONNX Runtime takes minutes to start many more. */
+const MOST_THREADS = 4096;
 /** Options of `load` that hold wherever it runs. */
 export const LOAD_DEFAULTS = {
   device: "auto",
@@ -109,10 +111,10 @@ async function openEngine(source, backEnds, options, defaults) {
   const { device, threads, verify, rejectBelow } = chosen;
   const devices = Object.keys(backEnds);
   const names = [...devices, "auto"];
-  if (!names.includes(device)) throw failure("device_unknown", { device, devices: names.join(", ") });
-  const isCount = threads === null || (Number.isInteger(threads) && threads > 0);
-  if (!isCount || (chosen.decoder !== null && !chosen.decoder.decode)) {
-    throw (await import("./load_faults.js")).loadFault(chosen);
+  const isCount = threads === null || (Number.isInteger(threads) && threads > 0 && threads <= MOST_THREADS);
+  const isDecoder = chosen.decoder === null || chosen.decoder.decode;
+  if (!names.includes(device) || !isCount || !isDecoder || !isConfidence(rejectBelow)) {
+    throw (await import("./load_faults.js")).loadFault(chosen, names, MOST_THREADS);
   }
   const bundle = await Bundle.open(source);
   const variant = await bundle.variant(chosen.variant, device, chosen.language);
@@ -124,7 +126,7 @@ async function openEngine(source, backEnds, options, defaults) {
     const graph = new GraphSession(session, { path: source.pathOf(variant.file), heads, geometry, batched });
     try {
       await graph.check();
-      if (each === "webgpu") await graph.tryOut();
+      if (each === "webgpu") await (await import("./graph_faults.js")).tryOut(graph);
     } catch (error) {
       await session.release();
       throw error;

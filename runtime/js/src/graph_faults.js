@@ -13,6 +13,16 @@ export function oneLine(error) {
 }
 
 /**
+ * An onnxruntime-web that is not there.
+ * @param {string | null} address of its module; null: that of the package
+ * @param {Error} error
+ */
+export function missingRuntime(address, { message: reason }) {
+  if (address !== null) return failure("runtime_not_at", { address, reason });
+  return failure("runtime_missing", { install: "npm install onnxruntime-web" });
+}
+
+/**
  * A graph that ONNX Runtime does not open.
  * @param {unknown} error
  * @param {string} path
@@ -21,8 +31,21 @@ export function oneLine(error) {
  */
 export function openingFailure(error, path, version, device) {
   const reason = oneLine(error);
+  if (/no available backend|initWasm/.test(reason)) return failure("runtime_not_started", { reason });
   if (device === "webgpu") return failure("device_unusable", { device, reason });
   return failure("graph_unloadable", { path, version, reason });
+}
+
+/**
+ * Run a graph once. What a device cannot compute, ONNX Runtime says only then where it makes its kernels late.
+ * @param {import("./graph_session.js").GraphSession} graph
+ */
+export async function tryOut(graph) {
+  try {
+    await graph._run(graph._geometry.padToFrame(new Float32Array(1)));
+  } catch (error) {
+    throw openingFailure(error, graph._path, "", graph.device);
+  }
 }
 
 /**

@@ -32,8 +32,11 @@ import { INPUT, MASK } from "./inputs.js";
  * @param {{ device: string, threads: number | null, verify: boolean, dimensions?: object }} options
  * @returns {Promise<Session>}
  */
-export async function openGraph(bundle, file, backEnd, { verify, ...placement }) {
-  const bytes = await bundle.read(file);
+export function openGraph(bundle, file, backEnd, options) {
+  return bundle.using(file, (bytes) => openedGraph(bytes, bundle, file, backEnd, options));
+}
+
+async function openedGraph(bytes, bundle, file, backEnd, { verify, ...placement }) {
   // The digest takes as long as reading the file: it is computed while the session is built.
   const check = verify ? bundle.checkDigest(file, bytes) : Promise.resolve();
   const opening = backEnd.open(bytes, placement);
@@ -101,16 +104,6 @@ export class GraphSession {
       throw runningFailure(error, data.length, this);
     }
     return Object.fromEntries(this._outputs.map(({ output }) => [output, withoutBatch(found[output])]));
-  }
-
-  /** Run it once. What a device cannot compute, ONNX Runtime says only then where it makes its kernels late. */
-  async tryOut() {
-    try {
-      await this._run(this._geometry.padToFrame(new Float32Array(1)));
-    } catch (error) {
-      const { openingFailure } = await import("./graph_faults.js");
-      throw openingFailure(error, this._path, "", this.device);
-    }
   }
 
   async release() {

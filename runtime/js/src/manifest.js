@@ -133,7 +133,7 @@ export class ManifestReader {
  */
 export async function parseManifest(bytes, path) {
   const reader = new ManifestReader(path);
-  const document = readDocument(bytes, reader);
+  const document = await readDocument(bytes, reader);
   await checkSeal(document, bytes, reader);
   for (const [key, kind] of Object.entries(UNREAD)) reader.take(document, key, kind);
   const heads = await readHeads(reader.take(document, "heads", "dict"), reader);
@@ -159,12 +159,12 @@ export async function parseManifest(bytes, path) {
 /** @typedef {(document: object, reader: ManifestReader) => any} Read */
 
 /** @param {Uint8Array} bytes @param {ManifestReader} reader */
-function readDocument(bytes, reader) {
+async function readDocument(bytes, reader) {
   let document;
   try {
     document = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch (error) {
-    throw reader.fail("manifest_not_json", { reason: error.message });
+    throw (await import("./file_faults.js")).notJson(reader.path, bytes, error);
   }
   reader.need("manifest_wrong_format", KINDS.dict(document) && document.format === FORMAT);
   const version = document.format_version;

@@ -39,6 +39,11 @@ export async function load(bundle, options = {}) {
   return guarded(await inWords(open(bundle, options)));
 }
 
+/** There is none under Node: here, so that programs for both can import it. */
+export async function loadInWorker() {
+  throw refusal("worker_no_page");
+}
+
 async function open(bundle, options) {
   return loadEngine(sourceOf(bundle), BACK_ENDS, options, DEFAULTS);
 }

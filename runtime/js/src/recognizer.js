@@ -1,7 +1,7 @@
 /** What every recogniser does: clips in, their outputs interpreted, results out. */
 
 import { Recording, withoutSilence } from "./clip.js";
-import { failure, inWords, shown, warningsInWords } from "./errors.js";
+import { failure, inWords, warningsInWords } from "./errors.js";
 import { interpret } from "./interpretation.js";
 import { withDefaults } from "./options.js";
 
@@ -45,7 +45,6 @@ export class Recognizer {
     this.rejectBelow = rejectBelow;
     this.segmentation = segmentation;
     this._manifest = manifest;
-    if (!isConfidence(rejectBelow)) throw failure("reject_below", { confidence: shown(rejectBelow) });
   }
 
   /** Longest audio that is answered whole, and longest segment, in seconds. */

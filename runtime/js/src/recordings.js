@@ -2,12 +2,12 @@
 
 import { bestColumns, logSoftmax } from "./ctc.js";
 import { failure, warningsInWords } from "./errors.js";
-import { NAME, SAMPLE_RATE_HZ, isConstant } from "./inputs.js";
+import { SAMPLE_RATE_HZ, isConstant } from "./inputs.js";
 import { shortestSamples } from "./lengths.js";
 import { fixed } from "./numbers.js";
 import { resultOfSegments } from "./recording_result.js";
 import { Resampler } from "./resampler.js";
-import { toFloats, toMono } from "./samples.js";
+import { Mixdown, toFloats } from "./samples.js";
 import { SHORTEST_S, Segmenter, segmentation } from "./segmentation.js";
 
 /** Samples per channel of a block of a long recording. */
@@ -73,19 +73,27 @@ function* spans(segmenter, sound) {
  * @param {Warning[]} warnings
  * @returns {Generator<Float32Array>}
  */
-function* blocks({ channels, rateHz, length }, warnings) {
+function* blocks({ name, channels, rateHz, length, durationS, truncated }, warnings) {
   const resampler = rateHz === SAMPLE_RATE_HZ ? null : new Resampler(rateHz);
+  const mixdown = new Mixdown(name);
+  const given = floats(channels, length);
   let silent = true;
-  for (let start = 0; start < length; start += BLOCK_FRAMES) {
-    const block = channels.map((channel) => toFloats(channel.subarray(start, start + BLOCK_FRAMES)));
-    const { mono, warnings: found } = toMono(NAME, block);
+  for (const block of given) {
+    const mono = mixdown.add(block, given);
     silent &&= isConstant(mono);
-    warnings.push(...found);
     yield resampler ? resampler.process(mono) : Float32Array.from(mono);
   }
+  warnings.unshift(...mixdown.warnings);
   if (resampler) yield resampler.flush();
-  if (!length) throw failure("audio_empty", { name: NAME });
-  if (silent) throw failure("audio_silent_recording", { name: NAME });
+  if (silent) throw failure("audio_silent_recording", { name });
+  if (truncated) warnings.push(["warning_truncated", { seconds: fixed(durationS, 2) }]);
+}
+
+/** The samples of a recording as floats, block by block. */
+function* floats(channels, length) {
+  for (let start = 0; start < length; start += BLOCK_FRAMES) {
+    yield channels.map((channel) => toFloats(channel.subarray(start, start + BLOCK_FRAMES)));
+  }
 }
 
 /**

@@ -10,7 +10,11 @@ export const MESSAGES = {
     bundle_unreadable: "{path}: {reason}; check its permissions",
     decoder_damaged: "{folder}: its decoder cannot be made, {reason}; export the bundle again",
   },
+  DeviceError: {
+    worker_forbidden: "no worker can be started ({reason}); give one as the option worker, or open the bundle with load",
+  },
   UsageError: {
+    worker_no_page: "loadInWorker is for pages; open the bundle with load",
     reject_below: "answers below {confidence} cannot be rejected; give a confidence from 0 to 1",
     option_unknown: "no option '{option}'; choose from {options}",
     option_kind: "{option} is {value}; give {kind}",
@@ -26,6 +30,7 @@ export const MESSAGES = {
     at_most: "{option} is {value}; it must be at most {most}",
     beam_n_best: "{n_best} best of a beam of {width}; make the beam as wide",
     beam_weight: "the weight of '{name}' is {weight}; give a finite number",
+    beam_heaviest: "the weight of '{name}' is {weight}; give a number up to {most}",
     beam_lm_units: "{option} is '{units}'; choose from words, tokens",
     lm_no_delimiter: "a model of words for a vocabulary without a word delimiter; use one of tokens",
     lm_no_tokens: "the language model knows none of the vocabulary's tokens; is it one of words?",
@@ -43,7 +48,12 @@ export const MESSAGES = {
     audio_channel_lengths: "{name}: channels of {lengths} samples; give all the same length",
     audio_empty: "{name}: holds no samples; record or export the clip again",
     wav_unreadable: "{name}: cannot be decoded ({reason}); it is cut off, damaged or not audio: copy it again, or convert it to WAV",
+    wav_only: "{name}: {kind}, where only WAV with PCM or float samples is read; convert it: ffmpeg -i IN OUT.wav",
     wav_truncated: "{name}: truncated, the file ends after {seconds} s with audio still promised; copy or record it again",
+    audio_file_empty: "{name}: empty file; record or copy it again",
+    audio_file_git_lfs: "{name}: a Git LFS pointer, not audio; run `git lfs pull`",
+    audio_file_container: "{name}: an MP4, M4A, MKV or WebM container; convert it first: ffmpeg -i IN -ar 16000 -ac 1 OUT.wav",
+    audio_file_text: "{name}: text, not audio; was a web page or a list saved under this name?",
     stream_odd_bytes: "stream: {bytes} bytes are no 16-bit samples; give an even number, or an array",
   },
   DataError: {

@@ -2,21 +2,23 @@
 
 import { failure, shown } from "./errors.js";
 import { MAX_RATE_HZ, MIN_RATE_HZ } from "./inputs.js";
+import { fixed } from "./numbers.js";
 
 /** @typedef {import("./samples.js").Samples} Samples */
 
 /** @typedef {typeof failure} Fail makes the errors */
 
 /**
- * Refuse what is no sound.
- * @param {string} name what messages call it
- * @param {Samples[]} channels
- * @param {number} rateHz
+ * Refuse what is no sound, or no whole clip.
+ * @param {Pick<import("./clip.js").Recording, "name" | "channels" | "rateHz">
+ *   & Partial<Pick<import("./clip.js").Recording, "durationS" | "truncated">>} recording
  */
-export function checkSound(name, channels, rateHz) {
+export function checkSound({ name, channels, rateHz, durationS, truncated }) {
   requireRate(rateHz);
   channelsOf(name, channels);
   checkRate(name, rateHz);
+  if (truncated) throw failure("wav_truncated", { name, seconds: fixed(durationS, 2) });
+  if (!channels[0].length) throw failure("audio_empty", { name }); // or a worker has their memory
 }
 
 /**

@@ -6,24 +6,31 @@ import { failure } from "./errors.js";
 const CACHE = "wav2edge";
 
 /**
- * @param {string | URL} address of the folder
+ * @param {string | URL} address of the folder; its query, if it has one, is that of each file
  * @param {boolean} [cache] whether to keep files, where there is a cache
  * @returns {import("./bundle.js").Source}
  */
 export function addressSource(address, cache = true) {
-  const base = String(address).replace(/\/+$/, "");
-  const pathOf = (file) => `${base}/${file}`;
+  const [, base, query = ""] = /^([^?#]*?)\/*(\?[^#]*)?(#.*)?$/.exec(address);
+  const pathOf = (file) => `${base}/${file}${query}`;
   return {
     name: base,
     pathOf,
-    async read(file, digest) {
-      const store = cache && digest ? await cacheStorage() : null;
+    isRemote: true,
+    async read(file, files, fetching) {
+      // A manifest from a cache may be older than the files: the server is asked whether it has another.
+      if (!files) return fetched(pathOf(file), { cache: "no-cache" });
+      const { sha256: digest } = files.get(file);
+      const store = cache ? await cacheStorage() : null;
       // The address of an entry is its digest: a bundle that was exported again is another entry.
-      const key = `${globalThis.location?.origin}/.wav2edge/${digest}`;
-      const kept = await store?.match(key);
+      const key = `${globalThis.location?.origin}/.wav2edge/${digest}?${encodeURIComponent(base)}`;
+      const kept = !fetching && (await store?.match(key, { ignoreSearch: true }));
       if (kept) return bytesOf(kept);
-      const bytes = await fetched(pathOf(file));
-      if (bytes && store && (await sha256(bytes)) === digest) await store.put(key, new Response(bytes)).catch(noRoom);
+      const bytes = await fetched(pathOf(file), fetching);
+      if (bytes && store && (await sha256(bytes)) === digest) {
+        await store.put(key, new Response(bytes)).catch(noRoom);
+        if ((await store.keys()).length > 1) await (await import("./kept_files.js")).forgetOld(store, key, files);
+      }
       return bytes;
     },
   };
@@ -41,11 +48,11 @@ async function cacheStorage() {
   }
 }
 
-/** The content at an address; null: there is no such file. @param {string} path */
-async function fetched(path) {
+/** The content at an address; null: there is no such file. @param {string} path @param {RequestInit} [fetching] */
+async function fetched(path, fetching) {
   let reason;
   try {
-    const response = await fetch(path);
+    const response = await fetch(path, fetching);
     const { ok, status, statusText } = response;
     if (ok || status === 404) return ok ? await bytesOf(response) : null;
     reason = `${status} ${statusText}`;

@@ -59,7 +59,7 @@ function inLanguage(manifest, folder, language) {
   const wanted = language ?? variants.get(defaultVariant).language;
   const found = [...variants].filter(([, each]) => each.language === wanted);
   if (!found.length) {
-    const known = languages(manifest).join(", ") || "none that is known";
+    const known = languages(manifest).join(", ") || "none, so leave the language out";
     throw failure("language_unknown", { folder, language, languages: known });
   }
   return new Map(found);

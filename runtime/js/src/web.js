@@ -3,11 +3,11 @@
 import { webBackEnd } from "./backend_web.js";
 import { inWords } from "./errors.js";
 import { LanguageModel } from "./language_model.js";
-import { requireKind } from "./options.js";
+import { requireKind, withDefaults } from "./options.js";
 import { refusal } from "./refusals.js";
 import { guarded } from "./reject_below.js";
 import { openSilero } from "./silero.js";
-import { load as loadUnguarded } from "./web_load.js";
+import { WEB_DEFAULTS, load as loadUnguarded } from "./web_load.js";
 import { loadInWorker as loadInWorkerUnguarded } from "./worker_client.js";
 import { shown } from "./written.js";
 
@@ -27,19 +27,35 @@ export async function load(bundle, options = {}) {
 /**
  * Open a bundle in a worker.
  * @param {string | URL} bundle address of the folder, relative to the page
- * @param {object} [options] those of `load`, and `worker`
+ * @param {object} [options] those of `load`, and `worker`: one that was made of `wav2edge/worker`, for bundlers that do
+ *   not find it by themselves
  * @returns {Promise<import("./worker_client.js").WorkerEngine>}
  */
 export async function loadInWorker(bundle, options = {}) {
   requireAddress("bundle", bundle);
-  requireKind("options", options, "object", refusal);
+  withDefaults(options, { ...WEB_DEFAULTS, worker: null }, { fail: refusal }); // the worker knows all but the last
   const { runtime = null, wasmPaths = null, worker = null, ...others } = options;
   if (runtime !== null) requireAddress("runtime", runtime);
   if (typeof wasmPaths === "string") requireAddress("wasmPaths", wasmPaths);
   if (worker !== null && !worker.postMessage) {
     throw refusal("option_kind", { option: "worker", value: shown(worker), kind: "a Worker" });
   }
-  return guarded(await loadInWorkerUnguarded(bundle, { ...others, runtime, wasmPaths, worker }));
+  const own = worker ?? startedWorker();
+  try {
+    return guarded(await loadInWorkerUnguarded(bundle, { ...others, runtime, wasmPaths, worker: own }));
+  } catch (error) {
+    if (!worker) own.terminate(); // nobody else has it
+    throw error;
+  }
+}
+
+/** A worker of our own; the policy of a page may forbid it. */
+function startedWorker() {
+  try {
+    return new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
+  } catch ({ message: reason }) {
+    throw refusal("worker_forbidden", { reason });
+  }
 }
 
 /**

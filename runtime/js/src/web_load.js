@@ -8,7 +8,7 @@ const BACK_ENDS = {
   webgpu: (options) => webBackEnd("webgpu", options),
   wasm: (options) => webBackEnd("wasm", options),
 };
-const DEFAULTS = { ...LOAD_DEFAULTS, runtime: null, wasmPaths: null, cache: true };
+export const WEB_DEFAULTS = { ...LOAD_DEFAULTS, runtime: null, wasmPaths: null, cache: true };
 
 /**
  * Open a bundle and make an engine of it.
@@ -18,5 +18,5 @@ const DEFAULTS = { ...LOAD_DEFAULTS, runtime: null, wasmPaths: null, cache: true
  */
 export async function load(bundle, options = {}) {
   const address = new URL(bundle, globalThis.document?.baseURI ?? globalThis.location?.href);
-  return loadEngine(addressSource(address, options?.cache), BACK_ENDS, options, DEFAULTS);
+  return loadEngine(addressSource(address, options?.cache), BACK_ENDS, options, WEB_DEFAULTS);
 }

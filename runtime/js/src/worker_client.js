@@ -19,8 +19,8 @@ export class WorkerEngine {
     /** @type {Map<number, { resolve: Function, reject: Function, onSegment?: Function }>} */
     this._waiting = new Map();
     port.addEventListener("message", ({ data }) => this._settle(data));
-    port.addEventListener("error", ({ message: reason = "its script cannot be loaded" }) =>
-      this._fail(failure("worker_failed", { reason })),
+    port.addEventListener("error", ({ message: reason }) =>
+      this._fail(failure(reason ? "worker_failed" : "worker_not_there", { reason })),
     );
   }
 
@@ -114,14 +114,14 @@ export class WorkerEngine {
 /**
  * Open a bundle in a worker.
  * @param {string | URL} bundle address of the folder, relative to the page
- * @param {object} [options] those of `load`, and `worker`: one that was made of `wav2edge/worker`, for bundlers that do
- *   not find it by themselves
+ * @param {object} options those of `load`, and `worker`, which was made of `worker.js`
  * @returns {Promise<WorkerEngine>}
  */
-export async function loadInWorker(bundle, { worker, decoder = null, ...options } = {}) {
+export async function loadInWorker(bundle, { worker, decoder = null, ...options }) {
   const plain = decoder === null ? null : (await import("./decoders.js")).plainDecoder(decoder);
-  // A worker has another base address than the page.
-  const absolute = (address) => (address === null ? null : String(new URL(address, document.baseURI)));
+  // A worker has another base address than the page, or the worker, that starts it.
+  const base = globalThis.document?.baseURI ?? location.href;
+  const absolute = (address) => (address === null ? null : String(new URL(address, base)));
   const { runtime = null, wasmPaths = null } = options;
   const sent = {
     ...options,
@@ -129,14 +129,8 @@ export async function loadInWorker(bundle, { worker, decoder = null, ...options 
     runtime: absolute(runtime),
     wasmPaths: typeof wasmPaths === "string" ? absolute(wasmPaths) : wasmPaths,
   };
-  const started = worker ?? new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
-  const engine = new WorkerEngine(started);
-  try {
-    await engine._load(absolute(bundle), sent);
-  } catch (error) {
-    if (!worker) started.terminate(); // nobody else has it
-    throw error;
-  }
+  const engine = new WorkerEngine(worker);
+  await engine._load(absolute(bundle), sent);
   return engine;
 }
 

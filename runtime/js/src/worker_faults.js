@@ -6,7 +6,7 @@ import { channelsOf, checkSound } from "./sound_faults.js";
 
 /** By their names, calls whose first argument is sound: throw where it is none. */
 const CHECKS = {
-  run: ([samples, rateHz]) => checkSound(NAME, [samples].flat(), rateHz),
+  run: ([samples, rateHz]) => checkSound({ name: NAME, channels: [samples].flat(), rateHz }),
   stream: ([, method, pcm]) => method === "feed" && channelsOf(NAME, pcm),
 };
 

@@ -108,6 +108,8 @@ export interface RunOptions {
 /** Tells speech from noise; `loadSilero` opens one. */
 export interface Detector {
   readonly hop: number;
+  /** Samples behind those of a score that it waits for; 0 where left out. */
+  readonly ahead?: number;
   readonly startsAbove: number;
   readonly endsBelow: number;
   feed(samples: Float32Array): number[] | Promise<number[]>;
@@ -266,7 +268,11 @@ export interface LoadOptions {
  */
 export function load(bundle: string | URL, options?: LoadOptions): Promise<Engine>;
 
-/** Open a bundle in a worker. For pages. What is sent there must be data: no function, and no decoder of one's own. */
+/**
+ * Open a bundle in a worker. For pages; under Node it is rejected. What is sent there must be data: no function, and no
+ * decoder of one's own.
+ * @param options those of `load`, and a worker that was made of `wav2edge/worker`
+ */
 export function loadInWorker(bundle: string | URL, options?: LoadOptions & { worker?: Worker }): Promise<Recognizer>;
 
 /** Read an n-gram language model in ARPA form, plain or compressed with gzip. */
@@ -278,8 +284,18 @@ export function loadSilero(
   options?: { runtime?: string | null; wasmPaths?: LoadOptions["wasmPaths"] },
 ): Promise<Detector>;
 
-/** The sound of a WAV file, ready for `run` and `feed`; that of 8 bits is given as 16-bit integers. */
-export function parseWav(content: Uint8Array | ArrayBuffer, name?: string): { channels: Samples[]; rateHz: number };
+/**
+ * Channels of a file. `run` calls them by its name; where the file ends before its sound does, it refuses a clip, and
+ * answers a recording with a warning.
+ */
+export type FileChannels = Samples[] & { name: string; truncated: boolean };
+
+/**
+ * The sound of a WAV file, ready for `run` and `feed`: PCM of 8 (given as 16-bit integers), 16, 24 and 32 bits, and
+ * floats of 32 and 64, in RIFF or RF64.
+ * @throws {AudioError} it is of another kind, damaged, or several files in one
+ */
+export function parseWav(content: Uint8Array | ArrayBuffer, name?: string): { channels: FileChannels; rateHz: number };
 
 /** Resamples one channel to 16 kHz, block by block. */
 export class Resampler {
