@@ -22,6 +22,8 @@ The words of a `refusal` are loaded with the module that it comes from, those of
 told.
 """
 C = HERE / "c" / "wav2edge.c"
+COMMON_END = "; export the bundle again"
+"""What many messages end with: in C a line break, which `expand` writes as these words."""
 BEGIN, END = "/* messages.json: begin */", "/* messages.json: end */"
 """What the copy in C stands between."""
 CODES = {
@@ -79,12 +81,18 @@ def c_source(table: dict[str, dict[str, str]], source: str) -> str:
         raise ValueError(f"{C}: has no lines {BEGIN} and {END}")
     raised = set(re.findall(r"\bMESSAGE_(\w+)", after))
     rows = [
-        f"    MESSAGE({name.upper()}, {CODES[entry['error']]}, {json.dumps(entry['message'])})"
+        f"    MESSAGE({name.upper()}, {CODES[entry['error']]}, {c_text(entry['message'])})"
         for name, entry in table.items()
         if name.upper() in raised
     ]
     lines = " \\\n".join(["#define MESSAGES(MESSAGE)", *rows])
     return f"{before}{begin}\n{lines}\n{end}{after}"
+
+
+def c_text(message: str) -> str:
+    """A message as the literal of the table in C."""
+    begin = message.removesuffix(COMMON_END)
+    return json.dumps(begin if begin == message else f"{begin}\n")
 
 
 def main() -> None:

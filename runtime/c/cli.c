@@ -13,6 +13,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const char USAGE[] =
@@ -46,7 +48,7 @@ struct request {
     w2e_options engine;
     w2e_stream_options stream;
     bool json, finals, no_segments;
-    int channels;
+    int channels; /* 0, as for the rate of the stream: not given */
     const char *bundle;
     char **files;
     int file_count;
@@ -55,7 +57,7 @@ struct request {
 enum { RUN = 1, STREAM = 2, VERIFY = 4 };
 
 struct verb {
-    const char *name;
+    char name[8];
     int (*answer)(struct request *);
     int mark, most_files;
 };
@@ -63,8 +65,7 @@ struct verb {
 /* Tells what is wrong; an option of the library is called by its name here. */
 static void tell(const char *message)
 {
-    static const char *const NAMES[][2] = {
-        {"--longest-segment", "longest_segment_s"}, {"--silence", "silence_s"}, {"--threads is", "threads is"}};
+    static const char *const NAMES[][2] = {{"--longest-segment", "longest_segment_s"}, {"--silence", "silence_s"}};
     const char *option = "";
     for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++) {
         size_t length = strlen(NAMES[i][1]);
@@ -73,6 +74,14 @@ static void tell(const char *message)
         message += length;
     }
     fprintf(stderr, "wav2edge-c: %s%s\n", option, message);
+}
+
+/* Writes what is answered so far; where that cannot be done, the command ends. */
+static void flush(void)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout)) return;
+    fprintf(stderr, "wav2edge-c: input or output: %s\n", strerror(errno));
+    exit(1);
 }
 
 /* The command line ------------------------------------------------------------------------------------------------- */
@@ -95,38 +104,37 @@ static bool wrong(const char *word, const char *what, const char *detail)
 /* Takes an option, which begins at `words[0]`, and moves behind it. */
 static bool take_option(struct request *request, char ***words, char **end)
 {
-    enum kind { FLAG, TEXT, NUMBER, WHOLE };
+    enum { FLAG, TEXT, NUMBER, WHOLE, POSITIVE = 4 }; /* 0 may mean the default to the library */
     w2e_options *engine = &request->engine;
     w2e_stream_options *stream = &request->stream;
     const struct {
         const char *name;
-        enum kind kind;
-        int verbs;
+        int kind, verbs;
         void *place;
     } OPTIONS[] = {
         {"--json", FLAG, RUN | STREAM | VERIFY, &request->json},
-        {"--threads", WHOLE, RUN | STREAM | VERIFY, &engine->threads},
+        {"--threads", WHOLE | POSITIVE, RUN | STREAM | VERIFY, &engine->threads},
         {"--ort", TEXT, RUN | STREAM | VERIFY, &engine->ort_library},
         {"--variant", TEXT, RUN | STREAM, &engine->variant},
         {"--language", TEXT, RUN | STREAM, &engine->language},
         {"--reject", NUMBER, RUN | STREAM, &engine->reject_below},
         {"--decoder", TEXT, RUN | STREAM, &engine->decoder},
-        {"--longest-segment", NUMBER, RUN, &engine->longest_segment_s},
+        {"--longest-segment", NUMBER | POSITIVE, RUN, &engine->longest_segment_s},
         {"--no-segments", FLAG, RUN, &request->no_segments},
         {"--kind", TEXT, STREAM, &stream->kind},
-        {"--chunk", WHOLE, STREAM, &stream->chunk_ms},
+        {"--chunk", WHOLE | POSITIVE, STREAM, &stream->chunk_ms},
         {"--silence", NUMBER, STREAM, &stream->silence_s},
         {"--vad", TEXT, STREAM, &stream->vad},
         {"--finals", FLAG, STREAM, &request->finals},
-        {"--rate", WHOLE, STREAM, &stream->rate_hz},
-        {"--channels", WHOLE, STREAM, &request->channels},
+        {"--rate", WHOLE | POSITIVE, STREAM, &stream->rate_hz},
+        {"--channels", WHOLE | POSITIVE, STREAM, &request->channels},
     };
     const char *name = *(*words)++;
     size_t i = 0, count = sizeof OPTIONS / sizeof *OPTIONS;
     while (i < count && (strcmp(name, OPTIONS[i].name) != 0 || !(OPTIONS[i].verbs & request->verb->mark))) i++;
     if (i == count) return wrong(name, "unknown option of ", request->verb->name);
     void *place = OPTIONS[i].place;
-    enum kind kind = OPTIONS[i].kind;
+    int kind = OPTIONS[i].kind & WHOLE;
     if (kind == FLAG) {
         *(bool *)place = true;
         return true;
@@ -140,6 +148,7 @@ static bool take_option(struct request *request, char ***words, char **end)
     }
     if (!number_of(text, &value)) return wrong(name, "no number: ", text);
     if (kind == WHOLE && !(value == floor(value) && fabs(value) <= 1e9)) return wrong(name, "no whole number: ", text);
+    if (OPTIONS[i].kind & POSITIVE && !(value > 0)) return wrong(name, "give more than 0, not ", text);
     if (kind == WHOLE) *(int *)place = (int)value;
     else *(double *)place = value;
     return true;
@@ -148,8 +157,9 @@ static bool take_option(struct request *request, char ***words, char **end)
 /* Reads the words behind the verb; false: they are wrong. */
 static bool parse(struct request *request, const struct verb *verb, char **words, char **end)
 {
-    *request = (struct request){.verb = verb, .engine = w2e_default_options(), .channels = 1};
+    *request = (struct request){.verb = verb, .engine = w2e_default_options()};
     request->stream = w2e_default_stream_options();
+    request->stream.rate_hz = 0;
     request->files = words; /* files are moved to the front */
     while (words < end) {
         if (strncmp(*words, "--", 2) == 0) {
@@ -167,6 +177,22 @@ static bool parse(struct request *request, const struct verb *verb, char **words
 
 /* JSON ------------------------------------------------------------------------------------------------------------- */
 
+/* Bytes of the character of UTF-8 at a place; 0: there is none. */
+static int character_bytes(const char *at)
+{
+    const unsigned char *bytes = (const unsigned char *)at;
+    int more = bytes[0] < 0x80 ? 0 : bytes[0] < 0xC0 ? -1 : bytes[0] < 0xE0 ? 1 : bytes[0] < 0xF0 ? 2 : 3;
+    static const long LEAST[] = {0, 0x80, 0x800, 0x10000};
+    long code = bytes[0] & (more > 1 ? 0x0F : more ? 0x1F : 0x7F);
+    for (int i = 1; i <= more; i++) {
+        if ((bytes[i] & 0xC0) != 0x80) return 0;
+        code = code << 6 | (bytes[i] & 0x3F);
+    }
+    bool fine = more >= 0 && code >= LEAST[more] && code <= 0x10FFFF && (code < 0xD800 || code > 0xDFFF);
+    return fine ? more + 1 : 0;
+}
+
+/* What is no text, as in a file name, is escaped as Python does it. */
 static void put_text(const char *text)
 {
     if (!text) {
@@ -174,11 +200,14 @@ static void put_text(const char *text)
         return;
     }
     putchar('"');
-    for (const char *at = text; *at; at++) {
+    for (const char *at = text; *at;) {
         unsigned char letter = (unsigned char)*at;
+        int bytes = character_bytes(at);
         if (letter == '"' || letter == '\\') printf("\\%c", letter);
         else if (letter < 0x20) printf("\\u%04x", letter);
-        else putchar(letter);
+        else if (!bytes) printf("\\udc%02x", letter);
+        else printf("%.*s", bytes, at);
+        at += bytes ? bytes : 1;
     }
     putchar('"');
 }
@@ -390,12 +419,14 @@ static int run(struct request *request)
             fputs(", \"error\": ", stdout);
             put_text(error.message);
             puts("}");
+            flush();
             continue;
         }
         for (size_t k = 0; k < result->warning_count; k++)
             fprintf(stderr, "wav2edge-c: warning: %s: %s\n", path, result->warnings[k]);
         if (request->json) put_result(path, result);
         else put_lines(path, request->file_count > 1, result);
+        flush();
     }
     if (failed && failed == request->file_count && failed > 1)
         fprintf(stderr, "wav2edge-c: all %d inputs failed\n", failed);
@@ -408,7 +439,6 @@ static int run(struct request *request)
 /* stream ----------------------------------------------------------------------------------------------------------- */
 
 #define BLOCK_S 0.03
-#define LARGEST_HEADER 65536
 
 static volatile sig_atomic_t interrupted;
 
@@ -420,6 +450,7 @@ static void interrupt(int number)
 /* Sound as it comes from a file or a pipe. */
 struct source {
     const char *name;
+    bool piped;
     FILE *file;
     unsigned char *bytes;
     size_t count, room; /* bytes that wait, and how many fit */
@@ -455,45 +486,63 @@ static bool check_reads(const struct source *source, w2e_error *error)
     return !source->failure || refuse(source, error, strerror(source->failure), "nothing more can be read");
 }
 
-/* Whether the bytes do not begin like a file that would be noise as raw samples. */
-static bool check_beginning(const struct source *source, w2e_error *error)
+/* Reads the header of a WAV file, up to the samples. */
+static bool read_header(struct source *source, w2e_wav *header, w2e_error *error)
 {
-    static const struct {
-        unsigned char place;
-        char mark[5], kind[12];
-    } OTHERS[] = {{0, "fLaC", "FLAC"}, {0, "OggS", "Ogg"},        {0, "ID3", "MP3"},
-                  {0, "FORM", "AIFF"}, {0, "caff", "CAF"},        {0, ".snd", "AU"},
-                  {0, "riff", "W64"},  {4, "ftyp", "MP4 or M4A"}, {0, "\x1a\x45\xdf\xa3", "WebM"}};
-    for (size_t i = 0; i < sizeof OTHERS / sizeof *OTHERS; i++) {
-        char reason[48];
-        if (memcmp(source->bytes + OTHERS[i].place, OTHERS[i].mark, strlen(OTHERS[i].mark)) != 0) continue;
-        snprintf(reason, sizeof reason, "%s, not WAV or raw samples", OTHERS[i].kind);
-        return refuse(source, error, reason,
-                      "convert it on its way: ffmpeg -i IN -f wav - | wav2edge-c stream BUNDLE -");
-    }
+    w2e_wav_state state;
+    while ((state = w2e_wav_header(source->name, source->bytes, source->count, header, error)) == W2E_WAV_NEEDS_MORE)
+        if (source->count == source->room || !read_some(source, 1))
+            return check_reads(source, error)
+                   && refuse(source, error, "ends in its WAV header", "nothing was recorded");
+    source->promised = header->data_bytes ? header->data_bytes : UINT64_MAX;
+    return state == W2E_WAV_OK;
+}
+
+/* Of a file that is there as a whole it is known before the first answer what is wrong with it. */
+static bool check_whole(struct source *source, const w2e_wav *header, w2e_error *error)
+{
+    struct stat about;
+    int handle = fileno(source->file);
+    if (source->piped || fstat(handle, &about) != 0 || !S_ISREG(about.st_mode)) return true;
+    size_t size = (size_t)about.st_size;
+    void *bytes = mmap(NULL, size, PROT_READ, MAP_PRIVATE, handle, 0);
+    if (bytes == MAP_FAILED) return refuse(source, error, strerror(errno), "nothing can be read");
+    w2e_pcm pcm;
+    bool truncated, fine = w2e_wav_read(source->name, bytes, size, &pcm, &truncated, error);
+    munmap(bytes, size);
+    if (!fine) return false;
+    if (truncated) fprintf(stderr, "wav2edge-c: %s: truncated, it ends before its sound does\n", source->name);
+    source->promised = pcm.frames * header->frame_bytes;
     return true;
 }
 
 /* Finds out what the samples are: a WAV header says so, or the options. */
 static bool describe(struct source *source, const struct request *request, w2e_error *error)
 {
-    source->format = (w2e_pcm){.channels = request->channels, .format = W2E_S16, .rate_hz = request->stream.rate_hz};
-    source->frame_bytes = 2 * (size_t)request->channels;
+    int channels = request->channels ? request->channels : 1, rate_hz = request->stream.rate_hz;
+    source->format = (w2e_pcm){.channels = channels, .format = W2E_S16, .rate_hz = rate_hz ? rate_hz : 16000};
+    source->frame_bytes = 2 * (size_t)channels;
     source->promised = UINT64_MAX;
     while (source->count < 12 && read_some(source, 12 - source->count)) continue;
-    if (!check_reads(source, error) || !check_beginning(source, error)) return false;
+    if (!check_reads(source, error)) return false;
+    const char *other = w2e_other_sound(source->bytes, source->count);
+    char reason[48];
+    snprintf(reason, sizeof reason, "%s, not WAV or raw samples", other ? other : "");
+    if (other)
+        return refuse(source, error, reason,
+                      "convert it on its way: ffmpeg -i IN -f wav - | wav2edge-c stream BUNDLE -");
     bool wav = source->count >= 4 && (memcmp(source->bytes, "RIFF", 4) == 0 || memcmp(source->bytes, "RF64", 4) == 0);
     if (!wav) return true;
+    if (request->channels || rate_hz) {
+        refuse(source, error, "WAV, so its header counts", "leave out --rate and --channels");
+        error->code = 2;
+        if (!source->piped) return false;
+        tell(error->message);
+    }
     w2e_wav header;
-    w2e_wav_state state;
-    while ((state = w2e_wav_header(source->name, source->bytes, source->count, &header, error)) == W2E_WAV_NEEDS_MORE)
-        if (source->count == LARGEST_HEADER || !read_some(source, 1))
-            return check_reads(source, error)
-                   && refuse(source, error, "ends in its WAV header", "nothing was recorded");
-    if (state == W2E_WAV_BAD) return false;
+    if (!read_header(source, &header, error) || !check_whole(source, &header, error)) return false;
     source->format = (w2e_pcm){.channels = header.channels, .format = header.format, .rate_hz = header.rate_hz};
     source->frame_bytes = header.frame_bytes;
-    source->promised = header.data_bytes ? header.data_bytes : UINT64_MAX;
     source->count = 0;
     return true;
 }
@@ -506,7 +555,7 @@ static void show(const struct request *request, const w2e_events *events)
         if (request->json) put_event(event);
         else if (event->type == W2E_FINAL) put_columns(&event->answer, true);
         else continue;
-        fflush(stdout);
+        flush();
     }
 }
 
@@ -516,6 +565,7 @@ static bool feed(struct source *source, w2e_stream *stream, const struct request
     size_t block = (size_t)lrint(BLOCK_S * source->format.rate_hz), fits = source->room / source->frame_bytes;
     if (block > fits) block = fits;
     size_t most = (block ? block : 1) * source->frame_bytes;
+    uint64_t promised = source->promised;
     w2e_events events;
     while (!interrupted) {
         size_t whole = source->count / source->frame_bytes * source->frame_bytes;
@@ -529,11 +579,15 @@ static bool feed(struct source *source, w2e_stream *stream, const struct request
             memmove(source->bytes, source->bytes + whole, source->count);
         }
         size_t wanted = most - source->count;
-        if (source->promised != UINT64_MAX && wanted > source->promised) wanted = (size_t)source->promised;
+        if (wanted > source->promised) wanted = (size_t)source->promised;
         size_t before = source->count;
         if (!wanted || !read_some(source, wanted)) break;
-        if (source->promised != UINT64_MAX) source->promised -= source->count - before;
+        if (promised != UINT64_MAX) source->promised -= source->count - before;
     }
+    double second = (double)source->frame_bytes * source->format.rate_hz;
+    if (promised != UINT64_MAX && source->promised && !interrupted)
+        fprintf(stderr, "wav2edge-c: %s: ends after %.2f s of the %.2f s promised\n", source->name,
+                (double)(promised - source->promised) / second, (double)promised / second);
     return check_reads(source, error);
 }
 
@@ -559,8 +613,10 @@ static int recognise(struct source *source, struct request *request, w2e_engine 
     bool finished = w2e_stream_finish(stream, &events, &last); /* what was said before an error is answered */
     if (finished) show(request, &events);
     double heard_s = w2e_stream_clock_s(stream);
-    fprintf(stderr, "wav2edge-c: %.1f s of sound, real-time factor %.2f\n", heard_s,
-            heard_s > 0 ? w2e_stream_compute_s(stream) / heard_s : 0);
+    if (heard_s > 0)
+        fprintf(stderr, "wav2edge-c: %.1f s of sound, real-time factor %.2f\n", heard_s,
+                w2e_stream_compute_s(stream) / heard_s);
+    else if (fine && !interrupted) fine = refuse(source, error, "no sound came", "does what gives it work?");
     w2e_stream_close(stream);
     if (fine && !finished) *error = last;
     if (!fine || !finished) return error->code;
@@ -571,23 +627,25 @@ static int stream(struct request *request)
 {
     w2e_error error = {.code = 0};
     bool piped = !request->file_count || strcmp(request->files[0], "-") == 0;
-    if (request->channels < 1 || request->channels > 64) {
+    if (request->channels > 64) {
         tell("--channels: give 1 to 64");
         return 2;
     }
     static unsigned char bytes[1 << 20];
-    struct source source = {.name = piped ? "standard input" : request->files[0], .bytes = bytes, .room = sizeof bytes};
+    struct source source = {.name = piped ? "standard input" : request->files[0], .piped = piped};
+    source.bytes = bytes;
+    source.room = sizeof bytes;
     source.file = piped ? stdin : fopen(request->files[0], "rb");
     /* Where it is closed, the next file that is opened would take its place. */
-    const char *odd = fcntl(STDIN_FILENO, F_GETFD) < 0 ? "closed" : isatty(STDIN_FILENO) ? "a terminal" : NULL;
-    if (piped && odd) {
-        refuse(&source, &error, odd, "pipe sound into it");
+    const char *odd = !source.file                       ? strerror(errno)
+                      : !piped                           ? NULL
+                      : fcntl(STDIN_FILENO, F_GETFD) < 0 ? "closed"
+                      : isatty(STDIN_FILENO)             ? "a terminal"
+                                                         : NULL;
+    if (odd) {
+        refuse(&source, &error, odd, piped ? "pipe sound into it" : "check the path");
         tell(error.message);
         return error.code;
-    }
-    if (!source.file) {
-        fprintf(stderr, "wav2edge-c: %s: %s; check the path\n", source.name, strerror(errno));
-        return 1;
     }
     w2e_engine *engine = w2e_open(request->bundle, &request->engine, &error);
     int code = error.code;
@@ -636,13 +694,20 @@ int main(int count, char **words)
 {
     static const struct verb VERBS[] = {
         {"run", run, RUN, INT_MAX}, {"stream", stream, STREAM, 1}, {"verify", verify, VERIFY, 0}};
-    if (count == 2 && strcmp(words[1], "--version") == 0) return puts("wav2edge-c " W2E_VERSION) < 0;
-    if (count == 2 && strcmp(words[1], "--help") == 0) return fputs(USAGE, stdout) < 0;
-    for (size_t i = 0; count > 1 && i < sizeof VERBS / sizeof *VERBS; i++) {
-        struct request request;
-        if (strcmp(words[1], VERBS[i].name) != 0) continue;
-        return parse(&request, &VERBS[i], words + 2, words + count) ? VERBS[i].answer(&request) : 2;
+    struct request request;
+    if (fcntl(STDOUT_FILENO, F_GETFD) < 0) { /* the next file that is opened would get the answers */
+        tell("standard output is closed; send it to a file or a pipe, or to the null device");
+        return 1;
     }
-    fputs(USAGE, stderr);
-    return 2;
+    const size_t verbs = sizeof VERBS / sizeof *VERBS;
+    const char *asked = count == 2 && strcmp(words[1], "--version") == 0 ? "wav2edge-c " W2E_VERSION "\n" : NULL;
+    for (int i = 1; i < count; i++)
+        if (strcmp(words[i], "--help") == 0 || strcmp(words[i], "-h") == 0) asked = USAGE;
+    size_t verb = asked || count < 2 ? verbs : 0;
+    while (verb < verbs && strcmp(words[1], VERBS[verb].name) != 0) verb++;
+    int code = asked ? 0 : 2;
+    if (verb == verbs) fputs(asked ? asked : USAGE, asked ? stdout : stderr);
+    else if (parse(&request, &VERBS[verb], words + 2, words + count)) code = VERBS[verb].answer(&request);
+    flush();
+    return code;
 }

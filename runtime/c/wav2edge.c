@@ -49,33 +49,33 @@
     MESSAGE(BUNDLE_IS_FILE, 3, "{folder}: not a bundle but a file; give the folder that `wav2edge export` wrote") \
     MESSAGE(BUNDLE_IS_CHECKPOINT, 3, "{folder}: a PyTorch checkpoint, not a bundle; export it: wav2edge export {folder} --output BUNDLE") \
     MESSAGE(BUNDLE_UNREADABLE, 3, "{path}: {reason}; check its permissions") \
-    MESSAGE(MANIFEST_NOT_JSON, 3, "{path}: not JSON ({reason}); export the bundle again") \
+    MESSAGE(MANIFEST_NOT_JSON, 3, "{path}: not JSON ({reason})\n") \
     MESSAGE(MANIFEST_WRONG_FORMAT, 3, "{path}: not a wav2edge-bundle; is this the right folder?") \
-    MESSAGE(MANIFEST_BAD_VERSION, 3, "{path}: 'format_version' is {version}, not a version; export the bundle again") \
+    MESSAGE(MANIFEST_BAD_VERSION, 3, "{path}: 'format_version' is {version}, not a version\n") \
     MESSAGE(MANIFEST_TOO_NEW, 3, "{path}: format version {version} is newer than 2, the newest this wav2edge reads; upgrade: {upgrade}") \
     MESSAGE(MANIFEST_UNSEALED, 3, "{path}: damaged or altered, its last line is not the SHA-256 of what is above it; copy or export it again") \
-    MESSAGE(MANIFEST_KEY_MISSING, 3, "{path}: '{key}' is missing; export the bundle again") \
-    MESSAGE(MANIFEST_KEY_TYPE, 3, "{path}: '{key}' is not a {kind}; export the bundle again") \
-    MESSAGE(MANIFEST_DEFAULT_VARIANT, 3, "{path}: the default variant '{variant}' is not among {variants}; export the bundle again") \
-    MESSAGE(MANIFEST_VARIANT_FILE, 3, "{path}: the variant {variant} names '{file}', which is not listed; export the bundle again") \
-    MESSAGE(MANIFEST_STREAM_FILE, 3, "{path}: the stream {variant} names '{file}', which is not listed; export the bundle again") \
-    MESSAGE(MANIFEST_SAMPLE_RATE, 3, "{path}: 'sample_rate_hz' is {rate}; only 16000 is supported; export the bundle again") \
-    MESSAGE(MANIFEST_OUTSIDE, 3, "{path}: the file name '{file}' points outside the bundle; export the bundle again") \
-    MESSAGE(MANIFEST_SECONDS, 3, "{path}: '{key}' is {value}, not a number of seconds; export the bundle again") \
-    MESSAGE(MANIFEST_TEMPERATURE, 3, "{path}: '{head}' in 'confidence_temperature' is {value}, not a positive number; export the bundle again") \
-    MESSAGE(MANIFEST_RECORD, 3, "{path}: '{name}' in '{key}' has a missing or an unknown key; export the bundle again") \
-    MESSAGE(MANIFEST_NAMES, 3, "{path}: '{key}' must hold strings only; export the bundle again") \
-    MESSAGE(MANIFEST_BLANK, 3, "{path}: the blank id {blank} is outside the vocabulary of {tokens} tokens; export the bundle again") \
-    MESSAGE(MANIFEST_REPEATED_TOKEN, 3, "{path}: the vocabulary must not contain a token twice; export the bundle again") \
-    MESSAGE(MANIFEST_LABELS, 3, "{path}: labels must be non-empty and unique, got {labels}; export the bundle again") \
-    MESSAGE(MANIFEST_NO_HEAD, 3, "{path}: a model needs a head at least: ctc, classification, frame_classification, embedding; export the bundle again") \
-    MESSAGE(MANIFEST_TEXT_RULE, 3, "{path}: '{key}' is {value}, not a {kind}; export the bundle again") \
-    MESSAGE(MANIFEST_EMBEDDING, 3, "{path}: an embedding of {size} numbers from {frames} frames; both are at least 1; export the bundle again") \
-    MESSAGE(MANIFEST_LAYERS, 3, "{path}: {kernels} kernels and {strides} strides; each layer needs one of both; export the bundle again") \
-    MESSAGE(MANIFEST_NOT_POSITIVE, 3, "{path}: kernels, strides and the sample rate must be positive; export the bundle again") \
-    MESSAGE(MANIFEST_STREAM_STATE, 3, "{path}: a state of a stream has shape {shape} and type '{type}'; export the bundle again") \
-    MESSAGE(MANIFEST_STREAM_CHUNKS, 3, "{path}: 'stream' needs chunks of one frame or more, and a left context; export the bundle again") \
-    MESSAGE(MANIFEST_STREAM_DAMAGED, 3, "{path}: 'stream' is damaged ({reason}); export the bundle again") \
+    MESSAGE(MANIFEST_KEY_MISSING, 3, "{path}: '{key}' is missing\n") \
+    MESSAGE(MANIFEST_KEY_TYPE, 3, "{path}: '{key}' is not a {kind}\n") \
+    MESSAGE(MANIFEST_DEFAULT_VARIANT, 3, "{path}: the default variant '{variant}' is not among {variants}\n") \
+    MESSAGE(MANIFEST_VARIANT_FILE, 3, "{path}: the variant {variant} names '{file}', which is not listed\n") \
+    MESSAGE(MANIFEST_STREAM_FILE, 3, "{path}: the stream {variant} names '{file}', which is not listed\n") \
+    MESSAGE(MANIFEST_SAMPLE_RATE, 3, "{path}: 'sample_rate_hz' is {rate}; only 16000 is supported\n") \
+    MESSAGE(MANIFEST_OUTSIDE, 3, "{path}: the file name '{file}' points outside the bundle\n") \
+    MESSAGE(MANIFEST_SECONDS, 3, "{path}: '{key}' is {value}, not a number of seconds\n") \
+    MESSAGE(MANIFEST_TEMPERATURE, 3, "{path}: '{head}' in 'confidence_temperature' is {value}, not a positive number\n") \
+    MESSAGE(MANIFEST_RECORD, 3, "{path}: '{name}' in '{key}' has a missing or an unknown key\n") \
+    MESSAGE(MANIFEST_NAMES, 3, "{path}: '{key}' must hold strings only\n") \
+    MESSAGE(MANIFEST_BLANK, 3, "{path}: the blank id {blank} is outside the vocabulary of {tokens} tokens\n") \
+    MESSAGE(MANIFEST_REPEATED_TOKEN, 3, "{path}: the vocabulary must not contain a token twice\n") \
+    MESSAGE(MANIFEST_LABELS, 3, "{path}: labels must be non-empty and unique, got {labels}\n") \
+    MESSAGE(MANIFEST_NO_HEAD, 3, "{path}: a model needs a head at least: ctc, classification, frame_classification, embedding\n") \
+    MESSAGE(MANIFEST_TEXT_RULE, 3, "{path}: '{key}' is {value}, not a {kind}\n") \
+    MESSAGE(MANIFEST_EMBEDDING, 3, "{path}: an embedding of {size} numbers from {frames} frames; both are at least 1\n") \
+    MESSAGE(MANIFEST_LAYERS, 3, "{path}: {kernels} kernels and {strides} strides; each layer needs one of both\n") \
+    MESSAGE(MANIFEST_NOT_POSITIVE, 3, "{path}: kernels, strides and the sample rate must be positive\n") \
+    MESSAGE(MANIFEST_STREAM_STATE, 3, "{path}: a state of a stream has shape {shape} and type '{type}'\n") \
+    MESSAGE(MANIFEST_STREAM_CHUNKS, 3, "{path}: 'stream' needs chunks of one frame or more, and a left context\n") \
+    MESSAGE(MANIFEST_STREAM_DAMAGED, 3, "{path}: 'stream' is damaged ({reason})\n") \
     MESSAGE(VARIANT_UNKNOWN, 3, "{folder}: no variant '{variant}'; it has: {variants}") \
     MESSAGE(LANGUAGE_UNKNOWN, 3, "{folder}: nothing in the language '{language}'; it has: {languages}") \
     MESSAGE(FILE_MISSING, 3, "{path}: missing from the bundle; copy or export it again") \
@@ -83,17 +83,18 @@
     MESSAGE(FILE_DIGEST, 3, "{path}: damaged, its SHA-256 is not the manifest's; copy or export it again") \
     MESSAGE(FILE_UNLISTED, 3, "{folder}: has no {name}; export it again") \
     MESSAGE(GRAPH_UNLOADABLE, 3, "{path}: ONNX Runtime {version} cannot load it: {reason}") \
-    MESSAGE(GRAPH_OTHER_FILES, 3, "{path}: keeps weights in other files, which no digest covers; export the bundle again") \
-    MESSAGE(GRAPH_INPUTS, 3, "{path}: its inputs are {names} where 'input_values' is wanted; export the bundle again") \
-    MESSAGE(GRAPH_INPUTS_BATCHED, 3, "{path}: its inputs are {names} where 'input_values' and 'attention_mask' are wanted; export the bundle again") \
-    MESSAGE(GRAPH_OUTPUTS, 3, "{path}: gives {names} where the manifest says '{name}'; export the bundle again") \
-    MESSAGE(GRAPH_WIDTH, 3, "{path}: its output '{name}' is {width} wide where the manifest says {expected}; export the bundle again") \
-    MESSAGE(GRAPH_STREAM, 3, "{path}: is not the graph of a stream that the manifest describes ({names}); export the bundle again") \
-    MESSAGE(GOLDEN_NONE, 3, "{folder}: its golden.json has no entry '{variant}'; export the bundle again") \
+    MESSAGE(GRAPH_OTHER_FILES, 3, "{path}: keeps weights in other files, which no digest covers\n") \
+    MESSAGE(GRAPH_INPUTS, 3, "{path}: its inputs are {names} where 'input_values' is wanted\n") \
+    MESSAGE(GRAPH_INPUTS_BATCHED, 3, "{path}: its inputs are {names} where 'input_values' and 'attention_mask' are wanted\n") \
+    MESSAGE(GRAPH_OUTPUTS, 3, "{path}: gives {names} where the manifest says '{name}'\n") \
+    MESSAGE(GRAPH_WIDTH, 3, "{path}: its output '{name}' is {width} wide where the manifest says {expected}\n") \
+    MESSAGE(GRAPH_STREAM, 3, "{path}: is not the graph of a stream that the manifest describes ({names})\n") \
+    MESSAGE(GOLDEN_NONE, 3, "{folder}: its golden.json has no entry '{variant}'\n") \
     MESSAGE(CHECKS_FAILED, 3, "{folder}: {failed} of {count} checks failed: {names}") \
-    MESSAGE(DECODER_DAMAGED, 3, "{folder}: its decoder cannot be made, {reason}; export the bundle again") \
+    MESSAGE(DECODER_DAMAGED, 3, "{folder}: its decoder cannot be made, {reason}\n") \
     MESSAGE(RUNTIME_NOT_FOUND, 3, "ONNX Runtime cannot be loaded ({reason}); install it, or set WAV2EDGE_ORT to the path of its library") \
     MESSAGE(RUNTIME_NOT_THERE, 3, "ONNX Runtime cannot be loaded ({reason}); give the path of its library") \
+    MESSAGE(RUNTIME_TOO_OLD, 3, "ONNX Runtime {version} is too old; install {least} or newer") \
     MESSAGE(OUT_OF_MEMORY, 3, "no memory for {bytes} bytes; use a smaller model or shorter clips") \
     MESSAGE(ENGINE_FORKED, 3, "this engine was loaded before a fork; load it again in the child process") \
     MESSAGE(DEVICE_UNUSABLE, 3, "{device} cannot be used here: {reason}") \
@@ -101,6 +102,7 @@
     MESSAGE(DEVICE_FAILED_CHUNK, 3, "cpu failed on a chunk of a stream: {reason}") \
     MESSAGE(OUTPUT_NOT_FINITE, 3, "{engine} gave NaN or infinity; check it with `wav2edge verify`, or use another --variant") \
     MESSAGE(THREADS, 2, "{threads} threads; at least 1 is needed") \
+    MESSAGE(THREADS_MOST, 2, "{threads} threads; at most {most} can be had") \
     MESSAGE(REJECT_BELOW, 2, "answers below {confidence} cannot be rejected; give a confidence from 0 to 1") \
     MESSAGE(OPTION_KIND, 2, "{option} is {value}; give {kind}") \
     MESSAGE(ARGUMENT_NULL, 2, "the argument '{argument}' is NULL; check the call that it comes from") \
@@ -114,6 +116,7 @@
     MESSAGE(AUDIO_TOO_SHORT, 1, "{name}: {samples} samples at {rate} Hz are less than one at 16 kHz") \
     MESSAGE(AUDIO_TOO_SHORT_FOR_MODEL, 1, "{name}: {duration} s long, and this model needs {shortest} s at least; give a longer clip") \
     MESSAGE(WAV_UNREADABLE, 1, "{name}: cannot be decoded ({reason}); it is cut off, damaged or not audio: copy it again, or convert it to WAV") \
+    MESSAGE(WAV_ONLY, 1, "{name}: {kind}, where only WAV with PCM or float samples is read; convert it: ffmpeg -i IN OUT.wav") \
     MESSAGE(WAV_TRUNCATED, 1, "{name}: truncated, the file ends after {seconds} s with audio still promised; copy or record it again") \
     MESSAGE(AUDIO_FILE_EMPTY, 1, "{name}: empty file; record or copy it again") \
     MESSAGE(AUDIO_FILE_GIT_LFS, 1, "{name}: a Git LFS pointer, not audio; run `git lfs pull`") \
@@ -127,8 +130,8 @@
     MESSAGE(STREAM_CHANNELS_CHANGED, 1, "stream: {now} channels where there were {before}; finish this stream and open another") \
     MESSAGE(STREAM_IS_FINISHED, 2, "this stream is finished; open another") \
     MESSAGE(STREAM_KIND, 2, "no stream of kind '{kind}'; choose auto, cached, two-pass, windowed") \
-    MESSAGE(STREAM_NO_GRAPHS, 2, "{engine}: has no graphs for cached streams; train with --streaming and export with --stream, or use a windowed stream") \
-    MESSAGE(STREAM_NO_HEAD, 2, "{engine}: has no transcripts or classes to stream; give it whole clips") \
+    MESSAGE(STREAM_NO_GRAPHS, 2, "{engine} has no graphs for cached streams; train with --streaming and export with --stream, or use a windowed stream") \
+    MESSAGE(STREAM_NO_HEAD, 2, "{engine} has no transcripts or classes to stream; give it whole clips") \
     MESSAGE(STREAM_CHUNK, 2, "{folder}: no stream in chunks of {chunk} ms; it has {chunks} ms: export it with --stream") \
     MESSAGE(STREAM_STEP, 2, "a step of {step} ms; give 1 ms or more") \
     MESSAGE(OPTION_SECONDS, 2, "{option} is {value}; give seconds, 0 or more") \
@@ -142,6 +145,7 @@
     MESSAGE(AT_LEAST_ONE, 2, "{option} is {value}; it must be at least 1") \
     MESSAGE(AT_MOST, 2, "{option} is {value}; it must be at most {most}") \
     MESSAGE(BEAM_WEIGHT, 2, "the weight of '{name}' is {weight}; give a finite number") \
+    MESSAGE(BEAM_HEAVIEST, 2, "the weight of '{name}' is {weight}; give a number up to {most}") \
     MESSAGE(BEAM_LM_UNITS, 2, "{option} is '{units}'; choose from words, tokens") \
     MESSAGE(SPELL_UNKNOWN, 2, "'{text}': the vocabulary has no {characters}; write it with {known}") \
     MESSAGE(SPELL_EMPTY, 2, "an empty phrase; give at least one word") \
@@ -152,6 +156,7 @@
     MESSAGE(WARNING_CHANNELS_CANCEL, 0, "the channels cancel each other out (is one inverted?): only channel {channel} is used") \
     MESSAGE(WARNING_PEAK, 0, "peak {peak} is far above full scale 1.0: were integers passed as floats?") \
     MESSAGE(WARNING_CLIPPED, 0, "clipped: more than 0.1 % of the samples are at full scale") \
+    MESSAGE(WARNING_QUIET, 0, "very quiet, with a peak of {peak} dBFS: words may be wrong or missing; make it louder") \
     MESSAGE(WARNING_SHORT, 0, "only {milliseconds} ms long: silence was added") \
     MESSAGE(WARNING_TRUNCATED, 0, "truncated: the file ends after {seconds} s with audio still promised") \
     MESSAGE(WARNING_LONGER_THAN_TRAINING, 0, "{duration} s long: the model was trained on clips of up to {limit} s; answer it in segments") \
@@ -171,14 +176,14 @@ static const struct message_texts {
     MESSAGES(MESSAGE_ROOM)
 } MESSAGE_TEXTS = {MESSAGES(MESSAGE_TEXT)};
 
-#define MESSAGE_PLACE(name, code, text) {code, offsetof(struct message_texts, name)},
-static const struct {
-    uint16_t code, place; /* exit code, and where the text is */
-} MESSAGE_PLACES[] = {MESSAGES(MESSAGE_PLACE)};
+#define MESSAGE_CODE(name, code, text) code,
+static const unsigned char MESSAGE_CODES[] = {MESSAGES(MESSAGE_CODE)}; /* exit codes */
+#define MESSAGE_PLACE(name, code, text) offsetof(struct message_texts, name),
+static const uint16_t MESSAGE_PLACES[] = {MESSAGES(MESSAGE_PLACE)};
 
 static const char *message_text(enum message id)
 {
-    return (const char *)&MESSAGE_TEXTS + MESSAGE_PLACES[id].place;
+    return (const char *)&MESSAGE_TEXTS + MESSAGE_PLACES[id];
 }
 
 /* Errors and texts ------------------------------------------------------------------------------------------------ */
@@ -238,7 +243,7 @@ static struct number shown(double value)
         snprintf(found.text, sizeof found.text, "%s", isnan(value) ? "nan" : value < 0 ? "-inf" : "inf");
         return found;
     }
-    int digits = 1;
+    int digits = fabs(value) >= 1 && fabs(value) < 1e16 ? (int)log10(fabs(value)) + 1 : 1; /* no exponent in between */
     do {
         snprintf(found.text, sizeof found.text, "%.*g", digits, value);
     } while (strtod(found.text, NULL) != value && digits++ < 17);
@@ -278,9 +283,11 @@ static const char *value_of(const char *name, size_t length, va_list values)
     return found;
 }
 
-/* Writes a message with its {placeholders} filled in, and returns how long it would be whole. */
+/* Writes a message with its {placeholders} filled in, and returns how long it would be whole. A line break in the table
+ * stands for the end that many messages have. */
 static size_t expand(char *out, size_t size, const char *message, va_list values)
 {
+    static const char COMMON_END[] = "; export the bundle again";
     size_t length = 0;
     for (const char *at = message; *at;) {
         const char *piece = at, *end = strchr(at, '}');
@@ -289,8 +296,9 @@ static size_t expand(char *out, size_t size, const char *message, va_list values
             piece = value_of(at + 1, (size_t)(end - at) - 1, values);
             piece_length = strlen(piece);
             at = end + 1;
-        } else {
-            at++;
+        } else if (*at++ == '\n') {
+            piece = COMMON_END;
+            piece_length = sizeof COMMON_END - 1;
         }
         for (size_t i = 0; i < piece_length; i++, length++)
             if (length + 1 < size) out[length] = piece[i];
@@ -306,7 +314,7 @@ static size_t expand(char *out, size_t size, const char *message, va_list values
 ENDS_WITH_NULL static bool fail(w2e_error *error, enum message id, ...)
 {
     if (!error) return false;
-    error->code = MESSAGE_PLACES[id].code;
+    error->code = MESSAGE_CODES[id];
     /* The table has those errors of devices that are raised here behind all errors of bundles. */
     error->kind = error->code == 1                ? W2E_AUDIO_ERROR
                   : error->code == 2              ? W2E_USAGE_ERROR
@@ -1197,7 +1205,7 @@ static bool derive_vocabulary(struct ctc_head *head, const struct json *silent_i
 /* How tokens become text; what most tokenizers have may be missing. */
 static bool read_text_rules(struct manifest_reader *reader, const struct json *entry)
 {
-    static const char *const KEYS[3] = {"delimiter_text", "token_separator", "clean_up_spaces"};
+    static const char KEYS[][16] = {"delimiter_text", "token_separator", "clean_up_spaces"};
     struct ctc_head *head = &reader->heads->ctc;
     head->delimiter_text = " ";
     head->separator = "";
@@ -1363,7 +1371,7 @@ static bool read_geometry(struct manifest_reader *reader, const struct json *roo
 }
 
 /* Whether a record has these keys and no others; the first `required` of them must be there. */
-static bool has_keys(const struct json *record, const char *const *keys, int count, int required)
+static bool has_keys(const struct json *record, const char (*keys)[12], int count, int required)
 {
     if (record->type != JSON_OBJECT) return false;
     int found = 0;
@@ -1400,7 +1408,7 @@ static bool check_own_heads(struct manifest_reader *reader, const struct json *e
 
 static bool read_variants(struct manifest_reader *reader, const struct json *root)
 {
-    static const char *const KEYS[] = {"file", "precision", "operators", "target", "batched", "language", "heads"};
+    static const char KEYS[][12] = {"file", "precision", "operators", "target", "batched", "language", "heads"};
     struct bundle *bundle = reader->bundle;
     const struct json *entry = take(reader, root, "variants", JSON_OBJECT);
     if (!entry || !(bundle->variants = allocate(entry->count, sizeof *bundle->variants, reader->error))) return false;
@@ -1423,7 +1431,7 @@ static bool read_variants(struct manifest_reader *reader, const struct json *roo
 
 static bool read_files(struct manifest_reader *reader, const struct json *root)
 {
-    static const char *const KEYS[] = {"sha256", "size_bytes"};
+    static const char KEYS[][12] = {"sha256", "size_bytes"};
     struct bundle *bundle = reader->bundle;
     const struct json *entry = take(reader, root, "files", JSON_OBJECT);
     if (!entry || !(bundle->files = allocate(entry->count, sizeof *bundle->files, reader->error))) return false;
@@ -1488,15 +1496,15 @@ static bool read_stream_frames(struct manifest_reader *reader, const struct json
 
 static bool read_streams(struct manifest_reader *reader, const struct json *root)
 {
-    static const char *const KEYS[] = {"chunk_frames", "left_frames", "look_ahead_frames",
-                                       "delay_frames", "states",      "files"};
+    static const char KEYS[][18] = {"chunk_frames", "left_frames", "look_ahead_frames",
+                                    "delay_frames", "states",      "files"};
     struct cached_streams *streams = &reader->bundle->streams;
     if (!json_member(root, "stream")) return true;
     const struct json *entry = take(reader, root, "stream", JSON_OBJECT);
     if (!entry) return false;
     for (size_t i = 0; i < sizeof KEYS / sizeof *KEYS; i++) {
         char quoted[40];
-        snprintf(quoted, sizeof quoted, "'%s'", KEYS[i]);
+        snprintf(quoted, sizeof quoted, "'%.30s'", KEYS[i]);
         if (!json_member(entry, KEYS[i])) return damaged_stream(reader, quoted);
     }
     const struct json *states = json_member(entry, "states"), *files = json_member(entry, "files");
@@ -1773,7 +1781,7 @@ static const struct variant *no_language(const struct bundle *bundle, const char
         if (!named) line_add(&names, ", ", each);
     }
     fail(error, MESSAGE_LANGUAGE_UNKNOWN, "folder", bundle->folder, "language", language, "languages",
-         names.text[0] ? names.text : "none that is known", NULL);
+         names.text[0] ? names.text : "none, so leave the language out", NULL);
     return NULL;
 }
 
@@ -1913,6 +1921,9 @@ typedef struct OrtApiBase {
 
 /* The version of the table that has the last of them. */
 #define ORT_TABLE_VERSION 8
+/* The first version that looks for weights in the folder that it is told. */
+#define ORT_LEAST_MINOR 21
+#define ORT_LEAST "1.21"
 #define ORT_LOG_FATAL 4
 #define ORT_ARENA_ALLOCATOR 1 /* OrtArenaAllocator */
 #define ORT_DEFAULT_MEMORY 0  /* OrtMemTypeDefault */
@@ -2025,8 +2036,9 @@ static bool open_runtime(struct ort *ort, const char *path, w2e_error *error)
     const OrtApiBase *base = find_runtime(ort, path, error);
     if (!base) return false;
     ort->version = base->GetVersionString();
-    const OrtApi *api = base->GetApi(ORT_TABLE_VERSION);
-    if (!api) return fail(error, MESSAGE_RUNTIME_NOT_FOUND, "reason", "it is too old", NULL);
+    bool too_old = strncmp(ort->version, "1.", 2) == 0 && strtod(ort->version + 2, NULL) < ORT_LEAST_MINOR;
+    const OrtApi *api = too_old ? NULL : base->GetApi(ORT_TABLE_VERSION);
+    if (!api) return fail(error, MESSAGE_RUNTIME_TOO_OLD, "version", ort->version, "least", ORT_LEAST, NULL);
 #define PLACE(place, type, name, parameters) place,
     static const unsigned char PLACES[] = {ORT_FUNCTIONS(PLACE)};
 #undef PLACE
@@ -2448,6 +2460,9 @@ static OrtStatus *read_tensor(const struct ort *ort, OrtValue *value, int64_t *s
 #define MAX_CHANNELS 64
 #define MAX_PEAK 1e12       /* louder than unscaled 32-bit integers by far */
 #define CLIPPED_SHARE 0.001 /* with more samples than this at full scale the clip gets the warning that it is clipped */
+/* Peaks beyond these get a warning: what is added to the variance makes very quiet clips quieter still to the model. */
+#define LOUDEST_PEAK 4
+#define QUIETEST_PEAK_DBFS (-50)
 #define CANCELLED_SHARE 0.01 /* channels cancel each other out if their mean has less of the power of unrelated ones */
 #define DECODED_AT_ONCE 512
 
@@ -2594,16 +2609,29 @@ static int mix_down(const w2e_pcm *pcm, float *mono, int only, double threshold,
     return channels == 1 || variance_of(&mean, pcm->frames) >= related ? -1 : loudest;
 }
 
-/* Checked samples as one channel, `[frames]`, with warnings. */
-static bool to_mono(const char *name, const w2e_pcm *pcm, float *mono, struct warnings *warnings, w2e_error *error)
+/* What is odd about a recording, gathered block by block. */
+struct mixdown {
+    size_t frames; /* of the blocks so far */
+    double peak;
+    bool clipped;
+    uint64_t alone; /* a bit for each channel that was used alone */
+};
+
+/* Checked samples as one channel, `[frames]`; so many more follow in memory. */
+static bool to_mono(struct mixdown *mixdown, const char *name, const w2e_pcm *pcm, size_t following, float *mono,
+                    w2e_error *error)
 {
     struct levels levels;
     measure(pcm, &levels);
-    int64_t place = (int64_t)levels.first_not_finite;
-    if (levels.not_finite)
+    if (levels.not_finite) {
+        w2e_pcm rest = *pcm;
+        rest.frames += following;
+        measure(&rest, &levels);
+        int64_t place = (int64_t)levels.first_not_finite;
         return fail(error, MESSAGE_AUDIO_NOT_FINITE, "name", name, "count", integer((int64_t)levels.not_finite).text,
-                    "index", integer(place / pcm->channels).text, "channel", integer(place % pcm->channels).text,
-                    "value", shown(levels.first_value).text, NULL);
+                    "index", integer((int64_t)mixdown->frames + place / pcm->channels).text, "channel",
+                    integer(place % pcm->channels).text, "value", shown(levels.first_value).text, NULL);
+    }
     if (levels.peak > MAX_PEAK)
         return fail(error, MESSAGE_AUDIO_PEAK, "name", name, "peak", general(levels.peak, 3).text, NULL);
     size_t clipped;
@@ -2611,12 +2639,26 @@ static bool to_mono(const char *name, const w2e_pcm *pcm, float *mono, struct wa
     int loudest = mix_down(pcm, mono, -1, threshold, &clipped);
     if (loudest >= 0) {
         mix_down(pcm, mono, loudest, threshold, &clipped);
-        if (!warn(warnings, error, MESSAGE_WARNING_CHANNELS_CANCEL, "channel", integer(loudest).text, NULL))
-            return false;
+        mixdown->alone |= (uint64_t)1 << loudest;
     }
-    if (levels.peak > 4) return warn(warnings, error, MESSAGE_WARNING_PEAK, "peak", general(levels.peak, 3).text, NULL);
-    double share = (double)clipped / ((double)pcm->frames * pcm->channels);
-    return share <= CLIPPED_SHARE || warn(warnings, error, MESSAGE_WARNING_CLIPPED, NULL);
+    mixdown->frames += pcm->frames;
+    if (levels.peak > mixdown->peak) mixdown->peak = levels.peak;
+    if ((double)clipped / ((double)pcm->frames * pcm->channels) > CLIPPED_SHARE) mixdown->clipped = true;
+    return true;
+}
+
+static bool warn_of_sound(const struct mixdown *mixdown, struct warnings *warnings, w2e_error *error)
+{
+    for (int channel = 0; channel < MAX_CHANNELS; channel++)
+        if (mixdown->alone >> channel & 1
+            && !warn(warnings, error, MESSAGE_WARNING_CHANNELS_CANCEL, "channel", integer(channel).text, NULL))
+            return false;
+    if (mixdown->peak > LOUDEST_PEAK)
+        return warn(warnings, error, MESSAGE_WARNING_PEAK, "peak", general(mixdown->peak, 3).text, NULL);
+    if (mixdown->clipped) return warn(warnings, error, MESSAGE_WARNING_CLIPPED, NULL);
+    double peak_dbfs = mixdown->peak > 0 ? 20 * log10(mixdown->peak) : 0;
+    return peak_dbfs >= QUIETEST_PEAK_DBFS
+           || warn(warnings, error, MESSAGE_WARNING_QUIET, "peak", fixed(peak_dbfs, 0).text, NULL);
 }
 
 static bool is_flat(const float *samples, size_t count)
@@ -2791,8 +2833,27 @@ static bool resample(struct resampler *resampler, const float *samples, size_t c
 
 /* What libsndfile, which reads files for the Python package, says of headers. */
 static const char UNKNOWN_FORMAT[] = "Format not recognised";
-static const char UNIMPLEMENTED[] = "File contains data in an unimplemented format";
 static const char NO_SAMPLES[] = "Error in WAV file. No 'data' chunk marker";
+static const char JOINED[] = "Error in WAV file. No 'RIFF' chunk marker";
+static const char SAMPLES_TWICE[] = "Internal error : SF_INFO struct incomplete";
+
+#define LONG_SIZE_BYTES 28 /* of `ds64` without a table */
+
+const char *w2e_other_sound(const void *content, size_t size)
+{
+    static const struct {
+        unsigned char place;
+        char mark[5], kind[12];
+    } OTHERS[] = {{0, "fLaC", "FLAC"}, {0, "OggS", "Ogg"},        {0, "ID3", "MP3"},
+                  {0, "FORM", "AIFF"}, {0, "caff", "CAF"},        {0, ".snd", "AU"},
+                  {0, "riff", "W64"},  {4, "ftyp", "MP4 or M4A"}, {0, "\x1a\x45\xdf\xa3", "WebM"}};
+    const char *bytes = content;
+    for (size_t i = 0; bytes && i < sizeof OTHERS / sizeof *OTHERS; i++) {
+        size_t place = OTHERS[i].place, length = strlen(OTHERS[i].mark);
+        if (size >= place + length && memcmp(bytes + place, OTHERS[i].mark, length) == 0) return OTHERS[i].kind;
+    }
+    return NULL;
+}
 
 static bool wav_encoding(unsigned tag, unsigned bits, w2e_format *format)
 {
@@ -2809,22 +2870,33 @@ static bool wav_encoding(unsigned tag, unsigned bits, w2e_format *format)
     return false;
 }
 
+/* Always false. */
+static bool not_decoded(const char *name, const char *reason, w2e_error *error)
+{
+    return fail(error, MESSAGE_WAV_UNREADABLE, "name", name, "reason", reason, NULL);
+}
+
 static w2e_wav_state bad_wav(const char *name, const char *reason, w2e_error *error)
 {
-    fail(error, MESSAGE_WAV_UNREADABLE, "name", name, "reason", reason, NULL);
+    not_decoded(name, reason, error);
     return W2E_WAV_BAD;
 }
 
 /* The chunk `fmt `. */
-static bool wav_format(const unsigned char *bytes, size_t size, w2e_wav *wav)
+static bool wav_format(const char *name, const unsigned char *bytes, size_t size, w2e_wav *wav, w2e_error *error)
 {
-    if (size < 16) return false;
+    if (size < 16) return not_decoded(name, "Error in WAV/W64/RF64 file. Short 'fmt ' chunk", error);
     unsigned tag = (unsigned)little_endian(bytes, 2), bits = (unsigned)little_endian(bytes + 14, 2);
     if (tag == 0xFFFE && size >= 26) tag = (unsigned)little_endian(bytes + 24, 2); /* WAVEFORMATEXTENSIBLE */
     uint64_t rate = little_endian(bytes + 4, 4);
     wav->channels = (int)little_endian(bytes + 2, 2);
     wav->rate_hz = rate > INT32_MAX ? INT32_MAX : (int)rate;
-    if (!wav->channels || !wav_encoding(tag, bits, &wav->format)) return false;
+    if (!wav->channels) return not_decoded(name, "Channel count is zero", error);
+    if (!wav_encoding(tag, bits, &wav->format)) {
+        char kind[48];
+        snprintf(kind, sizeof kind, "WAV of format %u with %u bits", tag, bits);
+        return fail(error, MESSAGE_WAV_ONLY, "name", name, "kind", kind, NULL);
+    }
     wav->frame_bytes = sample_bytes(wav->format) * (size_t)wav->channels;
     return true;
 }
@@ -2836,30 +2908,33 @@ w2e_wav_state w2e_wav_header(const char *name, const void *content, size_t size,
     *wav = (w2e_wav){0};
     if (!size) return W2E_WAV_NEEDS_MORE;
     size_t marks = size < 4 ? size : 4;
-    if (memcmp(bytes, "RIFF", marks) != 0 && memcmp(bytes, "RF64", marks) != 0)
-        return bad_wav(name, UNKNOWN_FORMAT, error);
+    enum { FORMAT = 1, LONG_SIZE = 2 };
+    bool is_long = memcmp(bytes, "RF64", marks) == 0;
+    int seen = 0;
+    if (!is_long && memcmp(bytes, "RIFF", marks) != 0) return bad_wav(name, UNKNOWN_FORMAT, error);
     if (size < 12) return W2E_WAV_NEEDS_MORE;
     if (memcmp(bytes + 8, "WAVE", 4) != 0) return bad_wav(name, UNKNOWN_FORMAT, error);
     uint64_t long_size = 0;
-    bool described = false;
     for (uint64_t at = 12;;) {
         if (at > size || size - at < 8) return W2E_WAV_NEEDS_MORE;
         const unsigned char *chunk = bytes + at;
         uint64_t chunk_size = little_endian(chunk + 4, 4), left = size - at - 8;
         if (memcmp(chunk, "data", 4) == 0) {
-            if (!described) return bad_wav(name, NO_SAMPLES, error);
+            int needed = is_long && chunk_size == UINT32_MAX ? FORMAT | LONG_SIZE : FORMAT;
+            if ((seen & needed) != needed) return bad_wav(name, NO_SAMPLES, error);
             wav->data_offset = (size_t)at + 8;
             wav->data_bytes = long_size ? long_size : chunk_size >= LEAST_UNKNOWN_SIZE ? UINT64_MAX : chunk_size;
             return W2E_WAV_OK;
         }
         uint64_t wanted = chunk_size < 64 ? chunk_size : 64;
         if (left < wanted) return W2E_WAV_NEEDS_MORE;
-        if (memcmp(chunk, "fmt ", 4) == 0) {
-            described = wav_format(chunk + 8, (size_t)wanted, wav);
-            if (!described) return bad_wav(name, wav->channels ? UNIMPLEMENTED : "Channel count is zero", error);
-        } else if (memcmp(chunk, "ds64", 4) == 0 && wanted >= 16) {
-            long_size = little_endian(chunk + 16, 8);
-        }
+        int found = memcmp(chunk, "fmt ", 4) == 0                                           ? FORMAT
+                    : is_long && memcmp(chunk, "ds64", 4) == 0 && wanted >= LONG_SIZE_BYTES ? LONG_SIZE
+                                                                                            : 0;
+        if (seen & found) return bad_wav(name, NO_SAMPLES, error); /* which of the two holds nobody knows */
+        seen |= found;
+        if (found == LONG_SIZE) long_size = little_endian(chunk + 16, 8);
+        if (found == FORMAT && !wav_format(name, chunk + 8, (size_t)wanted, wav, error)) return W2E_WAV_BAD;
         at += 8 + chunk_size + chunk_size % 2;
     }
 }
@@ -2893,27 +2968,49 @@ static bool not_readable(const char *name, const unsigned char *bytes, size_t si
     if ((size >= 8 && memcmp(bytes + 4, "ftyp", 4) == 0) || (size >= 4 && memcmp(bytes, "\x1a\x45\xdf\xa3", 4) == 0))
         return fail(error, MESSAGE_AUDIO_FILE_CONTAINER, "name", name, NULL);
     if (looks_like_text(bytes, head)) return fail(error, MESSAGE_AUDIO_FILE_TEXT, "name", name, NULL);
-    return false;
+    const char *kind = w2e_other_sound(bytes, size);
+    return kind && fail(error, MESSAGE_WAV_ONLY, "name", name, "kind", kind, NULL);
+}
+
+/* Whether bytes begin with a name and a size, as chunks do. */
+static bool is_named(const unsigned char *bytes, uint64_t size)
+{
+    if (size < 8) return false;
+    for (int i = 0; i < 4; i++)
+        if (bytes[i] < 0x20 || bytes[i] > 0x7E) return false;
+    return true;
 }
 
 /* Whether bytes begin with a chunk that is whole. */
 static bool is_chunk(const unsigned char *bytes, uint64_t size)
 {
-    if (size < 8) return false;
-    for (int i = 0; i < 4; i++)
-        if (bytes[i] < 0x20 || bytes[i] > 0x7E) return false;
-    return little_endian(bytes + 4, 4) <= size - 8;
+    return is_named(bytes, size) && little_endian(bytes + 4, 4) <= size - 8;
 }
 
-/* Sound in memory, from the content of a WAV file; `truncated` tells that more of it was promised. */
-static bool read_wav(const char *name, const unsigned char *bytes, size_t size, w2e_pcm *pcm, bool *truncated,
-                     w2e_error *error)
+/* What there is of more sound behind samples that end at a place, another file or other samples, as libsndfile says it;
+ * NULL: none. Titles, and what is no chunk, do no harm. */
+static const char *more_sound(const unsigned char *bytes, uint64_t size, uint64_t at)
 {
+    static const char MARKS[][5] = {"data", "RIFF", "RF64", "RIFX"};
+    while (at < size) {
+        if (at % 2 && !bytes[at]) at++; /* the padding, which some programs leave out */
+        if (!is_named(bytes + at, size - at)) return NULL;
+        for (size_t i = 0; i < sizeof MARKS / sizeof *MARKS; i++)
+            if (memcmp(bytes + at, MARKS[i], 4) == 0) return i ? JOINED : SAMPLES_TWICE;
+        at += 8 + little_endian(bytes + at + 4, 4);
+    }
+    return NULL;
+}
+
+bool w2e_wav_read(const char *name, const void *content, size_t size, w2e_pcm *pcm, bool *truncated, w2e_error *error)
+{
+    if (!GIVEN(name) || !GIVEN(pcm) || !GIVEN(truncated) || !(!size || GIVEN(content))) return false;
+    const unsigned char *bytes = content;
     w2e_wav wav;
     w2e_error reason = {.code = 0};
     w2e_wav_state state = w2e_wav_header(name, bytes, size, &wav, &reason);
     if (state != W2E_WAV_OK) {
-        if (state == W2E_WAV_NEEDS_MORE) bad_wav(name, NO_SAMPLES, &reason);
+        if (state == W2E_WAV_NEEDS_MORE) not_decoded(name, NO_SAMPLES, &reason);
         w2e_error other = {.code = 0};
         not_readable(name, bytes, size, &other);
         if (error) *error = other.code ? other : reason;
@@ -2924,6 +3021,8 @@ static bool read_wav(const char *name, const unsigned char *bytes, size_t size, 
     if (!promised && !is_chunk(bytes + wav.data_offset, there)) promised = UINT64_MAX;
     *truncated = promised != UINT64_MAX && promised > there;
     uint64_t taken = promised < there ? promised : there;
+    const char *more = more_sound(bytes, size, wav.data_offset + taken);
+    if (more) return not_decoded(name, more, error);
     *pcm = (w2e_pcm){bytes + wav.data_offset, (size_t)taken / wav.frame_bytes, wav.channels, wav.format, wav.rate_hz};
     return true;
 }
@@ -3956,6 +4055,7 @@ static bool spell(const struct ctc_head *head, const char *text, bool around, st
 /* Stored decoders ------------------------------------------------------------------------------------------------- */
 
 #define WIDEST_BEAM 10000
+#define HEAVIEST 1e6 /* the sums of heavier weights overflow */
 
 /* What an option of a decoder is. */
 struct decoder_option {
@@ -4038,18 +4138,22 @@ static bool read_hotwords(struct decoder *decoder, const struct json *entry, con
     return fine;
 }
 
-static bool check_weights(const struct json *options, double word_bonus, double lm_weight, w2e_error *error)
+/* Whether a weight, which may be missing, can be added to others. */
+static bool check_weight(const struct json *weight, w2e_error *error)
 {
-    const char *name = isfinite(lm_weight) ? "word_bonus" : "lm_weight";
-    double weight = isfinite(lm_weight) ? word_bonus : lm_weight;
-    const struct json *hotwords = json_member(options, "hotwords");
-    for (const struct json *each = hotwords ? hotwords->first : NULL; isfinite(weight) && each; each = each->next) {
-        if (each->type != JSON_NUMBER)
-            return fail(error, MESSAGE_BEAM_WEIGHT, "name", each->key, "weight", json_shown(each).text, NULL);
-        name = each->key;
-        weight = each->number;
-    }
-    return isfinite(weight) || fail(error, MESSAGE_BEAM_WEIGHT, "name", name, "weight", shown(weight).text, NULL);
+    double value = !weight ? 0 : weight->type == JSON_NUMBER ? weight->number : (double)NAN;
+    return fabs(value) <= HEAVIEST
+           || fail(error, isfinite(value) ? MESSAGE_BEAM_HEAVIEST : MESSAGE_BEAM_WEIGHT, "name", weight->key, "weight",
+                   json_shown(weight).text, "most", general(HEAVIEST, 6).text, NULL);
+}
+
+static bool check_weights(const struct json *options, const struct json *hotwords, w2e_error *error)
+{
+    bool fine = check_weight(json_member(options, "lm_weight"), error)
+                && check_weight(json_member(options, "word_bonus"), error);
+    for (const struct json *each = hotwords ? hotwords->first : NULL; fine && each; each = each->next)
+        fine = check_weight(each, error);
+    return fine;
 }
 
 static bool read_beam(struct decoder *decoder, const struct json *options, const struct ctc_head *head,
@@ -4061,7 +4165,7 @@ static bool read_beam(struct decoder *decoder, const struct json *options, const
     const struct json *hotwords = json_member(options, "hotwords"), *units = json_member(options, "lm_units");
     if (width < 1)
         return fail(error, MESSAGE_AT_LEAST_ONE, "option", "width", "value", integer((int64_t)width).text, NULL);
-    if (!check_weights(options, decoder->word_bonus, number_or(options, "lm_weight", 0.5), error)) return false;
+    if (!check_weights(options, hotwords, error)) return false;
     if (units && strcmp(units->text, "words") != 0 && strcmp(units->text, "tokens") != 0)
         return fail(error, MESSAGE_BEAM_LM_UNITS, "option", "lm_units", "units", units->text, NULL);
     if (json_member(options, "lm")) return fail(error, MESSAGE_DECODER_NO_LM, NULL);
@@ -5134,7 +5238,9 @@ static const float *prepare_clip(w2e_engine *engine, struct recording *recording
                     fixed((double)pcm->frames / pcm->rate_hz, 2).text, NULL);
     else if (!pcm->frames) fine = fail(error, MESSAGE_AUDIO_EMPTY, "name", name, NULL);
     float *mono = fine ? reserve(&engine->mono, pcm->frames, sizeof *mono, error) : NULL;
-    if (!mono || !to_mono(name, pcm, mono, &recording->warnings, error)) return NULL;
+    struct mixdown mixdown = {0};
+    if (!mono || !to_mono(&mixdown, name, pcm, 0, mono, error) || !warn_of_sound(&mixdown, &recording->warnings, error))
+        return NULL;
     *count = pcm->frames;
     if (is_flat(mono, *count)) {
         fail(error, MESSAGE_AUDIO_SILENT, "name", name, "value", general((double)mono[0], 6).text, NULL);
@@ -5240,6 +5346,7 @@ static const float *prepare_recording(w2e_engine *engine, struct recording *reco
 {
     const w2e_pcm *pcm = &recording->pcm;
     bool resampled = pcm->rate_hz != RATE_HZ, flat = true;
+    struct mixdown mixdown = {0};
     if (resampled && !open_resampler(&engine->resampler, pcm->rate_hz, error)) return NULL;
     *count = 0;
     for (size_t begun = 0; begun < pcm->frames; begun += BLOCK_FRAMES) {
@@ -5250,12 +5357,14 @@ static const float *prepare_recording(w2e_engine *engine, struct recording *reco
                                 : reserve(&engine->clip, pcm->frames, sizeof *mono, error);
         if (!mono) return NULL;
         if (!resampled) mono += begun;
-        if (!to_mono(recording->name, &block, mono, &recording->warnings, error)) return NULL;
+        size_t following = pcm->frames - begun - block.frames;
+        if (!to_mono(&mixdown, recording->name, &block, following, mono, error)) return NULL;
         flat = flat && is_flat(mono, block.frames);
         bool last = begun + block.frames == pcm->frames;
         if (!resampled) *count += block.frames;
         else if (!resample(&engine->resampler, mono, block.frames, last, &engine->clip, count, error)) return NULL;
     }
+    if (!warn_of_sound(&mixdown, &recording->warnings, error)) return NULL;
     if (!flat) return engine->clip.data;
     fail(error, MESSAGE_AUDIO_SILENT_RECORDING, "name", recording->name, NULL);
     return NULL;
@@ -5564,7 +5673,7 @@ const w2e_result *w2e_run_file(w2e_engine *engine, const char *path, w2e_error *
         struct buffer content = {0};
         size_t size;
         if (read_input(&content, &size, error)
-            && read_wav("standard input", content.data, size, &pcm, &truncated, error))
+            && w2e_wav_read("standard input", content.data, size, &pcm, &truncated, error))
             result = answer_recording(engine, "standard input", &pcm, truncated, error);
         release(&content);
         return result;
@@ -5573,7 +5682,7 @@ const w2e_result *w2e_run_file(w2e_engine *engine, const char *path, w2e_error *
     char *name = clean_path(path, "", error);
     if (!name) return NULL;
     if (!map_file(path, &file)) not_opened(name, error);
-    else if (read_wav(name, file.bytes, file.size, &pcm, &truncated, error))
+    else if (w2e_wav_read(name, file.bytes, file.size, &pcm, &truncated, error))
         result = answer_recording(engine, name, &pcm, truncated, error);
     unmap_file(&file);
     W2E_FREE(name);
@@ -5802,7 +5911,7 @@ static bool run_chunk(struct stream_memory *memory, size_t samples, w2e_error *e
 
 /* Opening and verifying -------------------------------------------------------------------------------------------- */
 
-#define MOST_THREADS 1024 /* ONNX Runtime starts as many as it is told, for minutes where there are 100000 */
+#define MOST_THREADS 4096 /* ONNX Runtime starts as many as it is told, for minutes where there are 100000 */
 
 w2e_options w2e_default_options(void)
 {
@@ -5843,8 +5952,8 @@ static bool check_options(const w2e_options *options, w2e_error *error)
 {
     if (options->threads < 0) return fail(error, MESSAGE_THREADS, "threads", integer(options->threads).text, NULL);
     if (options->threads > MOST_THREADS)
-        return fail(error, MESSAGE_OPTION_KIND, "option", "threads", "value", integer(options->threads).text, "kind",
-                    "1024 at most", NULL);
+        return fail(error, MESSAGE_THREADS_MOST, "threads", integer(options->threads).text, "most",
+                    integer(MOST_THREADS).text, NULL);
     if (!(options->reject_below >= 0 && options->reject_below <= 1))
         return fail(error, MESSAGE_REJECT_BELOW, "confidence", shown(options->reject_below).text, NULL);
     if (options->longest_segment_s != 0 && !(options->longest_segment_s >= SHORTEST_S))
@@ -6035,18 +6144,37 @@ const w2e_self_test *w2e_run_self_test(w2e_engine *engine, w2e_error *error)
 
 enum stream_kind { WINDOWED, CACHED, TWO_PASS };
 
-/* One utterance, recognised anew after every step of sound. Where recognising takes longer than half a step, the next
- * step is longer: a live stream must not fall behind. */
+/* One utterance, recognised anew after every step of sound. Where recognising takes longer than half a step, steps are
+ * left out: a live stream must not fall behind. Those that decide are not, or what is final would depend on the load of
+ * the machine. They lie further apart the longer the utterance is, so that only a machine that needs an eighth of its
+ * length to recognise it has them later. */
 struct windowed {
-    int64_t step, next;
+    int64_t step, next, due; /* the samples of a step, and at the next answer and the next one that decides */
     struct buffer sound;
     size_t count, heard;
+    bool decides;
+};
+
+/* Brings the sound of utterances to a level that chunks are recognised at: speech below the one root mean square to the
+ * other, and what is more than a share of that level of a constant offset is taken away. A whole clip is normalised by
+ * its own mean and variance; chunks by those of what was heard so far, as if a second of sound at a usual level had come
+ * before it, beside which speech from a microphone that is far too quiet stays quiet. */
+#define QUIET_RMS 0.015
+#define USUAL_RMS 0.035
+#define LARGEST_OFFSET 0.05
+#define ONSET_FRAME 320     /* 20 ms; the loudest of them by which speech is found */
+#define ONSET_TO_SPEECH 1.6 /* and how much louder the whole utterance is: the median */
+
+struct speech_level {
+    float offset, gain;
+    double count, sum, squares; /* of the samples of the utterance so far */
 };
 
 /* One utterance, recognised chunk by chunk. A chunk that looks ahead also answers to the frames that it looks ahead to,
  * as if the sound ended there: these are the latest answers until the next chunk computes the same frames once more. */
 struct cached {
     struct stream_memory memory;
+    struct speech_level level;
     int64_t origin;
     size_t count;                /* samples that wait in the block of the memory */
     int64_t frames, provisional; /* that were answered, and that were answered early */
@@ -6091,6 +6219,66 @@ static void release_utterance(struct utterance *utterance)
     release(&utterance->input.mask);
 }
 
+/* Mean square of the loudest of the frames that end with the samples. */
+static double loudest_power(const float *samples, size_t count, double mean)
+{
+    double most = 0;
+    for (size_t end = count; end >= ONSET_FRAME; end -= ONSET_FRAME) {
+        double power = 0;
+        for (size_t i = end - ONSET_FRAME; i < end; i++) power += (samples[i] - mean) * (samples[i] - mean);
+        most = fmax(most, power / ONSET_FRAME);
+    }
+    return most;
+}
+
+/* Whether graphs bring the sound to zero mean and unit variance, of all that a stream has heard so far. A model that does
+ * not takes it at whatever level it has. */
+static bool normalizes(const struct cached_streams *streams)
+{
+    bool found = false;
+    for (size_t i = 0; i < streams->state_count; i++) found |= strcmp(streams->states[i].name, "statistics") == 0;
+    return found;
+}
+
+/* Chooses what is done to the next utterance, by the one before it and by those of its samples that are known, up to
+ * where it was found to be speech. */
+static void begin_level(struct speech_level *level, const float *onset, size_t count)
+{
+    double before = fmax(1, level->count), mean = level->sum / before;
+    double rms = sqrt(fmax(0, level->squares / before - mean * mean));
+    if (count >= ONSET_FRAME) {
+        mean = 0;
+        for (size_t i = 0; i < count; i++) mean += onset[i];
+        mean /= (double)count;
+        rms = fmax(rms, ONSET_TO_SPEECH * sqrt(loudest_power(onset, count, mean)));
+    }
+    level->offset = fabs(mean) > LARGEST_OFFSET * rms ? (float)mean : 0;
+    level->gain = rms > 0 && rms < QUIET_RMS ? (float)(USUAL_RMS / rms) : 1;
+    level->count = level->sum = level->squares = 0;
+}
+
+/* Adds sound to the block of the next chunk; NULL is silence. */
+static void add_to_block(struct cached *cached, const float *samples, size_t count)
+{
+    struct speech_level *level = &cached->level;
+    float *block = cached->memory.block + cached->count;
+    for (size_t i = 0; i < count; i++) {
+        double sample = samples ? samples[i] : 0;
+        block[i] = samples ? (samples[i] - level->offset) * level->gain : 0;
+        level->sum += sample;
+        level->squares += sample * sample;
+    }
+    if (samples) level->count += (double)count;
+    cached->count += count;
+}
+
+/* The end of the first step that is so many samples or more after the latest answer. */
+static int64_t later_step(const struct windowed *windowed, int64_t samples)
+{
+    int64_t steps = samples > windowed->step ? (samples - 1) / windowed->step + 1 : 1;
+    return (int64_t)windowed->heard + steps * windowed->step;
+}
+
 static void begin_utterance(struct utterance *utterance, int64_t start)
 {
     struct cached *cached = &utterance->cached;
@@ -6098,6 +6286,7 @@ static void begin_utterance(struct utterance *utterance, int64_t start)
     utterance->start = start;
     utterance->windowed.next = utterance->windowed.step;
     utterance->windowed.count = utterance->windowed.heard = 0;
+    utterance->windowed.due = later_step(&utterance->windowed, (int64_t)(WINDOWED_SETTLED_S * RATE_HZ));
     utterance->second.count = 0;
     utterance->second.begins = utterance->second.end = start;
     utterance->second.done = false;
@@ -6140,8 +6329,29 @@ static bool recognise_window(struct utterance *utterance, const w2e_engine *engi
     double spent_s = utterance->clock_s(utterance->clock_context) - begun_s;
     int64_t twice = 2 * (int64_t)nearbyint(spent_s * RATE_HZ);
     windowed->heard = samples;
-    windowed->next = (int64_t)windowed->count + (windowed->step > twice ? windowed->step : twice);
+    windowed->decides = (int64_t)samples == windowed->due;
+    windowed->next = later_step(windowed, twice);
+    if (windowed->decides) windowed->due = later_step(windowed, (int64_t)samples / 4);
+    if (windowed->decides && windowed->due < windowed->next) windowed->due = windowed->next;
+    if (windowed->next > windowed->due) windowed->next = windowed->due;
     return true;
+}
+
+/* Whether there are outputs at this sample whatever the load of the machine: only such decide where an utterance ends,
+ * and which of its words are stable. */
+static bool decides(const struct utterance *utterance)
+{
+    return utterance->kind != WINDOWED || utterance->windowed.decides;
+}
+
+/* There is something to decide once it is so long: it will have outputs for it then. */
+static void decide_by(struct utterance *utterance, double length_s)
+{
+    struct windowed *windowed = &utterance->windowed;
+    if (utterance->kind != WINDOWED) return;
+    int64_t samples = (int64_t)nearbyint(fmin(length_s * RATE_HZ, (double)windowed->due));
+    windowed->due = later_step(windowed, samples - (int64_t)windowed->heard);
+    if (windowed->next > windowed->due) windowed->next = windowed->due;
 }
 
 /* Computes the next chunk, of which so many frames are new. */
@@ -6223,9 +6433,8 @@ static bool feed_cached(struct utterance *utterance, const w2e_engine *engine, c
     const struct stream_session *graph = cached->memory.graph;
     while (count && !*answered) {
         size_t room = (size_t)graph->block_samples - cached->count, some = room < count ? room : count;
-        memcpy(cached->memory.block + cached->count, samples, some * sizeof *samples);
-        cached->count += some;
-        samples += some;
+        add_to_block(cached, samples, some);
+        if (samples) samples += some;
         count -= some;
         if ((int64_t)cached->count < graph->block_samples) continue;
         if (!recognise_chunk(utterance, engine, graph->chunk_frames, error)) return false;
@@ -6254,15 +6463,13 @@ static bool finish_cached(struct utterance *utterance, const w2e_engine *engine,
 {
     const struct geometry *geometry = &engine->bundle.geometry;
     struct cached *cached = &utterance->cached;
-    const float SILENT[256] = {0};
     int64_t taken = taken_by(utterance, engine), length = (end < taken ? end : taken) - cached->origin;
     if (length < geometry->receptive_field) length = geometry->receptive_field;
     length += engine->bundle.streams.delay_frames * geometry->hop;
     for (int64_t missing = cached->origin + length - taken; missing > 0;) {
         int64_t before = taken_by(utterance, engine);
         bool answered = false;
-        size_t some = missing < 256 ? (size_t)missing : 256;
-        if (!feed_cached(utterance, engine, SILENT, some, &answered, error)) return false;
+        if (!feed_cached(utterance, engine, NULL, (size_t)missing, &answered, error)) return false;
         missing -= taken_by(utterance, engine) - before;
     }
     int64_t left = length - cached->computed * geometry->hop;
@@ -6312,6 +6519,7 @@ static bool cut_utterance(struct utterance *utterance, const w2e_engine *engine,
     if (utterance->kind == WINDOWED) {
         drop_sound(&utterance->windowed.sound, &utterance->windowed.count, position - utterance->start);
         utterance->start = position;
+        utterance->windowed.due = (int64_t)utterance->windowed.count;
         return recognise_window(utterance, engine, utterance->windowed.count, error);
     }
     int64_t hop = engine->bundle.geometry.hop, frames = (position - utterance->start) / hop;
@@ -6372,7 +6580,7 @@ struct stable_words {
 struct w2e_stream {
     w2e_engine *engine;
     w2e_stream_options options;
-    bool detects, closed;
+    bool detects, normalizes, closed;
     int64_t padding;
     struct live_detector detector;
     struct endpointer endpointer;
@@ -6482,12 +6690,13 @@ static bool follow_live(w2e_stream *stream, float score, struct change *change)
     struct endpointer *endpointer = &stream->endpointer;
     int64_t here = endpointer->position;
     endpointer->position = here + VAD_HOP;
+    int64_t known = here + VAD_WINDOW;
     if (endpointer->speaks) {
         if (score >= ENDS_BELOW) {
             endpointer->speech_end = endpointer->position;
         } else if ((double)(endpointer->position - endpointer->speech_end) >= stream->options.silence_s * RATE_HZ) {
             endpointer->speaks = endpointer->sure = false;
-            *change = (struct change){false, endpointer->speech_end, endpointer->position};
+            *change = (struct change){false, endpointer->speech_end, known};
             return true;
         }
         return false;
@@ -6501,7 +6710,7 @@ static bool follow_live(w2e_stream *stream, float score, struct change *change)
     if ((double)(endpointer->position - endpointer->sure_from) < stream->options.start_s * RATE_HZ) return false;
     endpointer->speaks = true;
     endpointer->speech_end = endpointer->position;
-    *change = (struct change){true, endpointer->sure_from, endpointer->position};
+    *change = (struct change){true, endpointer->sure_from, known};
     return true;
 }
 
@@ -6515,13 +6724,13 @@ static bool merge_words(const struct stable_words *stable, const struct words *w
            && add_words(merged, words, count, words->count, 0, error);
 }
 
-static bool update_words(struct stable_words *stable, const struct words *words, double heard_s, struct words *merged,
-                         w2e_error *error)
+/* After another answer, which was merged already: more of its words may be stable now. */
+static bool update_words(struct stable_words *stable, const struct words *words, const struct words *merged,
+                         double heard_s, w2e_error *error)
 {
-    if (!merge_words(stable, words, merged, error)) return false;
     size_t settled = 0, agreed = 0, count = words->count;
     for (size_t i = 0; i < count; i++) {
-        double waited_s = i + 1 < count ? stable->settled_s : GROWS_S;
+        double waited_s = i + 1 < count ? stable->settled_s : fmax(GROWS_S, stable->settled_s);
         settled += heard_s - word_at(words, i)->end_s >= waited_s;
     }
     while (agreed < count && agreed < stable->before.count
@@ -6561,8 +6770,12 @@ static double now_s(const w2e_stream *stream)
     return stream->utterance.clock_s(stream->utterance.clock_context);
 }
 
-static void open_stream_utterance(w2e_stream *stream, int64_t start)
+/* Opens an utterance, of which the sound up to a sample of the stream is known by now. */
+static void open_stream_utterance(w2e_stream *stream, int64_t start, int64_t known)
 {
+    size_t first = (size_t)(start - stream->audio_start), count = known > start ? (size_t)(known - start) : 0;
+    const float *audio = stream->audio.data;
+    if (stream->normalizes) begin_level(&stream->utterance.cached.level, count ? audio + first : NULL, count);
     begin_utterance(&stream->utterance, start);
     clear_words(&stream->stable.stable);
     clear_words(&stream->stable.before);
@@ -6604,12 +6817,12 @@ static bool end_utterance(w2e_stream *stream, const char *reason, int64_t end, w
     struct utterance *utterance = &stream->utterance;
     if (!utterance->open) return true;
     utterance->open = false;
-    int64_t padded = end + stream->padding, taken = taken_by(utterance, stream->engine), clock = clock_of(stream);
+    int64_t padded = end + stream->padding, taken = taken_by(utterance, stream->engine);
     int64_t last = taken < padded ? taken : padded;
     double length_s;
+    stream->free_from = last;
     if (!finish_utterance(utterance, stream->engine, last > utterance->start + 1 ? last : utterance->start + 1, error))
         return false;
-    stream->free_from = padded < clock ? padded : clock;
     if (!read_utterance(stream, &length_s, error)
         || !merge_words(&stream->stable, &stream->reader.reading.words, &stream->words, error))
         return false;
@@ -6623,7 +6836,7 @@ static bool end_and_go_on(w2e_stream *stream, const char *reason, int64_t end, w
     int64_t taken =
         taken_by(&stream->utterance, stream->engine); /* before it goes back to its end, or on into silence */
     if (!end_utterance(stream, reason, end, error)) return false;
-    open_stream_utterance(stream, taken);
+    open_stream_utterance(stream, taken, taken);
     return true;
 }
 
@@ -6667,6 +6880,25 @@ static bool says_more(const w2e_stream *stream, size_t label)
     return false;
 }
 
+/* Shortens, ends or parts the utterance where it is time; where not, says when it may be. */
+static bool decide(w2e_stream *stream, double length_s, w2e_error *error)
+{
+    struct utterance *utterance = &stream->utterance;
+    const w2e_stream_options *options = &stream->options;
+    size_t count = stream->words.count;
+    double end_s = count ? word_at(&stream->words, count - 1)->end_s : INFINITY; /* no word: no blank behind it */
+    bool idle = stream->engine->bundle.heads.ctc.output && !count;
+    decide_by(utterance, idle ? IDLE_S : fmin(options->longest_s, end_s + options->blank_s));
+    if (idle) {
+        int64_t kept = (int64_t)(KEPT_IDLE_S * RATE_HZ);
+        return length_s <= IDLE_S
+               || cut_utterance(utterance, stream->engine, heard_by(utterance, stream->engine) - kept, error);
+    }
+    if (length_s - end_s >= options->blank_s)
+        return end_and_go_on(stream, "blank", utterance->start + (int64_t)nearbyint(end_s * RATE_HZ), error);
+    return length_s <= options->longest_s || part_utterance(stream, error);
+}
+
 /* What new outputs say. */
 static bool progress(w2e_stream *stream, w2e_error *error)
 {
@@ -6675,29 +6907,23 @@ static bool progress(w2e_stream *stream, w2e_error *error)
     const struct reading *reading = &stream->reader.reading;
     double length_s;
     if (!read_utterance(stream, &length_s, error)
-        || !update_words(&stream->stable, &reading->words, length_s, &stream->words, error))
+        || !merge_words(&stream->stable, &reading->words, &stream->words, error)
+        || (decides(utterance) && !update_words(&stream->stable, &reading->words, &stream->words, length_s, error)))
         return false;
     size_t count = stream->words.count;
-    double words_end_s = count ? word_at(&stream->words, count - 1)->end_s : 0, silent_s = length_s - words_end_s;
-    int64_t heard = heard_by(utterance, engine);
-    if (engine->bundle.heads.ctc.output && !count)
-        return silent_s <= IDLE_S || cut_utterance(utterance, engine, heard - (int64_t)(KEPT_IDLE_S * RATE_HZ), error);
     size_t label = engine->bundle.heads.classes.output && !reading->rejected
                        ? best_label(reading, engine->bundle.heads.classes.size)
                        : SIZE_MAX;
-    if (says_more(stream, label)) {
+    bool answered = count || !engine->bundle.heads.ctc.output;
+    if (answered && says_more(stream, label)) {
         clear_words(&stream->said);
         if (!add_words(&stream->said, &stream->words, 0, count, 0, error)) return false;
         stream->said_stable = stream->stable.stable.count;
         stream->said_label = label;
         stream->has_said = true;
-        if (!add_event(stream, W2E_PARTIAL, &stream->words, heard, NULL, error)) return false;
+        if (!add_event(stream, W2E_PARTIAL, &stream->words, heard_by(utterance, engine), NULL, error)) return false;
     }
-    if (count && silent_s >= stream->options.blank_s) {
-        int64_t end = utterance->start + (int64_t)nearbyint(words_end_s * RATE_HZ);
-        return end_and_go_on(stream, "blank", end, error);
-    }
-    return length_s <= stream->options.longest_s || part_utterance(stream, error);
+    return !decides(utterance) || decide(stream, length_s, error);
 }
 
 /* Gives an open utterance the sound up to a sample. */
@@ -6715,11 +6941,14 @@ static bool listen(w2e_stream *stream, int64_t until, w2e_error *error)
     return true;
 }
 
-/* Drops the sound that no utterance needs any more. */
+/* Drops the sound that neither the open utterance needs nor the next one, which begins before its speech. */
 static void forget_sound(w2e_stream *stream)
 {
-    int64_t kept = stream->padding + (int64_t)nearbyint(fmin(stream->options.start_s + 0.1, LONGEST_CLOCK_S) * RATE_HZ);
-    int64_t needed = stream->utterance.open ? taken_by(&stream->utterance, stream->engine) : clock_of(stream) - kept;
+    const struct endpointer *endpointer = &stream->endpointer;
+    bool may_begin = !endpointer->speaks && endpointer->sure;
+    int64_t begins = (may_begin ? endpointer->sure_from : endpointer->position) - stream->padding;
+    int64_t taken = stream->utterance.open ? taken_by(&stream->utterance, stream->engine) : clock_of(stream);
+    int64_t needed = taken < begins ? taken : begins;
     int64_t unneeded = needed > stream->audio_start ? needed - stream->audio_start : 0;
     drop_sound(&stream->audio, &stream->audio_count, unneeded);
     stream->audio_start += unneeded;
@@ -6732,7 +6961,7 @@ static bool follow_change(w2e_stream *stream, const struct change *change, w2e_e
     int64_t start = change->at - stream->padding;
     if (start < stream->audio_start) start = stream->audio_start;
     if (start < stream->free_from) start = stream->free_from;
-    open_stream_utterance(stream, start);
+    open_stream_utterance(stream, start, change->known);
     return true;
 }
 
@@ -6745,6 +6974,7 @@ static bool take_sound(w2e_stream *stream, const float *samples, size_t count, w
         stream->endpointer.speaks = true;
         if (!follow_change(stream, &change, error)) return false;
     }
+    if (!stream->detects) stream->endpointer.position += (int64_t)count;
     struct live_detector *detector = &stream->detector;
     for (size_t at = 0; stream->detects && at < count;) {
         size_t room = VAD_WINDOW - detector->count, some = room < count - at ? room : count - at;
@@ -6796,9 +7026,9 @@ static bool check_block(const w2e_stream *stream, const w2e_pcm *pcm, w2e_error 
 /* The sound of a block as one channel. */
 static const float *take_block(w2e_stream *stream, const w2e_pcm *pcm, w2e_error *error)
 {
-    struct warnings warnings = {.arena = &stream->answers};
     float *mono = reserve(&stream->mono, pcm->frames, sizeof *mono, error);
-    if (!mono || !to_mono("stream", pcm, mono, &warnings, error)) return NULL;
+    struct mixdown mixdown = {0};
+    if (!mono || !to_mono(&mixdown, "stream", pcm, 0, mono, error)) return NULL;
     double power = 0;
     for (size_t i = 0; i < pcm->frames; i++) power += (double)mono[i] * (double)mono[i];
     double level = power > 0 ? 10 * log10(power / (double)pcm->frames) : SILENT_DBFS;
@@ -6965,6 +7195,8 @@ static bool prepare_utterances(w2e_stream *stream, enum stream_kind kind, w2e_er
                                : kind == TWO_PASS ? (double)INFINITY /* no word is sure before the second pass */
                                                   : CACHED_SETTLED_S + frames * engine->bundle.geometry.frame_s;
     if (!graph) return true;
+    utterance->cached.level.gain = 1;
+    stream->normalizes = normalizes(&engine->bundle.streams);
     utterance->cached.no_classes = allocate(engine->bundle.heads.classes.size, sizeof(float), error);
     return utterance->cached.no_classes && open_memory(&utterance->cached.memory, graph, &engine->bundle, error);
 }

@@ -78,6 +78,14 @@ typedef enum w2e_wav_state { W2E_WAV_OK, W2E_WAV_NEEDS_MORE, W2E_WAV_BAD } w2e_w
 /* Reads the header of a WAV file or pipe from its first bytes; with W2E_WAV_BAD the error says why. */
 W2E_API w2e_wav_state w2e_wav_header(const char *name, const void *bytes, size_t size, w2e_wav *wav, w2e_error *error);
 
+/* Finds the samples of a whole WAV file in memory, which `pcm` points into; `truncated`: the header promises more of them.
+ * False: the error says why they cannot be read. Joined files are refused. */
+W2E_API bool w2e_wav_read(const char *name, const void *bytes, size_t size, w2e_pcm *pcm, bool *truncated,
+                          w2e_error *error);
+
+/* The name of a format of sound that is not read here and that bytes begin like, such as "FLAC"; NULL: of none. */
+W2E_API const char *w2e_other_sound(const void *bytes, size_t size);
+
 /* Answers --------------------------------------------------------------------------------------------------------- */
 
 typedef struct w2e_word {
@@ -133,7 +141,7 @@ typedef struct w2e_options {
     const char *language;     /* of a bundle in several languages; NULL: that of its default variant */
     const char *decoder;      /* "greedy", or JSON as in a manifest, such as {"grammar": {"phrases": ["stop"]}}; NULL:
                                   the bundle's own */
-    int threads;              /* at most 1024; 0: the physical cores */
+    int threads;              /* at most 4096; 0: the physical cores */
     bool spinning;            /* idle threads spin between calls */
     bool verify;              /* compare graphs with their digests */
     double reject_below;      /* answers with less confidence are rejected */

@@ -17,7 +17,7 @@ import soundfile
 
 import wav2edge
 from tests.c.c_library import CEngine, CError, CheckFunction, CLibrary, Error, Pcm, differences, pcm_of
-from tests.c.conftest import MODELS, WORDS, WORDS_STREAM
+from tests.c.conftest import WORDS, WORDS_STREAM, run_checked
 from wav2edge.audio.segmentation import Segmentation
 from wav2edge.bundle.manifest import sealed
 from wav2edge.decoding.beam import Beam
@@ -129,6 +129,13 @@ def test_noise_has_no_segments(engine, words_engine):
     assert found["warnings"] == ["no speech found"]
 
 
+@pytest.mark.parametrize("loudness", [(5.5, 1.0, 7.5), (1e-4, 1e-3, 1e-5)])
+def test_a_long_recording_has_one_warning_for_its_peak(engine, words_engine, loudness):
+    noise = np.random.default_rng(0).uniform(-1, 1, 3 << 18) * np.repeat(loudness, 1 << 18)
+    found = assert_same(partial(engine.run, noise), partial(words_engine, noise, rate_hz=16_000))
+    assert sum("peak" in warning for warning in found["warnings"]) == 1
+
+
 def test_a_recording_may_be_answered_as_a_whole(library, words_engine, recording):
     with library.load(WORDS, longest_segment_s=float("inf")) as ours:
         found = assert_same(
@@ -152,6 +159,7 @@ def sounds(clip: np.ndarray) -> dict[str, np.ndarray]:
         "64 channels": x[:, None] * np.linspace(0.5, 1, 64),
         "an inverted channel": np.stack([x, -0.9 * x, x / 1_000], axis=1),
         "clipped": np.clip(30 * x, -1, 1),
+        "very quiet": x * 1e-3,
         "integers as floats": x * 32_768,
         "no sound": x * 1e15,
         "one NaN": np.where(np.arange(len(x)) == 500, np.nan, x),
@@ -244,7 +252,7 @@ def test_wav_files_of_every_kind_are_read(engine, words_engine, clip, tmp_path, 
 
 def broken_files(good: bytes) -> dict[str, bytes]:
     """Names and contents of files, of which most are refused."""
-    data = good[44:]
+    data, title = good[44:], b"LIST\x04\0\0\0abcd"
     sizes = {
         f"size {size:x}": good[:40] + size.to_bytes(4, "little") + data for size in (0, 2**31, 2**32 - 1, 0x7FFFF000)
     }
@@ -267,6 +275,16 @@ def broken_files(good: bytes) -> dict[str, bytes]:
         "no format": good[:12] + good[36:],
         "no channels": good[:22] + b"\0\0" + good[24:],
         "a gigahertz": good[:24] + (10**9).to_bytes(4, "little") + good[28:],
+        "joined": good + good,
+        "joined behind a title": good + title + good,
+        "two sounds": good + good[36:],
+        "two sounds and a title": good + title + good[36:],
+        "a sound behind an empty one": good[:40] + bytes(4) + good[36:],
+        "the format twice": good[:36] + good[12:24] + (8_000).to_bytes(4, "little") + good[28:],
+        "another format behind": good + good[12:24] + (8_000).to_bytes(4, "little") + good[28:36],
+        "zeros and a sound behind": good + bytes(8) + good[36:],
+        "a tag behind": good + b"ID3\x03" + bytes(20),
+        "a long size that is none": good[:12] + b"ds64\x1c\0\0\0" + bytes(8) + b"\x80" + bytes(19) + good[12:],
     }
 
 
@@ -288,11 +306,26 @@ def test_a_folder_is_no_clip(engine, tmp_path):
     assert outcome(partial(engine.run_file, tmp_path)) == ("AudioError", 1, f"{tmp_path}: a folder; give its clips")
 
 
-def test_a_flac_file_is_refused(engine):
-    path = MODELS / "clips" / "fu-dan-3.flac"
-    kind, code, words = outcome(partial(engine.run_file, path))
-    assert (kind, code) == ("AudioError", 1)
-    assert "convert it to WAV" in words
+def test_sound_that_is_no_wav_with_pcm_is_not_called_damaged(engine, clip, tmp_path):
+    forms = [("FLAC", "PCM_16", "FLAC"), ("AIFF", "PCM_16", "AIFF"), ("W64", "PCM_16", "W64")]
+    forms += [("WAV", "ULAW", "WAV of format 7 with 8 bits"), ("WAV", "IMA_ADPCM", "WAV of format 17 with 4 bits")]
+    for form, subtype, kind in forms:
+        path = tmp_path / f"{subtype}.{form}"
+        soundfile.write(path, clip, 16_000, format=form, subtype=subtype)
+        words = f"{kind}, where only WAV with PCM or float samples is read; convert it: ffmpeg -i IN OUT.wav"
+        assert outcome(partial(engine.run_file, path)) == ("AudioError", 1, f"{path}: {words}")
+
+
+def test_an_rf64_file_of_which_the_end_is_not_known_is_refused(engine, words_engine, clip, tmp_path):
+    path = tmp_path / "clip.wav"
+    soundfile.write(path, clip, 16_000, format="RF64")
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace(b"ds64", b"dx64") + b"LIST\x08\0\0\0no sound")
+    for kind, code, words in (outcome(partial(each, path)) for each in (engine.run_file, words_engine)):
+        assert (kind, code) == ("AudioError", 1)
+        assert "cannot be decoded" in words
+    path.write_bytes(whole + whole)
+    assert "cannot be decoded" in outcome(partial(engine.run_file, path))[2]
 
 
 def change(document: dict[str, Any], path: str, value: Any) -> None:
@@ -509,6 +542,8 @@ def test_a_variant_that_is_not_there_is_refused_with_the_same_words(library):
         ({"beam": {"width": 20_000}}, lambda: Beam(width=20_000)),
         ({"beam": {"lm_units": "letters"}}, lambda: Beam(lm_units="letters")),
         ({"beam": {"hotwords": {"xyz": 1}}}, lambda: Beam(hotwords={"xyz": 1})),
+        ({"beam": {"hotwords": {"fu": 1e9}}}, lambda: Beam(hotwords={"fu": 1e9})),
+        ({"beam": {"word_bonus": -1e7}}, lambda: Beam(word_bonus=-1e7)),
     ],
     ids=lambda value: str(value) if isinstance(value, dict) else "",
 )
@@ -577,8 +612,9 @@ def test_options_that_cannot_be_are_refused_with_the_same_words(library):
 
 
 def test_more_threads_than_can_be_started_are_refused(library):
-    words = "threads is 100000; give 1024 at most"
-    assert outcome(partial(library.load, WORDS, threads=100_000)) == ("UsageError", 2, words)
+    theirs = partial(wav2edge.load, WORDS, threads=4097)
+    found = assert_same(partial(library.load, WORDS, threads=4097), theirs)
+    assert found == ("UsageError", 2, "4097 threads; at most 4096 can be had")
 
 
 def test_onnx_runtime_that_is_not_there_is_an_error_of_the_device(library, tmp_path):
@@ -587,6 +623,19 @@ def test_onnx_runtime_that_is_not_there_is_an_error_of_the_device(library, tmp_p
     assert (kind, code) == ("DeviceError", 3)
     assert missing in words
     assert words.endswith("; give the path of its library")
+
+
+def test_an_onnx_runtime_that_is_too_old_is_named(library, tmp_path):
+    source, old = tmp_path / "old.c", tmp_path / "libonnxruntime.so"
+    source.write_text(
+        """static const void *table(unsigned version) { (void)version; return 0; }
+        static const char *version(void) { return "1.20.1"; }
+        static const struct { const void *(*table)(unsigned); const char *(*version)(void); } BASE = {table, version};
+        const void *OrtGetApiBase(void) { return &BASE; }"""
+    )
+    run_checked("cc", "-shared", "-fPIC", source, "-o", old)
+    words = "ONNX Runtime 1.20.1 is too old; install 1.21 or newer"
+    assert outcome(partial(library.load, WORDS, ort_library=str(old))) == ("DeviceError", 3, words)
 
 
 @pytest.mark.parametrize("folder", [WORDS, WORDS_STREAM], ids=lambda folder: folder.name)

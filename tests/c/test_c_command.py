@@ -99,10 +99,51 @@ def test_exit_codes_say_what_is_wrong(command, words, code):
             "--longest-segment is 0.1; a segment needs at least 0.5 s",
         ),
         (("stream", WORDS, "--silence", "-1"), "--silence is -1.0; give seconds, 0 or more"),
+        (("stream", WORDS, "--chunk", "0"), "--chunk: give more than 0, not 0; see wav2edge-c --help"),
+        (
+            ("run", WORDS, "x.wav", "--longest-segment", "0"),
+            "--longest-segment: give more than 0, not 0; see wav2edge-c --help",
+        ),
     ],
 )
 def test_a_wrong_word_is_named_as_it_was_typed(command, words, told):
     assert command(*words, code=2).stderr == f"wav2edge-c: {told}\n"
+
+
+@pytest.mark.parametrize("words", [("-h",), ("--help",), ("run", "--help"), ("stream", WORDS, "-h")])
+def test_who_asks_for_help_gets_it(command, words):
+    assert command(*words).stdout.startswith("usage: wav2edge-c run BUNDLE FILE.wav...")
+
+
+def to_shell(built, environment, words: str) -> tuple[int, str]:
+    """The exit code of ``wav2edge-c`` as a shell runs it, and what it tells."""
+    line = f"{built / 'wav2edge-c'} {words}"
+    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, env=environment, check=False)
+    return done.returncode, done.stderr
+
+
+def test_answers_that_cannot_be_written_are_an_error(built, environment, wav_clips):
+    clip = wav_clips[3]
+    answers = [
+        f"run {WORDS} {clip}",
+        f"run {WORDS} {clip} --json",
+        f"stream {WORDS} {clip} --finals",
+        f"verify {WORDS}",
+    ]
+    for words in (*answers, "--help"):
+        found = to_shell(built, environment, f"{words} >/dev/full")
+        assert found == (1, "wav2edge-c: input or output: No space left on device\n")
+    told = "standard output is closed; send it to a file or a pipe, or to the null device"
+    assert to_shell(built, environment, f"run {WORDS} {clip} >&-") == (1, f"wav2edge-c: {told}\n")
+
+
+def test_a_name_that_is_no_text_is_written_as_json_nevertheless(command, wav_clips, tmp_path):
+    names = ["bad\udcff.wav", "\udced\udca0\udc80.wav", "fu dàn 復旦 𝄞.wav"]
+    for name in names:
+        shutil.copy(wav_clips[3], tmp_path / name)
+    found = lines(command("run", WORDS, *(tmp_path / name for name in names), "--json").stdout)
+    assert [each["path"] for each in found] == [str(tmp_path / name) for name in names]
+    assert {each["text"] for each in found} == {"fu dan"}
 
 
 def test_options_have_their_effect(command, recording, tmp_path):
@@ -160,6 +201,33 @@ def test_a_source_that_cannot_be_read_is_not_silence(command, environment, built
     closed = f"{built / 'wav2edge-c'} stream {WORDS_STREAM} <&-"
     done = subprocess.run(["sh", "-c", closed], capture_output=True, env=environment, check=False)
     assert (done.returncode, done.stderr) == (1, b"wav2edge-c: standard input: closed; pipe sound into it\n")
+
+
+def test_sound_that_breaks_off_is_told(command, wav_clips, tmp_path):
+    whole, cut = wav_clips[3].read_bytes(), tmp_path / "cut.wav"
+    cut.write_bytes(whole[:-16_000])
+    told = command("stream", WORDS, cut).stderr
+    assert told.startswith(f"wav2edge-c: {cut}: truncated, it ends before its sound does\n")
+    told = command("stream", WORDS, "-", stdin=cut.read_bytes()).stderr
+    assert told.startswith("wav2edge-c: standard input: ends after 0.62 s of the 1.12 s promised\n")
+    cut.write_bytes(whole + whole)
+    assert f"{cut}: cannot be decoded" in command("stream", WORDS, cut, code=1).stderr
+
+
+def test_a_source_from_which_no_sound_comes_is_an_error(command, wav_clips, tmp_path):
+    header = tmp_path / "header.wav"
+    header.write_bytes(wav_clips[3].read_bytes()[:44])
+    wanted = "no sound came; does what gives it work?\n"
+    assert command("stream", WORDS, "-", code=1).stderr == f"wav2edge-c: standard input: {wanted}"
+    assert command("stream", WORDS, header, code=1).stderr.endswith(f"wav2edge-c: {header}: {wanted}")
+
+
+def test_the_header_of_a_wav_file_says_its_rate(command, wav_clips):
+    clip, told = wav_clips[3], "WAV, so its header counts; leave out --rate and --channels\n"
+    assert command("stream", WORDS, clip, "--rate", 8_000, code=2).stderr == f"wav2edge-c: {clip}: {told}"
+    done = command("stream", WORDS, "--rate", 8_000, stdin=clip.read_bytes())
+    assert done.stdout == "fu dan\t3\n"
+    assert f"standard input: {told}" in done.stderr
 
 
 def test_a_refused_block_is_named_with_its_time(command, recording):
@@ -304,6 +372,27 @@ def test_an_installed_library_is_found_and_linked(built, environment, wav_clips,
     run_checked("cc", example, "-o", tmp_path / "run_file", *flags)
     linked = {**environment, "LD_LIBRARY_PATH": str(libraries[0])}
     assert run_checked(tmp_path / "run_file", WORDS, wav_clips[3], env=linked).stdout.startswith("fu dan")
+
+
+def test_cmake_gives_the_same_targets_to_a_program_that_finds_the_library_and_to_one_that_holds_it(built, tmp_path):
+    prefix = tmp_path / "prefix"
+    run_checked("cmake", "--install", built, "--prefix", prefix)
+    ways = {"found": "find_package(wav2edge 0.1 REQUIRED)", "held": f'add_subdirectory("{SOURCE}" library)'}
+    for name, way in ways.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "CMakeLists.txt").write_text(
+            f"""cmake_minimum_required(VERSION 3.21)
+            project(program LANGUAGES C)
+            {way}
+            foreach(target wav2edge::wav2edge wav2edge::wav2edge_static)
+              get_target_property(folders ${{target}} INTERFACE_INCLUDE_DIRECTORIES)
+            endforeach()"""
+        )
+        run_checked("cmake", "-S", tmp_path / name, "-B", tmp_path / name / "b", f"-DCMAKE_PREFIX_PATH={prefix}")
+    asked = tmp_path / "found" / "CMakeLists.txt"
+    asked.write_text(asked.read_text().replace("0.1 REQUIRED", "0.2 REQUIRED"))
+    again = ["cmake", "-S", asked.parent, "-B", tmp_path / "again", f"-DCMAKE_PREFIX_PATH={prefix}"]
+    assert b"version: 0.1.0" in subprocess.run(again, capture_output=True, check=False).stderr
 
 
 @pytest.mark.slow

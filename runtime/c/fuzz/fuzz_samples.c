@@ -41,11 +41,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     pcm.frames = (size - 3) / sample_bytes(pcm.format) / (size_t)pcm.channels;
     struct arena arena = {NULL, NULL};
     struct warnings warnings = {.arena = &arena};
+    struct mixdown mixdown = {0};
     static struct resampler resamplers[6]; /* one for each rate: filters take longer to make than to use */
     struct resampler *resampler = &resamplers[data[2] % 6];
     static struct buffer found;
     float *mono = allocate(pcm.frames, sizeof *mono, &error);
-    bool fine = arena_begin(&arena, 0, &error) && pcm.frames && to_mono("array", &pcm, mono, &warnings, &error);
+    bool fine = arena_begin(&arena, 0, &error) && pcm.frames && to_mono(&mixdown, "array", &pcm, 0, mono, &error)
+                && warn_of_sound(&mixdown, &warnings, &error);
     if (fine) {
         size_t count = 0, half = pcm.frames / 2;
         if (!open_resampler(resampler, pcm.rate_hz, &error)

@@ -9,15 +9,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     w2e_error error = {.code = 0};
     w2e_pcm pcm;
     bool truncated;
-    if (!read_wav("clip.wav", data, size, &pcm, &truncated, &error)) {
+    if (!w2e_wav_read("clip.wav", data, size, &pcm, &truncated, &error)) {
         if (error.code != 1 || !error.message[0]) abort();
         return 0;
     }
     struct arena arena = {NULL, NULL};
     struct warnings warnings = {.arena = &arena};
+    struct mixdown mixdown = {0};
     float *mono = allocate(pcm.frames, sizeof *mono, &error);
     if (arena_begin(&arena, 0, &error) && pcm.frames && check_shape("clip.wav", &pcm, &error))
-        to_mono("clip.wav", &pcm, mono, &warnings, &error);
+        if (to_mono(&mixdown, "clip.wav", &pcm, 0, mono, &error)) warn_of_sound(&mixdown, &warnings, &error);
     W2E_FREE(mono);
     arena_free(&arena);
     return 0;
