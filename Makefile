@@ -32,7 +32,7 @@ demo: $(VENV)/.runs ## the whole pipeline on a corpus made on the spot, in minut
 test: $(VENV)/.dev ## every test, offline; where Node is installed, npm fetches transformers.js once
 	HF_HUB_OFFLINE=1 $(BIN)/pytest -n $(JOBS) --dist loadfile -q
 
-test-fast: $(VENV)/.dev ## the tests that take no more than a minute together
+test-fast: $(VENV)/.dev ## the tests that are not marked slow: two and a half minutes of processor time
 	HF_HUB_OFFLINE=1 $(BIN)/pytest -n $(JOBS) --dist loadfile -q -m "not slow"
 
 test-arm64: $(VENV)/.dev ## the same answers on Arm processors, in emulation, in half an hour; needs mmdebstrap, gcc-aarch64-linux-gnu, libc6-dev-arm64-cross

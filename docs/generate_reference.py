@@ -6,26 +6,31 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import dataclasses
+import html
 import inspect
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import wav2edge
 import wav2edge.ray
-from wav2edge.cli.main import EXIT_CODES, build_parser
-from wav2edge.cli.verbs import VERBS, Command, load_command
+from wav2edge.cli.main import build_parser
+from wav2edge.cli.verbs import EXIT_CODES, VERBS, Command, load_command
 
 FOLDER = Path(__file__).parent / "reference"
 ERRORS_INTRODUCTION = (
     "All derive from `Wav2EdgeError`, and each is also the builtin error in brackets. `exit_code` is what the command "
     "line returns."
 )
-SECTION = re.compile(r"^(Args|Returns|Raises|Yields):$")
+SECTION = re.compile(r"^(Args|Attributes|Returns|Raises|Yields):$")
 ENTRY = re.compile(r"^(?P<names>[\w*]+(?:, [\w*]+)*): (?P<text>.*)$")
 CODE = re.compile(r"``(.+?)``")
+STARS = {"VAR_POSITIONAL": "*", "VAR_KEYWORD": "**"}
+"""Kind of an argument -> what stands in front of its name."""
 
 
 # The command line
@@ -48,7 +53,7 @@ def cli_page() -> str:
         "Results go to standard output; progress, warnings and errors to standard error. `--debug` shows the traceback "
         "of an error.",
         "",
-        f"{' '.join(EXIT_CODES.split()).capitalize()}.",
+        f"Exit codes, where a verb does not say otherwise: {_listed(EXIT_CODES)}.",
     ]
     for command in commands:
         lines += ["", *_verb(command, verbs.choices[command.name])]
@@ -73,10 +78,16 @@ def _verb(command: Command, parser: argparse.ArgumentParser) -> Iterator[str]:
         for action in actions:
             expanded = " ".join(argparse.HelpFormatter(command.name)._expand_help(action).split())
             yield from ("", f"`{_flags(action) or _place(action)}`", f":   {_escaped(expanded)}")
+    if meanings := VERBS[command.name].meanings:
+        yield from ("", f"Exit codes: {_listed(meanings)}.")
     if command.examples:
         yield from ("", "**Examples**", "", "<!-- not run: the help's own examples, only parsed -->", "```bash")
         yield from (line.strip() for line in command.examples.splitlines())
         yield "```"
+
+
+def _listed(exit_codes: Mapping[int, str]) -> str:
+    return ", ".join(f"{code} {meaning}" for code, meaning in exit_codes.items())
 
 
 def _group_title(title: str) -> str:
@@ -138,10 +149,12 @@ def _class(each: type) -> Iterator[str]:
     yield f"## `wav2edge.{each.__name__}`"
     yield ""
     yield from _docstring(each)
+    yield from _class_attributes(each)
     if dataclasses.is_dataclass(each):
         yield from ("", "| field | type | default |", "| --- | --- | --- |")
         for field in dataclasses.fields(each):
-            yield f"| `{field.name}` | `{_type(field.type)}` | {_default(field)} |".replace(" | None`", " \\| None`")
+            if not field.name.startswith("_"):
+                yield f"| `{field.name}` | {_cell(_type(field.type))} | {_default(field)} |"
     for name, member in _public_members(each):
         title = f"{each.__name__}.{name}"
         heading = f"### `{title}` {{ #{re.sub('[^a-z]+', '-', title.lower()).strip('-')} }}"
@@ -150,6 +163,30 @@ def _class(each: type) -> Iterator[str]:
         else:
             function = member.__func__ if isinstance(member, classmethod) else member
             yield from ("", heading, "", *_callable(function, _called_as(each, name)))
+
+
+def _cell(code: str) -> str:
+    """Code in a cell of a table. A bar ends the cell: GitHub wants it escaped, and MkDocs shows the backslash then."""
+    return f"<code>{html.escape(code).replace('|', '&#124;')}</code>" if "|" in code else f"`{code}`"
+
+
+def _class_attributes(each: type) -> Iterator[str]:
+    """Public attributes whose defaults stand in the class, each with a string behind it that says what it is."""
+    found: dict[str, str] = {}
+    for owner in reversed(each.__mro__):
+        if owner.__module__.startswith("wav2edge"):
+            (parsed,) = ast.parse(inspect.getsource(owner)).body
+            for pair in pairwise(getattr(parsed, "body", ())):
+                match pair:
+                    case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
+                        found[name] = " ".join(text.split())
+    public = {name: text for name, text in found.items() if not name.startswith("_")}
+    if public and "\nAttributes:\n" not in (inspect.getdoc(each) or ""):
+        yield "**Attributes**"
+    for name, text in public.items():  # in lower case, as in docstrings
+        yield from _section_line(f"    {name}: {text[0].lower()}{text[1:]}")
+    if public:
+        yield ""
 
 
 def _called_as(each: type, name: str) -> str:
@@ -192,7 +229,7 @@ def _signature(function: Callable[..., Any], name: str) -> list[str]:
         if each.kind is each.KEYWORD_ONLY and before is not each.KEYWORD_ONLY:
             words.append("*")
         default = "" if each.default is each.empty else f" = {each.default!r}"
-        words.append(f"{each.name}: {_type(each.annotation)}{default}")
+        words.append(f"{STARS.get(each.kind.name, '')}{each.name}: {_type(each.annotation)}{default}")
     returned = f" -> {_type(signature.return_annotation)}"
     line = f"{name}({', '.join(words)}){returned}"
     return [line] if len(line) <= 88 else [f"{name}(", *(f"    {word}," for word in words), f"){returned}"]

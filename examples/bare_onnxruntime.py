@@ -1,8 +1,6 @@
-"""Run a bundle with onnxruntime and numpy alone.
+"""Run a bundle with onnxruntime and numpy alone: all that another language has to do as well.
 
-It is all that another language has to do as well:
-
-    python examples/bare_onnxruntime.py models/words models/clips/fu-dan-3.flac
+python examples/bare_onnxruntime.py models/words models/clips/fu-dan-3.flac
 """
 
 from __future__ import annotations
@@ -51,6 +49,8 @@ def transcript(logits: np.ndarray, head: dict) -> str:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit("usage: python examples/bare_onnxruntime.py BUNDLE CLIP")
     folder, clip = sys.argv[1:]
     audio, rate_hz = soundfile.read(clip, dtype="float32")
     if rate_hz != 16_000 or audio.ndim != 1:

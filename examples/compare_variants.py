@@ -38,6 +38,8 @@ def run(bundle: str, variant: str, clips: Sequence[str]) -> VariantRun:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 5:
+        sys.exit("usage: python examples/compare_variants.py BUNDLE VARIANT VARIANT CLIP ...")
     bundle, first, second, *clips = sys.argv[1:]
     runs = {variant: run(bundle, variant, clips) for variant in (first, second)}
     changed = 0

@@ -32,6 +32,8 @@ def rows(engine: wav2edge.Engine, folder: Path) -> list[dict[str, object]]:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 4:
+        sys.exit("usage: python examples/folder_to_csv.py BUNDLE FOLDER TABLE")
     bundle, folder, table = sys.argv[1:]
     with open(table, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS)

@@ -33,6 +33,8 @@ def caption(event: wav2edge.Partial | wav2edge.Final) -> str:
 
 def main() -> None:
     """Listen until standard input ends."""
+    if len(sys.argv) != 2:
+        sys.exit("usage: python examples/live_captions.py BUNDLE < SAMPLES")
     engine = wav2edge.load(sys.argv[1])
     for line in captions(engine, iter(lambda: sys.stdin.buffer.read(BLOCK_BYTES), b"")):
         print(line, flush=True)

@@ -9,6 +9,7 @@ POST the bytes of an audio file, get the result as JSON:
 
 import io
 import os
+import sys
 
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.concurrency import run_in_threadpool
@@ -16,7 +17,8 @@ from fastapi.concurrency import run_in_threadpool
 import wav2edge
 
 app = FastAPI(title="wav2edge")
-engine = wav2edge.load(os.environ["BUNDLE"])  # one engine for all threads
+bundle = os.environ.get("BUNDLE") or sys.exit("usage: BUNDLE=FOLDER uvicorn --app-dir examples serve:app")
+engine = wav2edge.load(bundle)  # one engine for all threads
 
 
 @app.post("/recognize")

@@ -47,6 +47,8 @@ def syllable_rate(words: Sequence[wav2edge.Word]) -> SyllableRate:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit("usage: python examples/syllable_rate.py BUNDLE CLIP")
     bundle, clip = sys.argv[1:]
     result = wav2edge.load(bundle)(clip)
     rate = syllable_rate(result.words or ())

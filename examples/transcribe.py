@@ -31,7 +31,7 @@ def record(engine: wav2edge.Engine) -> wav2edge.Result:
 
 
 if __name__ == "__main__":
-    bundle, *files = sys.argv[1:]
+    bundle, *files = sys.argv[1:] or sys.exit("usage: python examples/transcribe.py BUNDLE [CLIP ...]")
     engine = wav2edge.load(bundle)
     for result in map(engine, files) if files else [record(engine)]:
         print(describe(result))

@@ -46,6 +46,8 @@ def similarity(first: np.ndarray, second: np.ndarray) -> float:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 4:
+        sys.exit("usage: python examples/verify_speaker.py BUNDLE RECORDING ENROLLED ...")
     bundle, recording, *enrolled = sys.argv[1:]
     engine = wav2edge.load(bundle)
     found = similarity(voice([engine(recording)]), voice(engine.map(enrolled)))

@@ -82,3 +82,12 @@ def test_what_is_behind_a_name_is_one_of_the_settings(bundle, tmp_path):
 def test_whatever_changes_answers_is_one_of_the_settings(bundle, first, second, setting):
     before, after = EngineRecipe.of(bundle, **first).settings, EngineRecipe.of(bundle, **second).settings
     assert [name for name in before if before[name] != after[name]] == [setting]
+
+
+@pytest.mark.parametrize("wrong", [{"varaint": "int8"}, {"recognising": {"reject_below": 0.99}}], ids=list)
+def test_an_option_that_there_is_not_is_refused_and_not_ignored(opened, tmp_path, wrong):
+    with pytest.raises(TypeError, match=f"no option {next(iter(wrong))}; choose variant, language"):
+        opened(**wrong)
+    with pytest.raises(UsageError, match="0 threads; at least 1 is needed"):
+        opened(threads=0)
+    assert not (tmp_path / "results").exists()

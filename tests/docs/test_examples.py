@@ -6,6 +6,7 @@ import ast
 import csv
 import importlib.util
 import math
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -50,6 +51,18 @@ def test_an_example_is_short_and_says_how_it_is_run(path):
     assert len(text.splitlines()) < LONGEST
     says = ast.get_docstring(ast.parse(text))
     assert f"python examples/{path.name}" in says or f"--app-dir examples {path.stem}:app" in says
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
+def test_an_example_without_arguments_says_how_it_is_used(path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", [str(path)])
+    monkeypatch.delenv("BUNDLE", raising=False)
+    if path.name == "serve.py":
+        pytest.importorskip("fastapi")
+    with pytest.raises(SystemExit) as stopped:
+        runpy.run_path(str(path), run_name="__main__")
+    assert str(stopped.value).startswith("usage: ")
+    assert path.stem in str(stopped.value)
 
 
 @pytest.mark.slow

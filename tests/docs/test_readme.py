@@ -9,6 +9,7 @@ import pytest
 
 import wav2edge
 from tests.docs.pages import ROOT
+from wav2edge.cli.verbs import VERBS
 
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 RESULTS = ROOT / "benchmarks/results"
@@ -22,8 +23,14 @@ def test_the_changelog_begins_with_this_version():
     assert sections[0] == wav2edge.__version__
 
 
-def test_it_is_short():
-    assert len(TEXT.splitlines()) <= LONGEST
+def test_the_changelog_names_every_verb():
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert [verb for verb in VERBS if f"`wav2edge {verb}" not in changes] == []
+
+
+@pytest.mark.parametrize("page", ["README.md", "CHANGELOG.md"])
+def test_it_is_short(page):
+    assert len((ROOT / page).read_text(encoding="utf-8").splitlines()) <= LONGEST
 
 
 @pytest.mark.parametrize(
@@ -33,6 +40,26 @@ def test_every_link_leads_to_a_file(page):
     path = ROOT / page
     links = LINK.findall(path.read_text(encoding="utf-8"))
     assert [link for link in links if not (path.parent / link).exists()] == []
+
+
+def rates(report: dict) -> list[str]:
+    return [f"{report['accuracy']:.3f}", f"{report['wer']:.3f}", str(report["clips"])]
+
+
+def test_the_tables_of_the_shipped_models_hold_the_figures_of_their_records():
+    words, stream = (
+        json.loads((RESULTS / f"shipped-{name}.json").read_text(encoding="utf-8"))["reports"]
+        for name in ("words", "words-stream")
+    )
+    heard = ("int8", "int8, 160 ms", "int8, 320 ms")
+    page = (ROOT / "models/README.md").read_text(encoding="utf-8")
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines() if line[:2] == "| "]
+    figures = [row[-3:] for row in rows if row[-1].isdecimal()]
+    assert figures == [
+        *(rates(words["int8"][split]) for split in ("test", "spoken")),
+        ["1.000", "0.000", "12"],
+        *(rates(stream[kind][split]) for split in ("test", "spoken") for kind in heard),
+    ]
 
 
 def systems(processor: str) -> dict[str, dict]:

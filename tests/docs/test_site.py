@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from docs.repository_files import TO_PAGES, TO_RECORDS
+from docs.repository_files import TO_COPIES, TO_PAGES
 from tests.docs.pages import ROOT
 
 
@@ -17,15 +17,23 @@ from tests.docs.pages import ROOT
     [
         ("[a](../benchmarks/results/a.json)", "[a](benchmarks/results/a.json)"),
         ("![a](../../benchmarks/results/a.png)", "![a](../benchmarks/results/a.png)"),
+        ("[a](../examples/a.py)", "[a](examples/a.py)"),
         ("[a](benchmarks.md) and ../benchmarks/", "[a](benchmarks.md) and ../benchmarks/"),
     ],
 )
-def test_a_link_to_a_record_leads_to_its_copy_in_the_site(link, shown):
-    assert TO_RECORDS.sub(r"\1\2", link) == shown
+def test_a_link_to_a_record_or_an_example_leads_to_its_copy_in_the_site(link, shown):
+    assert TO_COPIES.sub(r"\1\2", link) == shown
 
 
 def test_a_link_from_the_records_leads_to_the_page():
     assert TO_PAGES.sub(r"\1", "[a](../docs/benchmarks.md)") == "[a](../benchmarks.md)"
+
+
+def test_the_first_page_links_every_other():
+    docs = ROOT / "docs"
+    first = (docs / "index.md").read_text(encoding="utf-8")
+    names = [page.relative_to(docs).as_posix() for page in sorted(docs.rglob("*.md"))]
+    assert [name for name in names if name != "index.md" and f"]({name})" not in first] == []
 
 
 @pytest.mark.slow

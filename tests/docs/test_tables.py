@@ -8,10 +8,11 @@ import re
 
 import pytest
 
-from tests.docs.pages import ROOT
+from tests.docs.pages import ROOT, blocks
 from wav2edge.bundle.cached_streams import CachedStreams
 from wav2edge.bundle.heads import ClassificationHead, CtcHead, EmbeddingHead, FrameClassificationHead
 from wav2edge.bundle.manifest import FileRecord, Manifest, Variant
+from wav2edge.evaluation.dataset import read_dataset, select_split
 from wav2edge.evaluation.parity.certificate import Certificate
 from wav2edge.evaluation.parity.differences import Budget
 from wav2edge.inference.sessions.cpu import NATIVE, TARGETS
@@ -67,6 +68,39 @@ def test_the_page_on_the_certificate_has_every_field():
     (shipped,) = json.loads((WORDS / "certificate.json").read_bytes())["variants"].values()
     assert set(shipped) <= documented
     assert set(Certificate(precision="fp32", budget=Budget(), signals={}).to_dict()) == documented
+
+
+def test_the_page_on_the_certificate_quotes_that_of_the_shipped_model():
+    page = " ".join((ROOT / "docs/certificate.md").read_text(encoding="utf-8").replace("\n>", "").split())
+    (shipped,) = json.loads((WORDS / "certificate.json").read_bytes())["variants"].values()
+    assert f" certified: {shipped['summary']} - " in page
+
+
+def test_the_worst_signals_that_the_page_on_the_certificate_names_are_those_of_the_shipped_model():
+    page = (ROOT / "docs/certificate.md").read_text(encoding="utf-8")
+    (shipped,) = json.loads((WORDS / "certificate.json").read_bytes())["variants"].values()
+    worst = {
+        kind: max(shipped["signals"], key=lambda name: shipped["signals"][name][kind])
+        for kind in ("absolute_error", "relative_error")
+    }
+    seconds = {kind: int(name.removesuffix(" samples")) / 16_000 for kind, name in worst.items()}
+    assert f"on a signal of {seconds['absolute_error']:g} s" in page
+    assert f"on one of {seconds['relative_error']:g} s" in page
+
+
+@pytest.mark.parametrize(
+    ("page", "language", "table"),
+    [("docs/quickstart/fine-tune.md", "csv", "metadata.csv"), ("docs/train.md", "json", "clips.jsonl")],
+)
+def test_the_data_set_on_a_page_can_be_trained_on(page, language, table, tmp_path):
+    (shown,) = (block for block in blocks(ROOT / page) if block.language == language)
+    (tmp_path / table).write_text(shown.body, encoding="utf-8")
+    rows = read_dataset(tmp_path / table if table.endswith("jsonl") else tmp_path)
+    training, validation = (select_split(rows, name) for name in ("train", "validation"))
+    assert {row.label for row in validation} <= {row.label for row in training}
+    assert set("".join(str(row.transcription) for row in validation)) <= set(
+        "".join(str(row.transcription) for row in training)
+    )
 
 
 def test_every_device_has_a_row_that_says_whether_it_was_tried():

@@ -41,18 +41,20 @@ def test_sixteen_threads_on_one_engine_give_the_outputs_of_one_bit_for_bit(words
             np.testing.assert_array_equal(outputs[name], values)
 
 
-def test_sixteen_streams_on_one_engine_say_what_one_says(spoken):
+@pytest.mark.parametrize("kind", ["cached", "windowed"])
+def test_sixteen_streams_on_one_engine_say_what_one_says(spoken, kind):
     engine = wav2edge.load(MODELS / "words-stream", threads=1)
     samples = load_clip(spoken[0]).samples
 
     def said(_: int) -> list[wav2edge.Partial | wav2edge.Final]:
-        with engine.stream(kind="cached") as stream:
+        with engine.stream(kind=kind) as stream:
             blocks = (samples[start : start + 1_600] for start in range(0, len(samples), 1_600))
             events = [*(event for block in blocks for event in stream.feed(block)), *stream.finish()]
-        return [replace(event, latency_s=0.0) for event in events]
+        told = [event for event in events if kind == "cached" or isinstance(event, wav2edge.Final)]
+        return [replace(event, latency_s=0.0) for event in told]  # partial answers of windows come where there is time
 
     expected = said(0)
-    assert len(expected) > 1
+    assert expected
     with ThreadPoolExecutor(THREADS) as pool:
         assert list(pool.map(said, range(THREADS))) == [expected] * THREADS
 

@@ -42,6 +42,30 @@ def test_bench_reports_every_length_and_every_sample(quick, cli, bundle, tmp_pat
 
 
 @pytest.mark.parametrize(
+    ("options", "spinning", "said"),
+    [
+        ((), False, "threads sleep between calls"),
+        (("--no-spinning",), False, "threads sleep between calls"),
+        (("--spinning",), True, "threads spin between calls"),
+    ],
+    ids=["default", "sleeping", "spinning"],
+)
+def test_bench_measures_what_load_gives_unless_it_is_told_to_spin(cli, bundle, monkeypatch, options, spinning, said):
+    loaded = []
+
+    def measured(*words):
+        loaded.append(json.loads(words[-1])["load"])
+        return json.dumps({"variant": "int8", "device": "cpu", "load_s": 1, "latencies_s": [1], "peak_memory_bytes": 1})
+
+    monkeypatch.setattr("wav2edge.evaluation.benchmark.latency._cold_starts", lambda plan, advance: (1.0,))
+    monkeypatch.setattr("wav2edge.evaluation.benchmark.latency.run_python", measured)
+    heading = cli("bench", bundle, *options).out.splitlines()[0]
+    assert {each["spinning"] for each in loaded} == {spinning}
+    assert heading.startswith("variant int8 on cpu, ")
+    assert heading.endswith(f", {said}")
+
+
+@pytest.mark.parametrize(
     ("options", "code", "reason"),
     [
         (["--runs", "0"], 2, "runs and cold starts must be at least 1"),

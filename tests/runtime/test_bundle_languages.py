@@ -84,7 +84,7 @@ def test_what_a_bundle_does_not_have_is_refused(two_languages: Path, asked: dict
 def test_a_language_of_a_bundle_without_languages_is_refused(bundle: Path, cli: Callable[..., Any], clip: Path) -> None:
     outcome = cli("run", bundle, clip, "--language", "eng")
     assert outcome.code == 3
-    assert "nothing in the language 'eng'; it has: none that is known" in outcome.complaint
+    assert "nothing in the language 'eng'; it has: none, so leave the language out" in outcome.complaint
 
 
 def test_inspect_says_which_languages_and_whose_variants(two_languages: Path, cli: Callable[..., Any]) -> None:

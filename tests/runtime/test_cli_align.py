@@ -56,6 +56,17 @@ def test_json_has_words_tokens_and_scores(cli):
     assert document["words"][1]["end_s"] <= document["duration_s"]
 
 
+def test_the_confidence_of_an_alignment_is_one_number_whatever_stars_are_in_the_text():
+    found = wav2edge.load("models/words").align("models/clips/fu-dan-3.flac", "* dan")
+    (segment,) = found.result().segments
+    assert found.words[1].confidence == found.confidence == found.result().confidence == segment.confidence < 1
+
+
+def test_the_text_of_an_alignment_is_a_string(engine, second):
+    with pytest.raises(wav2edge.UsageError, match="text is None; give a string"):
+        engine.align(second, None, rate_hz=16_000)
+
+
 def test_the_text_may_come_from_a_file(cli, tmp_path):
     path = tmp_path / "text.txt"
     path.write_bytes("\ufefffu\r\ndan\n".encode())
@@ -101,6 +112,13 @@ def test_warnings_about_the_audio_are_told_and_kept(cli, bundle, save):
     outcome = cli("align", bundle, clip, "a", "--format", "json")
     assert outcome.complaint == f"wav2edge: warning: {clip}: only 19 ms long: silence was added"
     assert outcome.json["warnings"] == ["only 19 ms long: silence was added"]
+
+
+def test_times_that_the_certificate_does_not_bear_out_come_with_a_warning(cli, edit_manifest, save):
+    clip, warning = save("clip.wav", tiny_bundle.noise(16_000)), "the certificate does not bear out the times of words"
+    outcome = cli("align", edit_manifest(word_times=False), clip, "a", "--format", "json")
+    assert (outcome.json["warnings"], outcome.complaint) == ([warning], f"wav2edge: warning: {clip}: {warning}")
+    assert cli("align", edit_manifest(word_times=True), clip, "a").err == ""
 
 
 def test_a_model_that_only_classifies_cannot_align(bundle, second):

@@ -223,7 +223,7 @@ def test_every_verb_explains_itself_with_an_example_and_the_exit_codes(cli, verb
     outcome = cli(verb, "--help")
     assert (outcome.code, outcome.err) == (0, "")
     assert f"  wav2edge {verb} " in outcome.out
-    assert "130 interrupted" in outcome.out
+    assert "130  interrupted" in outcome.out
 
 
 def test_the_version_is_that_of_the_package(cli):

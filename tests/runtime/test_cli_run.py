@@ -73,7 +73,7 @@ FAULTS = {
     "empty": "empty file; record or copy it again",
     "text": "text, not audio",
     "truncated wav": "truncated, the file ends after 0.28 s",
-    "truncated flac": "cut off, damaged or not audio",
+    "truncated flac": "truncated, the file ends after",
     "nan": "the first at index 1234, channel 0 (nan); export the clip again",
     "inf": "the first at index 1234, channel 0 (inf); export the clip again",
     "one sample": "silent",

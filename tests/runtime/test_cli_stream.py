@@ -81,7 +81,9 @@ def test_a_file_of_any_rate_and_channels_is_heard(cli, bundle, save):
     assert outcome.complaint.startswith("wav2edge: 1.0 s of sound")
 
 
-def test_a_file_that_is_cut_off_is_answered_with_a_warning(cli, bundle, clip):
+@pytest.mark.parametrize("kind", ["WAV", "FLAC"])
+def test_a_file_that_is_cut_off_is_answered_with_a_warning(cli, bundle, save, second, kind):
+    clip = save("clip", second, format=kind)
     clip.write_bytes(clip.read_bytes()[:20_044])
     outcome = cli("stream", bundle, clip, *EVERYTHING)
     assert (outcome.code, len(outcome.out.splitlines())) == (0, 1)
@@ -223,6 +225,38 @@ def test_what_is_no_sound_is_refused_in_one_line(content, raw, reason):
     with pytest.raises(AudioError) as caught:
         piped(content, **raw)
     assert str(caught.value).startswith(reason)
+
+
+def mp3(samples: np.ndarray) -> bytes:
+    content = io.BytesIO()
+    soundfile.write(content, samples, 16_000, format="MP3")
+    return content.getvalue()
+
+
+@pytest.mark.parametrize("most", [1, 1 << 16])
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b"\0\0\0\x20ftypM4A " + bytes(100), "MP4 or M4A"),
+        (b".snd\0\0\0\x18" + bytes(100), "AU"),
+        (b"riff\x2e\x91\xcf\x11" + bytes(100), "W64"),
+        (b"RIFF\0\0\0\0AVI LIST" + bytes(100), "RIFF of another kind"),
+        (b"\r\n<!DOCTYPE html><html></html>", "HTML"),
+        (None, "MP3"),
+    ],
+)
+def test_a_pipe_of_another_kind_of_file_is_not_taken_for_raw_samples(second, most, content, kind):
+    content = mp3(second) if content is None else content
+    assert not content.startswith(b"ID3")
+    with pytest.raises(AudioError, match=f"^pipe: {kind}, not WAV or raw samples; convert it on its way"):
+        piped(content, most=most)
+
+
+def test_samples_that_begin_like_a_frame_of_mp3_are_samples_where_no_second_frame_follows(second):
+    samples = np.frombuffer(mp3(second)[:4] + bytes(8_000), "<i2")
+    _, found, warnings = piped(samples.tobytes())
+    assert (found[:, 0] == samples).all()
+    assert warnings == []
 
 
 def test_samples_that_are_not_finite_end_it_after_what_was_said(cli, bundle, stdin, second):

@@ -44,3 +44,16 @@ def test_every_verb_of_the_table_loads_and_is_listed_in_its_order(cli):
     places = [listed.index(f"\n    {name} ") for name in VERBS]
     assert places == sorted(places)
     assert [load_command(name).name for name in VERBS] == list(VERBS)
+
+
+@pytest.mark.parametrize(
+    ("verb", "meaning"),
+    [
+        ("run", "1    some inputs failed (the rest are answered)"),
+        ("doctor", "1    a fault was found"),
+        ("verify", "3    a check failed, or nothing can be checked"),
+        ("inspect", "3    the bundle or the device cannot be used"),
+    ],
+)
+def test_the_help_says_what_exit_codes_mean_for_this_verb(cli, verb, meaning):
+    assert f"\n  {meaning}\n" in cli(verb, "--help").out

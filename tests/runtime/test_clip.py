@@ -127,6 +127,11 @@ def test_an_open_file_is_read_and_left_open(save, second):
         assert not file.closed
 
 
+def test_an_open_file_that_was_read_already_is_read_again(clip):
+    with clip.open("rb") as file:
+        np.testing.assert_array_equal(load_clip(file).samples, load_clip(file).samples)
+
+
 def test_bytes_in_memory_are_read(save, second):
     content = save("clip.wav", second, subtype="FLOAT").read_bytes()
     np.testing.assert_array_equal(load_clip(io.BytesIO(content)).samples, second)
@@ -150,6 +155,13 @@ def test_a_clipped_clip_is_recognised_with_a_warning(save, second):
     assert load_clip(save("loud.wav", np.clip(30 * second, -1, 1))).warnings == (
         "clipped: more than 0.1 % of the samples are at full scale",
     )
+
+
+@pytest.mark.parametrize(("peak_dbfs", "warned"), [(-49.0, False), (-51.0, True), (-72.0, True)])
+def test_a_very_quiet_clip_is_recognised_with_a_warning(second, peak_dbfs, warned):
+    quiet = second * np.float32(10 ** (peak_dbfs / 20) / np.abs(second).max())
+    warning = f"very quiet, with a peak of {peak_dbfs:.0f} dBFS: words may be wrong or missing; make it louder"
+    assert load_clip(quiet, rate_hz=16_000).warnings == (warning,) * warned
 
 
 def test_integers_passed_as_floats_are_recognised_with_a_warning(second):

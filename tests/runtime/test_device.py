@@ -80,6 +80,12 @@ def test_a_provider_that_onnx_runtime_swaps_for_another_is_an_error(graph, monke
         open_session(graph, device="cuda", threads=1)
 
 
+@pytest.mark.parametrize("threads", [1.5, "2"])
+def test_threads_are_a_whole_number(graph, threads):
+    with pytest.raises(UsageError, match=f"{threads!r} threads; give a whole number"):
+        open_session(graph, threads=threads)
+
+
 @pytest.mark.parametrize("threads", [0, -1])
 def test_less_than_one_thread_is_refused(graph, threads):
     with pytest.raises(UsageError, match=f"{threads} threads; at least 1 is needed"):

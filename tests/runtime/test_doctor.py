@@ -340,8 +340,19 @@ def test_the_installation_of_the_tests_is_usable(cli):
     outcome = cli("doctor", "--json")
     facts = json.loads(outcome.out)["facts"]
     assert outcome.code in (0, 1)
-    assert facts["extras"]["cpu"] == []
+    assert "cpu" in facts["extras_installed"]
     assert "CPUExecutionProvider" in facts["providers"]
+
+
+def test_extras_are_said_to_be_installed_or_to_need_packages(cli, monkeypatch):
+    monkeypatch.setattr(installation, "_installed", lambda name: name not in ("pyarrow", "fsspec"))
+    facts = cli("doctor", "--json").json["facts"]
+    needed = facts["extras_missing"]["archives"]
+    assert "pyarrow" in needed
+    assert not {*facts["extras_missing"]} & {*facts["extras_installed"]}
+    lines = dict(line.split(maxsplit=1) for line in cli("doctor").out.splitlines() if line.startswith("  extras_"))
+    assert f"archives needs {', '.join(needed)}" in lines["extras_missing"].split("; ")
+    assert "plot" in lines["extras_installed"]
 
 
 def written(root, **files):

@@ -90,6 +90,31 @@ def test_an_error_of_the_callers_own_generator_comes_through(engine, clips):
         list(engine.map(failing(), rate_hz=16_000, errors="return"))
 
 
+@pytest.mark.parametrize("options", [{"workers": 1}, {"workers": 3}, {"batch_size": 4}], ids=str)
+def test_what_a_failing_generator_gave_is_answered_before_its_error(batched, clips, options):
+    def failing():
+        yield from clips[:5]
+        raise KeyError("mine")
+
+    results = batched.map(failing(), rate_hz=16_000, **options)
+    assert len([next(results) for _ in range(5)]) == 5
+    with pytest.raises(KeyError, match="mine"):
+        next(results)
+
+
+def test_a_generator_may_be_used_further_where_map_was_left_early(engine, clips):
+    given = (clip for clip in clips)
+    results = engine.map(given, rate_hz=16_000, workers=1)
+    next(results)
+    results.close()
+    assert next(given) is clips[2]
+
+
+def test_errors_can_be_raised_or_returned_and_nothing_else(engine):
+    with pytest.raises(UsageError, match=r"errors is 'ignore'; choose from 'raise', 'return'"):
+        engine.map([], errors="ignore")
+
+
 def test_map_may_be_left_early(engine, clips):
     results = engine.map(itertools.cycle(clips), rate_hz=16_000)
     next(results)

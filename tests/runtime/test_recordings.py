@@ -217,6 +217,57 @@ def test_what_there_is_of_a_truncated_recording_is_answered_with_a_warning(tmp_p
     assert "truncated: the file ends after 4.00 s" in result.warnings[0]
 
 
+def flac(samples: np.ndarray) -> bytes:
+    content = io.BytesIO()
+    soundfile.write(content, samples, RATE_HZ, format="FLAC")
+    return content.getvalue()
+
+
+def test_what_there_is_of_a_truncated_flac_recording_is_answered_with_a_warning(engine, recording):
+    content = flac(recording)
+    cut = engine(io.BytesIO(content[: len(content) // 2]), segments=True)
+    read = round(cut.duration_s * RATE_HZ)
+    assert 0.3 * len(recording) < read < 0.7 * len(recording)
+    assert cut.warnings == (f"truncated: the file ends after {cut.duration_s:.2f} s with audio still promised",)
+    whole = engine(io.BytesIO(flac(recording[:read])), segments=True)
+    assert cut.segments == whole.segments != ()
+
+
+def test_a_flac_recording_that_is_damaged_in_its_middle_is_refused(engine):
+    noise = 0.1 * np.random.default_rng(0).standard_normal(20 * RATE_HZ)
+    content = flac(noise)
+    damaged = content[: len(content) // 4] + bytes(4_000) + content[len(content) // 4 + 4_000 :]
+    with pytest.raises(AudioError, match="cannot be decoded"):
+        engine(io.BytesIO(damaged), segments=True)
+
+
+def blocks_of(monkeypatch, samples: np.ndarray) -> tuple[str, ...]:
+    """The warnings about a recording that is read in blocks of 1,000 samples."""
+    monkeypatch.setattr("wav2edge.audio.clip.BLOCK_FRAMES", 1_000)
+    with open_recording(samples, rate_hz=RATE_HZ) as recording:
+        for _ in recording.blocks():
+            pass
+    return tuple(recording.warnings)
+
+
+def test_samples_of_a_recording_that_are_not_finite_are_counted_from_its_beginning(monkeypatch):
+    samples = speech(0.5)
+    samples[[2_500, 2_501, 6_000]] = np.nan
+    with pytest.raises(AudioError, match=r"not finite, 3 in all, the first at index 2500, channel 0 \(nan\)"):
+        blocks_of(monkeypatch, samples)
+
+
+@pytest.mark.parametrize(
+    ("peaks", "warning"),
+    [
+        ([5.2, 0.5, 7.5, 6.0], "peak 7.5 is far above full scale 1.0: were integers passed as floats?"),
+        ([1e-4, 1e-3], "very quiet, with a peak of -60 dBFS: words may be wrong or missing; make it louder"),
+    ],
+)
+def test_a_recording_has_one_warning_for_its_peak(monkeypatch, peaks, warning):
+    assert blocks_of(monkeypatch, np.repeat(peaks, 1_000) * np.tile([1, -1], 500 * len(peaks))) == (warning,)
+
+
 def test_a_silent_recording_is_refused(engine):
     with pytest.raises(AudioError, match="silent from start to end"):
         engine(silence(40.0), rate_hz=RATE_HZ)

@@ -85,14 +85,33 @@ def test_what_is_not_audio_is_refused_for_what_it_looks_like(tmp_path, content, 
     assert reason in refusal(path)
 
 
-@pytest.mark.parametrize("name", ["clip.wav", "clip.aiff", "clip.rf64", "clip.mp3", "clip.flac", "clip.caf"])
-def test_a_truncated_file_is_refused_rather_than_recognised_in_part(save, second, name):
-    path = save(name, np.tile(second, 3), **({"format": "RF64"} if name.endswith("rf64") else {}))
+@pytest.mark.parametrize("kind", ["WAV", "AIFF", "RF64", "W64", "AU", "NIST", "MP3", "FLAC", "CAF", "OGG", "OGG OPUS"])
+def test_a_truncated_file_is_refused_rather_than_recognised_in_part(save, second, kind):
+    path = save("clip", np.tile(second, 3), **dict(zip(("format", "subtype"), kind.split(), strict=False)))
     content = path.read_bytes()
     assert load_clip(path).duration_s == pytest.approx(3.0, abs=0.01)
     path.write_bytes(content[: len(content) // 2])
     assert refusal(path).startswith(f"{path}: ")
     assert "truncated" in refusal(path) or "cut off" in refusal(path)
+
+
+@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
+def test_an_ogg_file_without_the_mark_of_its_end_is_read_with_a_warning(save, second, subtype):
+    path = save("clip.ogg", np.tile(second, 9), subtype=subtype)
+    content = path.read_bytes()
+    assert load_clip(path).warnings == ()
+    path.write_bytes(content[: content.rindex(b"OggS")])
+    assert load_clip(path).warnings == (
+        "no mark of its end: it was cut, or its recorder writes none, as Android's do not",
+    )
+
+
+def test_a_file_that_is_not_open_for_reading_bytes_is_refused(clip, tmp_path):
+    with clip.open(encoding="latin-1") as text:
+        assert refusal(text) == f"{clip}: open as text; open it as a binary file, with mode 'rb'"
+    with (tmp_path / "new.wav").open("wb") as written:
+        assert "give a binary file that is open for reading" in refusal(written)
+    assert refusal(written).startswith(f"{tmp_path / 'new.wav'}: cannot be read (")
 
 
 def flac_with_length(path, frames: int) -> None:

@@ -42,7 +42,16 @@ def test_results_that_are_there_are_not_overwritten(cli, bundle, folder, tmp_pat
     cli(*words)
     outcome = cli(*words)
     assert outcome.code == 2
-    assert "lines.jsonl: exists; resume it with --resume" in outcome.complaint
+    assert "lines.jsonl: exists; resume JSON lines with --resume" in outcome.complaint
+
+
+@pytest.mark.parametrize("words", [(), ("--resume",)], ids=["anew", "resumed"])
+def test_lines_that_no_run_wrote_there_itself_cannot_be_resumed(cli, bundle, folder, tmp_path, words):
+    path = tmp_path / "lines.jsonl"
+    path.write_text(cli("run", bundle, folder, "--format", "jsonl").out)
+    outcome = cli("run", bundle, folder, "--format", "jsonl", "--output", path, *words)
+    complaint = f"wav2edge: {path}: exists, and was not written by --output; give another --output"
+    assert (outcome.code, outcome.complaint) == (2, complaint)
 
 
 def test_inputs_that_changed_are_refused(cli, bundle, folder, tmp_path):

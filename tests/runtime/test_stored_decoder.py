@@ -85,3 +85,8 @@ def test_what_describes_no_decoder_is_refused(storing, tmp_path, description, re
         described_decoder(description, tmp_path)
     with pytest.raises(BundleError, match=reason):
         wav2edge.load(storing(description))
+
+
+def test_what_is_no_decoder_is_refused_when_it_is_loaded(bundle):
+    with pytest.raises(wav2edge.UsageError, match=r"decoder is 'greedy'; give a Beam, Grammar or Greedy"):
+        wav2edge.load(bundle, decoder="greedy")

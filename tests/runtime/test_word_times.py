@@ -40,5 +40,5 @@ def test_the_figures_are_those_of_absolute_errors():
 def test_a_report_holds_them_where_they_are_known():
     known = make_report(transcription_pairs=[("pa", "pa")], word_times=WordTimesError.over([0.01]))
     assert known.to_dict()["word_times_error"] == {"median_s": 0.01, "p95_s": 0.01, "close_share": 1.0, "words": 1}
-    assert "starts    median 0.010 s, 95th percentile 0.010 s, 1 words" in known.table()
+    assert "word-start error  median 0.010 s, 95th percentile 0.010 s, 1 words" in known.table()
     assert "word_times_error" not in make_report(transcription_pairs=[("pa", "pa")]).to_dict()

@@ -134,14 +134,16 @@ def test_a_field_that_cannot_be_heeded_is_refused_by_its_name(server, clip, fiel
     assert says in error["message"]
 
 
-def test_words_are_refused_where_the_certificate_does_not_bear_out_their_times(bundle, clip):
+def test_where_the_certificate_does_not_bear_out_the_times_of_words_they_are_refused_and_alignments_warn(bundle, clip):
     engine = wav2edge.load(bundle, threads=1)
     engine.word_times = False
     fields = {"response_format": "verbose_json", "timestamp_granularities[]": "word"}
     with serving({"tiny": (engine, bundle)}) as running:
         answer = running.post(clip, **fields)
+        aligned = running.post(clip, "/v1/audio/alignments", text="a")
     assert answer.status_code == 400
     assert "does not bear out the times of words" in answer.json()["error"]["message"]
+    assert aligned.json()["warnings"] == ["the certificate does not bear out the times of words"]
 
 
 def test_a_model_without_a_transcript_is_refused_one(edit_manifest, clip):

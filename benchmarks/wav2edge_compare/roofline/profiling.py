@@ -40,7 +40,7 @@ def profile_runs(
     runs: int,
     between: Callable[[], None] = lambda: None,
 ) -> dict[float, list[ProfiledRun]]:
-    """Run clips of each length with the engine's session settings, threads spinning as in ``wav2edge bench``.
+    """Run clips of each length with the engine's session settings, threads spinning as in the comparison.
 
     Returns:
         For each clip length the runs after the warm-up. ``between`` is called after each length.

@@ -44,7 +44,7 @@ class CausalEnergyDetector:
     Scores are on the scale of ``EnergyDetector``. Neither time nor memory grows with the length of the stream.
     """
 
-    hop = HOP
+    hop, ahead = HOP, WINDOW - HOP
     starts_above, ends_below = 5.0, 0.0
 
     def __init__(self) -> None:

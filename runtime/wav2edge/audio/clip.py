@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from numbers import Real
 from types import TracebackType
 from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
-from wav2edge.audio.samples import check_rate, columns, stream_resampler, to_floats, to_mono
+from wav2edge.audio.samples import Mixdown, check_rate, columns, stream_resampler, to_floats, to_mono
 from wav2edge.audio.sound_file import BLOCK_FRAMES, AudioSource, name_of, open_sound
 from wav2edge.bundle.geometry import SAMPLE_RATE_HZ
 from wav2edge.errors import AudioError, UsageError
@@ -120,7 +119,8 @@ class Recording:
                 f"{self.name}: truncated, the file ends after {self.given_s:.2f} s with audio still"
                 " promised; copy or record it again"
             )
-        return _prepare(self.name, samples, self.rate_hz)
+        clip = _prepare(self.name, samples, self.rate_hz)
+        return replace(clip, warnings=(*clip.warnings, *self.warnings)) if self.warnings else clip
 
     def blocks(self) -> Iterator[npt.NDArray[np.float32]]:
         """The same block by block, ``[samples] float32`` each, for recordings of any length.
@@ -130,20 +130,20 @@ class Recording:
         Raises:
             AudioError: it cannot be used, or ends in the middle of what cannot be decoded.
         """
-        resample, samples, silent = stream_resampler(self.rate_hz), 0, True
-        for block in self.source_blocks():
-            samples += len(block)
-            self.given_s = samples / self.rate_hz
-            mono, warnings = to_mono(self.name, block) if len(block) else (np.zeros(0), ())
+        resample, mixdown, silent = stream_resampler(self.rate_hz), Mixdown(self.name), True
+        blocks = self.source_blocks()
+        for block in blocks:
+            mono = mixdown.add(block, blocks) if len(block) else np.zeros(0)
+            self.given_s = mixdown.frames / self.rate_hz
             silent = silent and (len(mono) == 0 or np.ptp(mono) == 0)
-            self.warnings += [warning for warning in warnings if warning not in self.warnings]
             yield resample(mono, False)
+        self.warnings[:0] = mixdown.warnings
         yield resample(np.zeros(0), True)
-        if samples == 0:
+        if mixdown.frames == 0:
             raise AudioError(f"{self.name}: holds no samples; record or export the clip again")
         if silent:
             raise AudioError(f"{self.name}: silent from start to end; check the microphone or the file")
-        if self.truncated or samples < self.promised:
+        if self.truncated or mixdown.frames < self.promised:
             self.warnings.append(f"truncated: the file ends after {self.given_s:.2f} s with audio still promised")
 
 
@@ -169,11 +169,10 @@ def open_recording(source: AudioSource, *, rate_hz: int | None = None) -> Record
             source_blocks=sound.blocks,
             truncated=sound.truncated,
             close=sound.close,
+            warnings=list(sound.warnings),
         )
     if rate_hz is None:
         raise AudioError("array: no sample rate; pass rate_hz=, such as rate_hz=16_000")
-    if not isinstance(rate_hz, Real):
-        raise UsageError(f"array: rate_hz={rate_hz!r} is not a number of Hz; pass one, such as rate_hz=16_000")
     channels = columns("array", source)
 
     def slices() -> Iterator[npt.NDArray[np.floating]]:

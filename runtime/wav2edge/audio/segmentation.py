@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from wav2edge.audio.samples import check_seconds
 from wav2edge.audio.voice_activity import Detector, EnergyDetector, FloatArray
 from wav2edge.bundle.geometry import SAMPLE_RATE_HZ
 from wav2edge.errors import UsageError
@@ -47,8 +48,7 @@ class Segmentation:
         if not self.longest_s >= SHORTEST_S:
             raise UsageError(f"longest_s is {self.longest_s}; a segment needs at least {SHORTEST_S} s")
         for name in ("overlap_s", "min_silence_s", "min_speech_s", "padding_s"):
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise UsageError(f"{name} is {getattr(self, name)}; give seconds, 0 or more")
+            check_seconds(name, getattr(self, name))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -30,7 +30,7 @@ class SileroDetector:
         UsageError: the file is not there, or is another graph.
     """
 
-    hop = 512
+    hop, ahead = 512, 0
     starts_above, ends_below = 0.5, 0.35
 
     def __init__(self, graph: str) -> None:

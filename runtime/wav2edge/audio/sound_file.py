@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 import numpy.typing as npt
 
-from wav2edge.audio.sound_structure import missing_sound_bytes, place_of_unwritten_size, what_is_left_over
+from wav2edge.audio.sound_structure import ending, place_of_unwritten_size, what_is_left_over
 from wav2edge.errors import AudioError
 
 CONVERT_FIRST = "convert it first: ffmpeg -i IN -ar 16000 -ac 1 OUT.wav"
@@ -30,7 +30,8 @@ UNKNOWN_FRAMES = 1 << 62
 SMALL_FILE_BYTES = 1 << 24
 """A file of this size is read in one go, which is faster; larger ones, and pipes that give more, stay on the disk."""
 AudioSource = str | PathLike[str] | BinaryIO | npt.NDArray[Any]
-"""A path, ``-`` for standard input, an open binary file, or samples ``[samples]`` or ``[samples, channels]``."""
+"""A path, ``-`` for standard input, an open binary file, which is read from its beginning where it can go there, or
+samples ``[samples]`` or ``[samples, channels]``."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -42,6 +43,7 @@ class Sound:
         rate_hz: its sample rate.
         promised: frames (samples of each channel) that its header promises.
         truncated: the file ends before its sound does.
+        warnings: about the file.
     """
 
     name: str
@@ -50,21 +52,32 @@ class Sound:
     content: BinaryIO
     file: Any
     truncated: bool
+    warnings: tuple[str, ...] = ()
 
     def blocks(self) -> Iterator[npt.NDArray[np.float64]]:
         """The sound in blocks ``[frames, channels]``; at least one, which may be empty.
 
+        A file that ends too soon gives what there is, which is less than was promised.
+
         Raises:
             AudioError: the sound cannot be decoded.
         """
-        try:
-            frames = BLOCK_FRAMES
-            while frames == BLOCK_FRAMES:
-                block = self.file.read(BLOCK_FRAMES, dtype="float64", always_2d=True)
-                frames = len(block)
-                yield block
-        except (RuntimeError, TypeError) as error:  # libsndfile's error is a RuntimeError
-            raise AudioError(f"{self.name}: {_why_unreadable(self.content, error)}") from None
+        frames, given = BLOCK_FRAMES, 0
+        while frames == BLOCK_FRAMES:
+            block = np.empty((BLOCK_FRAMES, self.file.channels))
+            try:
+                frames = len(self.file.read(out=block))
+            except (RuntimeError, TypeError) as error:  # libsndfile's error is a RuntimeError
+                if not self._is_at_its_end():
+                    raise AudioError(f"{self.name}: {_why_unreadable(self.content, error)}") from None
+                frames = self.file.tell() - given if self.file.seekable() else 0
+            given += frames
+            yield block[:frames]
+
+    def _is_at_its_end(self) -> bool:
+        """Whether the last byte of the file was asked for: then it is its end that is missing, such as one of FLAC."""
+        position = self.content.tell()
+        return position == self.content.seek(0, 2)
 
     def close(self) -> None:
         """Close the file, unless the caller opened it."""
@@ -96,10 +109,16 @@ def open_sound(source: str | PathLike[str] | BinaryIO) -> Sound:
     position = content.tell()
     if (left_over := what_is_left_over(content, file.format, file.frames)) is not None:
         raise AudioError(f"{name}: {left_over}; {CONVERT_FIRST}")
-    truncated = missing_sound_bytes(content) > 0
+    truncated, warnings = ending(content, file.format)
     content.seek(position)
     return Sound(
-        name=name, rate_hz=file.samplerate, promised=file.frames, content=content, file=file, truncated=truncated
+        name=name,
+        rate_hz=file.samplerate,
+        promised=file.frames,
+        content=content,
+        file=file,
+        truncated=truncated,
+        warnings=warnings,
     )
 
 
@@ -187,7 +206,16 @@ def _open(source: str | PathLike[str] | BinaryIO) -> BinaryIO:
     """A seekable file."""
     if isinstance(source, (str, PathLike)):
         return read_standard_input() if fspath(source) == "-" else _open_path(Path(source))
-    return source if source.seekable() else cast(BinaryIO, PipedFile(name_of(source), source))
+    name = name_of(source)
+    try:
+        is_text = isinstance(source.read(0), str)
+        if not is_text and source.seekable():
+            source.seek(0)
+    except (OSError, ValueError) as error:
+        raise AudioError(f"{name}: cannot be read ({error}); give a binary file that is open for reading") from None
+    if is_text:
+        raise AudioError(f"{name}: open as text; open it as a binary file, with mode 'rb'")
+    return source if source.seekable() else cast(BinaryIO, PipedFile(name, source))
 
 
 def _open_path(path: Path) -> BinaryIO:

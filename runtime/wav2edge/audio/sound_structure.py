@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
 SOUND_CHUNKS = {
@@ -16,11 +16,24 @@ SOUND_CHUNKS = {
 """What a file starts with -> its byte order, and the chunk that holds the sound."""
 SHORTEST_UNKNOWN_SIZE = 0x7FFFF000
 """From here on a size means "not known yet": 0x7FFFF000 (sox), 0x80000000 (arecord), 0xFFFFFFFF (ffmpeg) to a pipe."""
+W64_FORM, W64_WAVE, W64_SOUND = (
+    bytes.fromhex(each)
+    for each in (
+        "726966662e91cf11a5d628db04c10000",
+        "77617665f3acd3118cd100c04f8edb8a",
+        "64617461f3acd3118cd100c04f8edb8a",
+    )
+)
+"""What names the form, its kind and the chunk of sound of a Wave64 file (Sony, "Wave64 file format", 2003)."""
+NIST_FIELD = re.compile(rb"(sample_count|channel_count|sample_n_bytes) -i (\d+)")
+"""What gives the length of the sound in the header of a file of NIST's SPHERE, such as those of TIMIT."""
 
 FLAC_BEGINNING = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22")
 """The marker, and the header of the block of 34 bytes that follows it (RFC 9639, section 6)."""
-PAGE_HEADER_BYTES, BEGINS_STREAM = 27, 2
-"""Of a page of Ogg (RFC 3533, section 6): its header without the table of segments, and the flag of a first page."""
+PAGE_MARK, PAGE_HEADER_BYTES, BEGINS_STREAM, ENDS_STREAM = b"OggS", 27, 2, 4
+"""Of a page of Ogg (RFC 3533, section 6): its mark, its header without the table of segments, and the flags of a first
+and a last page."""
+NO_END_MARK = "no mark of its end: it was cut, or its recorder writes none, as Android's do not"
 KBITS_PER_S = {
     1: (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
     2: (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
@@ -33,10 +46,29 @@ MOST_TRIMMED_SAMPLES = 10_000
 SEARCHED_BYTES = 1 << 20
 
 
+def ending(file: BinaryIO, kind: str) -> tuple[bool, tuple[str, ...]]:
+    """Whether a file ends before its sound does, and a warning where that cannot be known.
+
+    Args:
+        file: the whole file.
+        kind: libsndfile's name of its format.
+    """
+    if kind != "OGG":
+        return missing_sound_bytes(file) > 0, ()
+    flags, whole = 0, False
+    for flags, whole in _ogg_pages(file):  # noqa: B007 the last
+        pass
+    return not whole, () if flags & ENDS_STREAM or not whole else (NO_END_MARK,)
+
+
 def missing_sound_bytes(file: BinaryIO) -> int:
-    """Bytes of sound that the header of a WAV or AIFF file promises and the file does not hold; 0 for other formats."""
+    """Bytes of sound that the header of a file promises and the file does not hold.
+
+    0 for other formats than WAV, AIFF, AU, Wave64 and SPHERE.
+    """
     end = file.seek(0, 2)
-    start, size = _sound_chunk(file) or (0, 0)
+    found = (chunk(file) for chunk in (_sound_chunk, _au_sound, _w64_sound, _nist_sound))
+    start, size = next((each for each in found if each is not None), (0, 0))
     return 0 if size is None else max(0, start + size - end)
 
 
@@ -79,6 +111,44 @@ def _sound_chunk(file: BinaryIO) -> tuple[int, int | None] | None:
     return None
 
 
+def _au_sound(file: BinaryIO) -> tuple[int, int | None] | None:
+    """The same of an AU file, in either byte order (Sun Microsystems, "audio file format", audio(5))."""
+    file.seek(0)
+    header = file.read(12)
+    order = {b".snd": ">", b"dns.": "<"}.get(header[:4])
+    if order is None or len(header) < 12:
+        return None
+    start, size = struct.unpack(f"{order}4xII", header)
+    return start, None if size >= SHORTEST_UNKNOWN_SIZE else size
+
+
+def _w64_sound(file: BinaryIO) -> tuple[int, int | None] | None:
+    """The same of a Wave64 file: sizes count the 24 bytes of name and size, and chunks are padded to 8 bytes."""
+    file.seek(0)
+    form, kind = struct.unpack("<16s8x16s", file.read(40).ljust(40, b"\0"))
+    if (form, kind) != (W64_FORM, W64_WAVE):
+        return None
+    while len(header := file.read(24)) == 24:
+        name, size = struct.unpack("<16sQ", header)
+        if name == W64_SOUND:
+            return file.tell(), max(0, size - 24)
+        if not 24 <= size < 1 << 62:
+            break
+        file.seek(-(-size // 8) * 8 - 24, 1)
+    return None
+
+
+def _nist_sound(file: BinaryIO) -> tuple[int, int | None] | None:
+    """The same of a SPHERE file, whose header is text: ``NIST_1A``, its length in bytes, a field a line."""
+    file.seek(0)
+    mark, length, *_ = [*file.read(16).split(b"\n"), b"", b""]
+    if mark != b"NIST_1A" or not length.strip().isdigit():
+        return None
+    fields = {name: int(value) for name, value in NIST_FIELD.findall(file.read(int(length)))}
+    samples = fields.get(b"sample_count", 0) * fields.get(b"channel_count", 1)
+    return int(length), samples * fields.get(b"sample_n_bytes", 0)
+
+
 def what_is_left_over(file: BinaryIO, kind: str, frames: int) -> str | None:
     """Why a file holds more sound than libsndfile reads of it; None where it does not, and for other formats.
 
@@ -93,15 +163,26 @@ def what_is_left_over(file: BinaryIO, kind: str, frames: int) -> str | None:
 
 def _ogg_left_over(file: BinaryIO, frames: int) -> str | None:
     """Streams that are mixed all begin before the sound; one that begins later is another link of a chain."""
-    file.seek(0)
     under_way = False
-    while len(header := file.read(PAGE_HEADER_BYTES)) == PAGE_HEADER_BYTES and header.startswith(b"OggS"):
-        begins = bool(header[5] & BEGINS_STREAM)
+    for flags, _ in _ogg_pages(file):
+        begins = bool(flags & BEGINS_STREAM)
         if begins and under_way:
             return "several Ogg streams one after the other, of which only the first would be read"
         under_way = under_way or not begins
-        file.seek(sum(file.read(header[26])), 1)
     return None
+
+
+def _ogg_pages(file: BinaryIO) -> Iterator[tuple[int, bool]]:
+    """The flags of each page of Ogg, and whether it is whole; what may follow the last page is none."""
+    end = file.seek(0, 2)
+    file.seek(0)
+    while (header := file.read(PAGE_HEADER_BYTES)) and PAGE_MARK.startswith(header[:4]):
+        if len(header) < PAGE_HEADER_BYTES:
+            yield 0, False
+            return
+        sizes = file.read(header[26])
+        behind = file.seek(sum(sizes), 1)
+        yield header[5], len(sizes) == header[26] and behind <= end
 
 
 def _flac_left_over(file: BinaryIO, frames: int) -> str | None:
@@ -133,16 +214,25 @@ def _mp3_samples(file: BinaryIO) -> int:
         if header.startswith(b"TAG"):
             file.seek(128 - 4, 1)
             continue
-        version, layer = header[1] >> 3 & 3, header[1] >> 1 & 3
-        bits, rate = header[2] >> 4, header[2] >> 2 & 3
-        if header[0] != 0xFF or header[1] < 0xE0 or layer != 1 or version == 1 or bits in (0, 15) or rate == 3:
+        if (frame := mp3_frame(header)) is None:
             break
-        generation = 1 if version == 3 else 2
-        each = 1152 // generation
-        size_bytes = each // 8 * KBITS_PER_S[generation][bits - 1] * 1000 // MPEG_RATES_HZ[version][rate]
-        samples += each
-        file.seek(size_bytes + (header[2] >> 1 & 1) - 4, 1)
+        samples += frame[0]
+        file.seek(frame[1] - 4, 1)
     return samples
+
+
+def mp3_frame(header: bytes) -> tuple[int, int] | None:
+    """Samples of each channel and bytes of the frame of layer III that these four bytes begin; None: of none."""
+    if len(header) < 4:
+        return None
+    version, layer = header[1] >> 3 & 3, header[1] >> 1 & 3
+    bits, rate = header[2] >> 4, header[2] >> 2 & 3
+    if header[0] != 0xFF or header[1] < 0xE0 or layer != 1 or version == 1 or bits in (0, 15) or rate == 3:
+        return None
+    generation = 1 if version == 3 else 2
+    samples = 1152 // generation
+    size_bytes = samples // 8 * KBITS_PER_S[generation][bits - 1] * 1000 // MPEG_RATES_HZ[version][rate]
+    return samples, size_bytes + (header[2] >> 1 & 1)
 
 
 LEFT_OVER: dict[str, Callable[[BinaryIO, int], str | None]] = {

@@ -131,7 +131,7 @@ class Bundle:
         wanted = variants[self.manifest.default_variant].language if language is None else language
         found = {name: each for name, each in variants.items() if each.language == wanted}
         if not found:
-            languages = ", ".join(self.languages) or "none that is known"
+            languages = ", ".join(self.languages) or "none, so leave the language out"
             raise BundleError(f"{self.folder}: nothing in the language {language!r}; it has: {languages}")
         return found
 

@@ -112,12 +112,18 @@ def add_decoder_options(parser: ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="PHRASE=WEIGHT",
-        help="make a phrase likelier by this natural-log weight, such as 'fu dan=3'; may be repeated; searches a beam",
+        help="make a phrase likelier by this natural-log weight, such as 'fu dan=3'; may be repeated; implies"
+        " --beam 16",
     )
-    parser.add_argument("--lm", type=Path, metavar="FILE", help="n-gram model of words in ARPA form; searches a beam")
+    parser.add_argument(
+        "--lm", type=Path, metavar="FILE", help="n-gram language model of words in ARPA form; implies --beam 16"
+    )
     parser.add_argument("--lm-weight", type=float, metavar="W", help="weight of --lm (default: 0.5)")
     parser.add_argument(
-        "--word-bonus", type=float, metavar="B", help="natural-log score of each word; searches a beam (default: 0)"
+        "--word-bonus",
+        type=float,
+        metavar="B",
+        help="word insertion bonus (natural log); implies --beam 16 (default: 0)",
     )
     parser.add_argument(
         "--reject",

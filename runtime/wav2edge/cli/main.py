@@ -7,16 +7,13 @@ import io
 import os
 import sys
 import traceback
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 
 from wav2edge import __version__
-from wav2edge.cli.verbs import VERBS, Command, load_command, missing_extra, tell
+from wav2edge.cli.verbs import EXIT_CODES, VERBS, Command, load_command, missing_extra, tell
 from wav2edge.errors import MissingDependencyError, Wav2EdgeError
 
-EXIT_CODES = """\
-exit codes: 0 all answered, 1 some inputs failed (the rest answered), 2 wrong usage,
-            3 the bundle or the device cannot be used, 130 interrupted"""
 INTERRUPTED = 130
 
 
@@ -70,24 +67,29 @@ def build_parser(commands: Iterable[Command]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="wav2edge",
         description="Fine-tune wav2vec2, export it to a certified ONNX bundle, and run it on the edge.",
-        epilog=EXIT_CODES,
+        epilog=_listed(EXIT_CODES),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"wav2edge {__version__}")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     verbs = parser.add_subparsers(dest="verb", metavar="COMMAND", required=True)
     for command in commands:
+        codes = _listed(VERBS[command.name].exit_codes)
         verb_parser = verbs.add_parser(
             command.name,
             help=command.summary,
             description=command.summary,
-            epilog=f"examples:\n{command.examples}\n\n{EXIT_CODES}" if command.examples else EXIT_CODES,
+            epilog=f"examples:\n{command.examples}\n\n{codes}" if command.examples else codes,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         verb_parser.add_argument("--debug", action="store_true", help=argparse.SUPPRESS)
         command.add_arguments(verb_parser)
         verb_parser.set_defaults(command=command)
     return parser
+
+
+def _listed(exit_codes: Mapping[int, str]) -> str:
+    return "\n".join(["exit codes:", *(f"  {code:<4} {meaning}" for code, meaning in exit_codes.items())])
 
 
 def _commands(words: list[str]) -> Iterator[Command]:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from importlib import import_module
 
 from wav2edge.errors import MissingDependencyError
@@ -31,31 +31,67 @@ def tell(message: str) -> None:
         print(f"wav2edge: {' '.join(message.splitlines())}", file=sys.stderr)
 
 
+EXIT_CODES: Mapping[int, str] = {
+    0: "done",
+    1: "an input or the output failed",
+    2: "wrong usage",
+    3: "the bundle or the device cannot be used",
+    130: "interrupted",
+}
+"""What exit codes mean, where a verb does not say more."""
+TRAINING = {1: "the data are refused, or the training failed", 3: "the checkpoint or the device cannot be used"}
+
+
 @dataclass(frozen=True)
 class Verb:
-    """``module`` defines ``COMMAND``; ``extra`` is None for the runtime's own verbs."""
+    """``module`` defines ``COMMAND``; ``extra`` is None for the runtime's own verbs; ``meanings`` are of exit codes."""
 
     module: str
     extra: str | None = None
+    meanings: Mapping[int, str] = field(default_factory=dict)
+
+    @property
+    def exit_codes(self) -> dict[int, str]:
+        """What each exit code means."""
+        return {**EXIT_CODES, **self.meanings}
 
 
 VERBS = {
-    "demo": Verb("wav2edge_export.demo.demo_command", "demo"),
-    "train": Verb("wav2edge_train.train_command", "train"),
-    "distill": Verb("wav2edge_train.distillation.distill_command", "train"),
-    "evaluate": Verb("wav2edge.cli.commands.evaluate"),
-    "export": Verb("wav2edge_export.export_command", "export"),
-    "import": Verb("wav2edge_export.interchange.import_command", "export"),
-    "verify": Verb("wav2edge.cli.commands.verify"),
+    "demo": Verb("wav2edge_export.demo.demo_command", "demo", {1: "a step failed"}),
+    "train": Verb("wav2edge_train.train_command", "train", TRAINING),
+    "distill": Verb("wav2edge_train.distillation.distill_command", "train", TRAINING),
+    "evaluate": Verb(
+        "wav2edge.cli.commands.evaluate",
+        meanings={1: "the data are refused, or some clips failed (the report is of the rest)"},
+    ),
+    "export": Verb(
+        "wav2edge_export.export_command",
+        "export",
+        {1: "the data are refused, or a variant is over its budget", 3: "the checkpoint cannot be used"},
+    ),
+    "import": Verb(
+        "wav2edge_export.interchange.import_command",
+        "export",
+        {1: "the data are refused, or it does not answer like its checkpoint", 3: "the file cannot be used"},
+    ),
+    "verify": Verb(
+        "wav2edge.cli.commands.verify",
+        meanings={0: "all checks passed", 1: "the data are refused", 3: "a check failed, or nothing can be checked"},
+    ),
     "inspect": Verb("wav2edge.cli.commands.inspect"),
-    "doctor": Verb("wav2edge.cli.commands.doctor"),
-    "run": Verb("wav2edge.cli.commands.run"),
+    "doctor": Verb(
+        "wav2edge.cli.commands.doctor",
+        meanings={0: "nothing found but notes", 1: "a fault was found", 3: "unusable: nothing runs"},
+    ),
+    "run": Verb(
+        "wav2edge.cli.commands.run", meanings={0: "all answered", 1: "some inputs failed (the rest are answered)"}
+    ),
     "stream": Verb("wav2edge.cli.live.stream_command"),
-    "align": Verb("wav2edge.cli.commands.align"),
-    "bench": Verb("wav2edge.cli.commands.bench"),
-    "tune": Verb("wav2edge.cli.commands.tune"),
-    "serve": Verb("wav2edge.cli.commands.serve_command", "serve"),
-    "compare": Verb("wav2edge_compare.compare_command", "compare"),
+    "align": Verb("wav2edge.cli.commands.align", meanings={1: "the recording or the text cannot be used"}),
+    "bench": Verb("wav2edge.cli.commands.bench", meanings={1: "a measurement failed"}),
+    "tune": Verb("wav2edge.cli.commands.tune", meanings={1: "the profile cannot be kept or removed"}),
+    "serve": Verb("wav2edge.cli.commands.serve_command", "serve", {0: "ended by SIGTERM"}),
+    "compare": Verb("wav2edge_compare.compare_command", "compare", {1: "a system failed (the rest are measured)"}),
 }
 """Every verb, in the order of the help: from speech to a bundle to its use."""
 

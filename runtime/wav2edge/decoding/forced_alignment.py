@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from math import exp, log
+from math import exp
 
 import numpy as np
 import numpy.typing as npt
@@ -14,14 +13,8 @@ import numpy.typing as npt
 from wav2edge.bundle.heads import CtcHead
 from wav2edge.decoding.alignment import BLOCK_FRAMES, viterbi
 from wav2edge.decoding.ctc import FloatArray, cased, spell_word, written_columns
-from wav2edge.errors import AlignmentError
-from wav2edge.output.result import AlignedToken, AlignedWord, Alignment
-
-STAR = "*"
-"""The word that stands for anything that was said: an extra token whose log probability is 0 in every frame.
-
-Pratap et al., "Scaling speech technology to 1,000+ languages", arXiv 2305.13516, section 3.1.
-"""
+from wav2edge.errors import AlignmentError, UsageError
+from wav2edge.output.result import STAR, AlignedToken, AlignedWord, Alignment, confidence_of, spoken_tokens
 
 LISTED = 50
 """Most tokens of a vocabulary, and most words of a text, in a message."""
@@ -38,7 +31,10 @@ def spell(text: str, head: CtcHead) -> list[tuple[str, tuple[int, ...]]]:
 
     Raises:
         AlignmentError: there is no word, or a character that the vocabulary cannot spell.
+        UsageError: it is not a string.
     """
+    if not isinstance(text, str):
+        raise UsageError(f"text is {text!r}; give a string: the words that were said, or * for what is not known")
     columns = written_columns(head)
     words: list[tuple[str, tuple[int, ...]]] = []
     unknown: dict[str, dict[str, None]] = {}  # each with the words it is in, in their order
@@ -84,8 +80,10 @@ def align(
       interactive language learning", Speech Communication 30, 2000, with the posteriors and the alignment of the CTC
       model itself: GOP-SA in Cao et al., "Segmentation-free goodness of pronunciation", arXiv 2507.16838.
 
-    A star has the confidence 1 and the gop 0, and does not count for the whole. It takes the place of the delimiters
-    around it. Of the frames next to it, its neighbours keep only those they need.
+    A star is an extra token whose log probability is 0 in every frame (Pratap et al., "Scaling speech technology to
+    1,000+ languages", arXiv 2305.13516, section 3.1). It has the confidence 1 and the gop 0, and does not count for the
+    whole. It takes the place of the delimiters around it. Of the frames next to it, its neighbours keep only those they
+    need.
 
     Args:
         log_probabilities: ``[frames, vocabulary]`` natural logs, or such arrays one after the other. Of each, only the
@@ -107,7 +105,7 @@ def align(
         _aligned_word(written, tokens[first : first + len(spelt)])
         for (written, spelt), first in zip(words, firsts, strict=True)
     )
-    confidence, gop = _mean_scores([token for word in aligned if word.text != STAR for token in word.tokens])
+    confidence, gop = _mean_scores(spoken_tokens(aligned))
     return Alignment(duration_s=duration_s, words=aligned, confidence=confidence, gop=gop, warnings=warnings)
 
 
@@ -126,11 +124,7 @@ def _aligned_word(text: str, tokens: Sequence[AlignedToken]) -> AlignedWord:
 
 def _mean_scores(tokens: Sequence[AlignedToken]) -> tuple[float, float]:
     """The geometric mean of the confidences, and the mean of the GOPs; 1 and 0 without tokens."""
-    if not tokens:
-        return 1.0, 0.0
-    least = sys.float_info.min  # for a confidence that is rounded to 0
-    logs = [log(max(token.confidence, least)) for token in tokens]
-    return exp(np.mean(logs)), float(np.mean([token.gop for token in tokens]))
+    return confidence_of(tokens), float(np.mean([token.gop for token in tokens])) if tokens else 0.0
 
 
 def _join(words: Sequence[tuple[str, tuple[int, ...]]], head: CtcHead) -> tuple[list[int], list[int]]:

@@ -35,11 +35,10 @@ class Engine(Recognizer):
 
     Make one with ``wav2edge.load``, ``Engine.from_bundle``, or ``Engine.from_graph`` where there is no bundle.
 
-    Args:
-        session: the graph, open on a device.
-        precision: the name of the variant in its bundle; None without a bundle.
-        manifest: what its bundle says of training and certificate: up to which length it holds, and of word times.
-        decoder: turns logits into a transcript; the best token of each frame where None.
+    Attributes:
+        precision: name of the variant in its bundle; None without a bundle.
+        profile: aim of the profile with which ``load`` made it; None without one.
+        batch_size, workers: what ``map`` takes where it is not told; 1 and 2, or those of the profile. Both may be set.
     """
 
     def __init__(

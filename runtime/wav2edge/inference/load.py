@@ -6,6 +6,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Unpack
 
 from wav2edge.bundle.folder import Bundle
+from wav2edge.errors import UsageError
 from wav2edge.inference.engine import Engine
 from wav2edge.inference.sessions.device import Placement
 
@@ -56,7 +57,7 @@ def load(
     Raises:
         BundleError: the bundle is missing, damaged, or newer than this version, or cannot be fetched.
         DeviceError: the device is not available here, or the variant is for other devices.
-        UsageError: there is no profile for the aim that was named.
+        UsageError: there is no profile for the aim that was named, or the decoder is none.
         MissingDependencyError: ONNX Runtime is not installed, or for a name on the Hub ``huggingface_hub`` is not.
     """
     placement: Placement = {"device": device, "threads": threads, "spinning": spinning, "arena": arena}
@@ -79,6 +80,8 @@ def open_engine(
     **placement: Unpack[Placement],
 ) -> Engine:
     """An engine of a bundle that is open; the arguments are those of ``load``, with the profile that was found."""
+    if decoder is not None and not hasattr(decoder, "decode"):
+        raise UsageError(f"decoder is {decoder!r}; give a Beam, Grammar or Greedy, such as decoder=wav2edge.Greedy()")
     if profile is not None:
         variant, placement = variant or profile.settings.variant, profile.settings.complete(placement)
     if language is not None:

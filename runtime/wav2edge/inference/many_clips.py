@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from wav2edge.audio.clip import Clip
 from wav2edge.bundle.geometry import SAMPLE_RATE_HZ
-from wav2edge.errors import Wav2EdgeError
+from wav2edge.errors import UsageError, Wav2EdgeError
 from wav2edge.output.result import Result
 
 if TYPE_CHECKING:
@@ -78,7 +78,8 @@ def in_batches(
         on_gpu: the graph runs on a GPU: two batches are under way at once, one of them on its way there or back.
     """
     most_s = max_batch_s or (MAX_GPU_BATCH_S if on_gpu else MAX_BATCH_S)
-    waiting, most_samples, in_flight = iter(attempts), round(most_s * SAMPLE_RATE_HZ), 1 + on_gpu
+    taken, most_samples, in_flight = _UpToItsError(attempts), round(most_s * SAMPLE_RATE_HZ), 1 + on_gpu
+    waiting = iter(taken)
 
     def next_window() -> list[Clip | Outcome]:
         return _window(waiting, batch_size * BATCHES_AHEAD, most_samples * BATCHES_AHEAD)
@@ -86,6 +87,7 @@ def in_batches(
     # No name keeps the clips of one window in memory while those of the next are read.
     while outcomes := _recognise_window(next_window(), batch_size, most_samples, recognise, in_flight):
         yield from outcomes
+    taken.raise_error()
 
 
 def _window(waiting: Iterator[Clip | Outcome], most_clips: int, most_samples: int) -> list[Clip | Outcome]:
@@ -131,6 +133,26 @@ def _batches(lengths: Mapping[int, int], batch_size: int, most_samples: int) -> 
         yield batch
 
 
+class _UpToItsError(Iterable[Given]):
+    """What an iterable gives; an error of its own ends it, and is raised once what came before it is answered."""
+
+    def __init__(self, given: Iterable[Given]) -> None:
+        self._given = given
+        self._error: Exception | None = None
+
+    def __iter__(self) -> Iterator[Given]:
+        try:
+            for each in self._given:  # noqa: UP028 yield from would close the caller's generator where map is left early
+                yield each
+        except Exception as error:  # whatever it is, it is the caller's
+            self._error = error
+
+    def raise_error(self) -> None:
+        """Raise the error that ended it, if one did."""
+        if self._error is not None:
+            raise self._error
+
+
 def attempt(work: Callable[[Given], Made]) -> Callable[[Given], Made | Wav2EdgeError]:
     """The same work, returning its error instead of raising it."""
 
@@ -144,11 +166,21 @@ def attempt(work: Callable[[Given], Made]) -> Callable[[Given], Made | Wav2EdgeE
 
 
 def settled(
-    outcomes: Iterable[Result | Wav2EdgeError], errors: Literal["raise", "return"]
+    outcomes: Iterator[Result | Wav2EdgeError], errors: Literal["raise", "return"]
 ) -> Iterator[Result | Wav2EdgeError]:
-    """Pass outcomes on, or raise the first error."""
+    """Pass outcomes on, or raise the first error.
+
+    Raises:
+        UsageError: ``errors`` is something else; at once, not when the outcomes are taken.
+    """
+    if errors not in ("raise", "return"):
+        raise UsageError(f"errors is {errors!r}; choose from 'raise', 'return'")
+    return outcomes if errors == "return" else _until_an_error(outcomes)
+
+
+def _until_an_error(outcomes: Iterator[Result | Wav2EdgeError]) -> Iterator[Result | Wav2EdgeError]:
     for found in outcomes:
-        if isinstance(found, Wav2EdgeError) and errors == "raise":
+        if isinstance(found, Wav2EdgeError):
             raise found
         yield found
 
@@ -164,21 +196,24 @@ def ordered(
 
     Args:
         work: what to do with each item.
-        given: items, taken one by one in the caller's thread, and no more of them than are worked on and one.
+        given: items, taken one by one in the caller's thread, and no more of them than are worked on and one. If taking
+            one fails, those before it are answered first.
         workers: threads.
         interrupt: ends work that is running. It is called on Ctrl-C, which otherwise waits for a long clip to finish.
     """
     from concurrent.futures import ThreadPoolExecutor
 
     pending: deque[Future[Made]] = deque()
+    taken = _UpToItsError(given)
     with ThreadPoolExecutor(workers, thread_name_prefix="wav2edge") as pool:
         try:
-            for each in given:
+            for each in taken:
                 pending.append(pool.submit(work, each))
                 if len(pending) > workers:
                     yield pending.popleft().result()
             while pending:
                 yield pending.popleft().result()
+            taken.raise_error()
         except KeyboardInterrupt:
             interrupt()
             raise

@@ -30,6 +30,8 @@ UNKNOWN_COMFORT_S = 30.0
 """What is answered whole where nothing is known of the training: what most models for speech were trained on."""
 FAR_LONGER = 2.0
 """A clip that is answered whole, and so many times as long as any in training, gets a warning."""
+UNCERTAIN_TIMES = "the certificate does not bear out the times of words"
+"""What an alignment says of its times; a result then has no words."""
 
 
 class Recognizer(ABC):
@@ -237,6 +239,7 @@ class Recognizer(ABC):
 
         ``confidence`` is the geometric mean probability of the text's tokens. ``gop``, goodness of pronunciation, is
         the mean log ratio of a token's probability and that of its best competitor: below 0, something else was said.
+        ``warnings`` say so where the certificate does not bear out the times of words.
         The formulas are those of ``wav2edge.decoding.forced_alignment.align``.
 
         Args:
@@ -258,7 +261,8 @@ class Recognizer(ABC):
         with open_recording(source, rate_hz=rate_hz) as recording:
             blocks = self._log_probabilities(recording, head)
             found = align(blocks, text, head, frame_s=self.geometry.frame_s, duration_s=recording.duration_s)
-        return replace(found, duration_s=recording.given_s, warnings=tuple(recording.warnings))
+        doubts = (UNCERTAIN_TIMES,) if self.word_times is False else ()
+        return replace(found, duration_s=recording.given_s, warnings=(*recording.warnings, *doubts))
 
     def _log_probabilities(self, recording: Recording, head: CtcHead) -> Iterator[FloatArray]:
         """Log probabilities of a recording, ``[frames, vocabulary]``: in one block, or span by span if it is long."""
@@ -274,7 +278,7 @@ class Recognizer(ABC):
             yield from frames_of_spans(self._spans(recording), logits=logits, head=head, hop=self.geometry.hop)
             return
         clip = recording.clip()
-        recording.warnings += [*clip.warnings, *self._length_warnings(clip)]
+        recording.warnings = [*clip.warnings, *self._length_warnings(clip)]
         yield log_softmax(logits(clip.samples))
 
     def _require_finite(self, outputs: Mapping[str, FloatSamples]) -> None:

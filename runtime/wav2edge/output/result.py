@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import exp, log
+from operator import mul
+from statistics import fmean
 from typing import Any, Self
 
 PAUSE_S, LONGEST_SEGMENT_S = 0.5, 7.0
 """Where the words of an alignment are parted into segments; seven seconds are the most that subtitles stand."""
+STAR = "*"
+"""The word of a text that stands for anything that was said."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,12 +30,7 @@ class Word:
 
     def to_dict(self) -> dict[str, Any]:
         """The word as JSON-ready values."""
-        return {
-            "text": self.text,
-            "start_s": round(self.start_s, 4),
-            "end_s": round(self.end_s, 4),
-            "confidence": round(self.confidence, 6),
-        }
+        return {"text": self.text, **_rounded(self)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,12 +48,7 @@ class FrameLabel:
 
     def to_dict(self) -> dict[str, Any]:
         """The stretch as JSON-ready values."""
-        return {
-            "label": self.label,
-            "start_s": round(self.start_s, 4),
-            "end_s": round(self.end_s, 4),
-            "confidence": round(self.confidence, 6),
-        }
+        return {"label": self.label, **_rounded(self)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +126,8 @@ class Result(_Found):
     ``segments`` are those of a recording that was answered in segments, and None for a clip that was answered whole.
     The text, words and labels of frames of a recording are those of its segments one after the other; its scores and
     its embedding are their mean, weighted by duration, and its confidence is their mean, weighted by the number of
-    words. Rejected segments count for nothing, unless all are rejected: then the recording is.
+    words, or by the seconds of a segment without words. Rejected segments count for nothing, unless all are rejected:
+    then the recording is.
     """
 
     duration_s: float
@@ -148,7 +144,7 @@ class Result(_Found):
         timed = [segment.words for segment in found if segment.words is not None]
         labelled = [segment.frame_labels for segment in found if segment.frame_labels is not None]
         weights = [len((segment.text or "").split()) or segment.duration_s for segment in counted]
-        total = sum(weights)
+        total, weighed = sum(weights), sum(map(mul, weights, (segment.confidence for segment in counted)))
         return cls(
             duration_s=duration_s,
             text=" ".join(filter(None, texts)) if texts or not found else None,
@@ -156,9 +152,7 @@ class Result(_Found):
             scores=_mean_scores(counted),
             frame_labels=tuple(each for labels in labelled for each in labels) if labelled else None,
             embedding=_mean([(each.embedding, each.duration_s) for each in counted if each.embedding is not None]),
-            confidence=sum(weight * each.confidence for weight, each in zip(weights, counted, strict=True)) / total
-            if total
-            else 1.0,
+            confidence=weighed / total if total else 1.0,
             rejected=bool(found) and not kept,
             segments=found,
             warnings=warnings,
@@ -213,7 +207,7 @@ class AlignedToken:
 
     def to_dict(self) -> dict[str, Any]:
         """The token as JSON-ready values."""
-        return {"text": self.text, **_rounded(self.start_s, self.end_s, self.confidence, self.gop)}
+        return {"text": self.text, **_rounded(self), "gop": round(self.gop, 4)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,8 +219,7 @@ class AlignedWord(Word):
 
     def to_dict(self) -> dict[str, Any]:
         """The word as JSON-ready values."""
-        document = {"text": self.text, **_rounded(self.start_s, self.end_s, self.confidence, self.gop)}
-        return {**document, "tokens": [token.to_dict() for token in self.tokens]}
+        return {**super().to_dict(), "gop": round(self.gop, 4), "tokens": [token.to_dict() for token in self.tokens]}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -263,11 +256,12 @@ class Alignment:
                 end_s=words[-1].end_s,
                 text=" ".join(word.text for word in words),
                 words=tuple(words),
-                confidence=sum(word.confidence for word in words) / len(words),
+                confidence=confidence_of(spoken_tokens(words)),
             )
             for words in groups
         ]
-        return Result.of_segments(segments, duration_s=self.duration_s, warnings=self.warnings)
+        joined = Result.of_segments(segments, duration_s=self.duration_s, warnings=self.warnings)
+        return replace(joined, confidence=self.confidence)
 
     def to_dict(self) -> dict[str, Any]:
         """The alignment as JSON-ready values."""
@@ -281,16 +275,26 @@ class Alignment:
         }
 
 
+def confidence_of(tokens: Iterable[AlignedToken]) -> float:
+    """The geometric mean of their confidences; 1 without tokens."""
+    logs = [log(token.confidence or 1e-308) for token in tokens]  # it may be rounded to 0
+    return exp(fmean(logs)) if logs else 1.0
+
+
+def spoken_tokens(words: Iterable[AlignedWord]) -> list[AlignedToken]:
+    """The tokens of all words but stars."""
+    return [token for word in words if word.text != STAR for token in word.tokens]
+
+
 def _goes_on(words: Sequence[AlignedWord], word: AlignedWord) -> bool:
     """Whether a word belongs to the segment of those before it."""
     in_time = word.end_s - words[0].start_s <= LONGEST_SEGMENT_S
     return in_time and word.start_s - words[-1].end_s < PAUSE_S
 
 
-def _rounded(start_s: float, end_s: float, confidence: float, gop: float) -> dict[str, float]:
+def _rounded(timed: Word | FrameLabel | AlignedToken) -> dict[str, float]:
     return {
-        "start_s": round(start_s, 4),
-        "end_s": round(end_s, 4),
-        "confidence": round(confidence, 6),
-        "gop": round(gop, 4),
+        "start_s": round(timed.start_s, 4),
+        "end_s": round(timed.end_s, 4),
+        "confidence": round(timed.confidence, 6),
     }

@@ -36,8 +36,10 @@ def prepare(lines: Path, settings: dict[str, Any], *, resume: bool) -> list[str]
         write_json(record, settings)
         lines.touch()
         return []
+    if not record.exists():
+        raise UsageError(f"{lines}: exists, and was not written by --output; give another --output")
     if not resume:
-        raise UsageError(f"{lines}: exists; resume it with --resume, or give another --output")
+        raise UsageError(f"{lines}: exists; resume JSON lines with --resume, or give another --output")
     _check_settings(record, settings)
     return _answered(lines)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, BooleanOptionalAction, Namespace
 from pathlib import Path
 
 from wav2edge.bundle.folder import Bundle
@@ -42,7 +42,10 @@ def _add_arguments(parser: ArgumentParser) -> None:
         help="measure cached streams instead, in chunks of so many milliseconds (default: each that the bundle has)",
     )
     parser.add_argument(
-        "--no-spinning", action="store_true", help="let threads sleep between calls, as `wav2edge.load` does by default"
+        "--spinning",
+        action=BooleanOptionalAction,
+        default=False,
+        help="let idle threads spin between calls; they sleep by default, as with `wav2edge run` and `wav2edge.load`",
     )
     parser.add_argument("--json", action="store_true", help="print every sample as JSON")
     parser.add_argument("--output", type=Path, metavar="FILE", help="also write the JSON to this file")
@@ -64,7 +67,7 @@ def _run(options: Namespace) -> int:
         device=engine.device,
         threads=options.threads,
         variant=variant.name,
-        spinning=not options.no_spinning,
+        spinning=options.spinning,
     )
     chunks_ms = [] if options.stream is None else _chunks_ms(engine, bundle, options.stream)
     del engine  # frees its memory for the measured processes

@@ -17,7 +17,7 @@ from wav2edge.errors import BundleError, Wav2EdgeError
 from wav2edge.evaluation.diagnosis.bundle_faults import diagnose_bundle, unusable_bundle
 from wav2edge.evaluation.diagnosis.findings import Diagnosis, Finding, worst_first
 from wav2edge.evaluation.diagnosis.graph_faults import diagnose_graph
-from wav2edge.evaluation.diagnosis.installation import diagnose_installation
+from wav2edge.evaluation.diagnosis.installation import EXTRAS_MISSING, diagnose_installation
 from wav2edge.output.documents import json_for
 
 INSTALLATION = "installation"
@@ -89,13 +89,17 @@ def _lines(diagnosis: Diagnosis) -> Iterator[str]:
     yield diagnosis.source
     width = max(map(len, diagnosis.facts), default=0)
     for name, value in diagnosis.facts.items():
-        yield f"  {name:{width}}  {_shown(value)}"
+        yield f"  {name:{width}}  {_needs(value) if name == EXTRAS_MISSING else _shown(value)}"
     for finding in diagnosis.findings:
         yield f"{finding.severity:8}  {finding.name}  {finding.where}"
         yield f"          {finding.meaning}"
         yield f"          remedy: {finding.remedy}"
     counts = Counter(finding.severity for finding in diagnosis.findings)
     yield ", ".join(f"{number} {severity}" for severity, number in counts.items()) or "nothing found"
+
+
+def _needs(packages: dict[str, list[str]]) -> str:
+    return "; ".join(f"{extra} needs {', '.join(missing)}" for extra, missing in packages.items()) or "-"
 
 
 def _shown(value: Any) -> str:

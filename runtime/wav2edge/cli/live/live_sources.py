@@ -67,9 +67,9 @@ class FileSound:
 
     def __init__(self, path: Path, *, pace: bool, warn: Callable[[str], None]) -> None:
         self._sound: Sound = open_sound(path)
-        self.name, self.rate_hz, self._pace = self._sound.name, self._sound.rate_hz, pace
-        if self._sound.truncated:
-            warn(f"{self.name}: truncated, it ends before its sound does")
+        self.name, self.rate_hz, self._pace, self._warn = self._sound.name, self._sound.rate_hz, pace, warn
+        for warning in self._sound.warnings:
+            warn(f"{self.name}: {warning}")
 
     def __iter__(self) -> Iterator[Block]:
         """Blocks ``[samples, channels]``."""
@@ -81,6 +81,8 @@ class FileSound:
                 if self._pace:
                     time.sleep(max(0.0, begun_s + given / self.rate_hz - time.monotonic()))
                 yield block
+        if self._sound.truncated or given < self._sound.promised:
+            self._warn(f"{self.name}: truncated, it ends before its sound does")
 
     def rest(self) -> Iterable[Block]:
         """Nothing is recorded."""

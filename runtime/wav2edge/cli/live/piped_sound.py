@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -12,7 +13,7 @@ import numpy as np
 
 from wav2edge.audio.samples import MAX_CHANNELS
 from wav2edge.audio.sound_file import STANDARD_INPUT
-from wav2edge.audio.sound_structure import SHORTEST_UNKNOWN_SIZE
+from wav2edge.audio.sound_structure import SHORTEST_UNKNOWN_SIZE, mp3_frame
 from wav2edge.errors import AudioError
 from wav2edge.inference.feeding.live_queue import Block
 
@@ -45,15 +46,22 @@ EXTENSIBLE = 0xFFFE
 """This tag says that the real one follows later (WAVEFORMATEXTENSIBLE)."""
 LARGEST_KEPT = 64
 """Bytes of a chunk of the header that are looked at; names and pictures are longer."""
+BEGINNING_BYTES = 12
+"""So many tell what follows: the beginning of a WAV file up to its first chunk."""
 OTHER_FORMATS = {
-    b"fLaC": "FLAC",
-    b"OggS": "Ogg",
-    b"ID3": "MP3",
-    b"FORM": "AIFF",
-    b"caff": "CAF",
-    b"\x1aE\xdf\xa3": "WebM",
+    rb"fLaC": "FLAC",
+    rb"OggS": "Ogg",
+    rb"ID3": "MP3",
+    rb"FORM": "AIFF",
+    rb"caff": "CAF",
+    rb"\x1aE\xdf\xa3": "WebM",
+    rb".{4}ftyp": "MP4 or M4A",
+    rb"\.snd|dns\.": "AU",
+    rb"riff": "W64",
+    rb"RIFX|RIFF.{4}(?!WAVE)": "RIFF of another kind",
+    rb"(?i)\s*<(!doctype|html)": "HTML",
 }
-"""What a pipe starts with that would be noise as raw samples."""
+"""What a pipe begins with that would be noise as raw samples."""
 CONVERT_FIRST = "convert it on its way: ffmpeg -i IN -f wav - | wav2edge stream BUNDLE -"
 
 
@@ -104,9 +112,8 @@ class PipedSound:
 
     def __init__(self, name: str, pipe: Pipe, *, raw: PcmFormat, warn: Callable[[str], None]) -> None:
         self.name, self._pipe, self._warn = name, pipe, warn
-        self._begun = self._read_up_to(12, while_like=(b"RIFF", b"RF64"))
-        other = next((kind for mark, kind in OTHER_FORMATS.items() if self._begun.startswith(mark)), None)
-        if other is not None:
+        self._begun = self._read_up_to(BEGINNING_BYTES)
+        if (other := self._other_format()) is not None:
             raise AudioError(f"{name}: {other}, not WAV or raw samples; {CONVERT_FIRST}")
         self.is_wav = self._begun[:4] in (b"RIFF", b"RF64") and self._begun[8:12] == b"WAVE"
         self.format = raw
@@ -126,7 +133,7 @@ class PipedSound:
         held, begun, taken = b"", self._begun, 0
         while promised is None or taken < promised:
             size = most - len(held) if promised is None else min(most - len(held), promised - taken)
-            content, begun = begun or self._pipe.read1(size), b""
+            content, begun = begun[:size] or self._pipe.read1(size), begun[size:]
             if not content:
                 break
             taken += len(content)
@@ -160,13 +167,21 @@ class PipedSound:
         elif left:
             self._warn(f"{self.name}: ends in the middle of a sample; is it {self.format.described}?")
 
-    def _read_up_to(self, size: int, *, while_like: tuple[bytes, ...]) -> bytes:
-        """Read so many bytes, or fewer where they cannot become one of those marks any more."""
+    def _other_format(self) -> str | None:
+        """What it is that begins so; None for WAV and raw samples. Of MP3 a second frame must follow the first."""
+        known = (kind for mark, kind in OTHER_FORMATS.items() if re.match(mark, self._begun, re.DOTALL))
+        frame = mp3_frame(self._begun[:4])
+        if frame is None:
+            return next(known, None)
+        _, size = frame
+        self._begun += self._read_up_to(size + 4 - len(self._begun))
+        return "MP3" if mp3_frame(self._begun[size : size + 4]) is not None else None
+
+    def _read_up_to(self, size: int) -> bytes:
+        """Read so many bytes, or fewer at the end."""
         content = b""
         while len(content) < size and (more := self._pipe.read1(size - len(content))):
             content += more
-            if not any(mark.startswith(content[: len(mark)]) for mark in while_like) and len(content) >= 4:
-                break
         return content
 
 

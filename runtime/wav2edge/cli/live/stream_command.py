@@ -70,8 +70,9 @@ def _add_stream_options(parser: ArgumentParser) -> None:
         "--kind",
         choices=KINDS,
         default=KINDS[0],
-        help="cached computes nothing twice; windowed, for every bundle, recognises an utterance again and again; auto"
-        " is cached where the bundle was exported with --stream (default: auto)",
+        help="cached computes nothing twice; two-pass is cached, and recognises each utterance once more as a whole at"
+        " its end; windowed, for every bundle, recognises an utterance again and again; auto is cached where the bundle"
+        " was exported with --stream, else windowed (default: auto)",
     )
     parser.add_argument(
         "--chunk",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -141,10 +142,8 @@ def open_session(
     """
     if device not in DEVICES:
         raise UsageError(f"unknown device {device!r}; choose from {', '.join(DEVICES)}")
-    if threads is not None and threads < 1:
-        raise UsageError(f"{threads} threads; at least 1 is needed")
-    if threads is not None and threads > MOST_THREADS:
-        raise UsageError(f"{threads} threads; at most {MOST_THREADS} can be had")
+    if threads is not None:
+        check_threads(threads)
     if memory_gb is not None and not 0 < memory_gb < MOST_MEMORY_GB:
         raise UsageError(f"{memory_gb} GB of memory; more than 0 is needed, and less than {MOST_MEMORY_GB:.0g}")
     runtime = import_onnxruntime()
@@ -163,6 +162,16 @@ def open_session(
         except DeviceError:
             continue
     raise DeviceError("no device works here; reinstall ONNX Runtime: pip install --force-reinstall onnxruntime")
+
+
+def check_threads(threads: int) -> None:
+    """Raise a UsageError for a number of threads that nothing can run on."""
+    if not isinstance(threads, Integral):
+        raise UsageError(f"{threads!r} threads; give a whole number")
+    if threads < 1:
+        raise UsageError(f"{threads} threads; at least 1 is needed")
+    if threads > MOST_THREADS:
+        raise UsageError(f"{threads} threads; at most {MOST_THREADS} can be had")
 
 
 def refuse_fork(loaded_in: int) -> None:

@@ -100,6 +100,7 @@ class GraphSession:
             calls: what another thread may terminate this call through.
 
         Raises:
+            BundleError: an output has another first axis than the batch.
             UsageError: there are several, and the graph takes no mask.
             DeviceError: the device failed, or this is the child of a fork.
         """
@@ -111,6 +112,8 @@ class GraphSession:
             values = self._values(names, padded, calls or self._calls)
         except Exception as error:  # its bindings raise a dozen unrelated types
             raise self._failure(error, padded) from None
+        if any(len(value) != len(clips) for value in values):
+            raise BundleError(f"{self.path}: an output has no batch in front; [batch, ...] is needed: export it again")
         rows = [dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)]
         return [self._own_frames(row, len(clip)) for row, clip in zip(rows, padded, strict=True)]
 

@@ -25,6 +25,7 @@ from wav2edge.inference.feeding.archives.archived_clips import ArchivedClip, rec
 from wav2edge.inference.feeding.archives.shard_results import BUNDLE, MADE_BY, SETTINGS, as_row, new_results
 from wav2edge.inference.feeding.archives.shards import CLIPS, Shard
 from wav2edge.inference.load import open_engine
+from wav2edge.inference.sessions.device import check_threads
 from wav2edge.output.result import Result
 
 if TYPE_CHECKING:
@@ -83,10 +84,18 @@ class EngineRecipe:
             recognising: see ``Recognising``; one thread where it is not said.
 
         Raises:
+            TypeError: there is no such option.
+            UsageError: there cannot be so many threads.
             BundleError: it cannot be opened, or has no such variant.
         """
         from wav2edge import __version__  # here: the package is being imported when this module may be
 
+        if unknown := [name for name in recognising if name not in Recognising.__annotations__]:
+            choices = ", ".join(Recognising.__annotations__)
+            raise TypeError(f"an archive is recognised with no option {', '.join(unknown)}; choose {choices}")
+        threads = recognising.get("threads")
+        threads = 1 if threads is None else threads
+        check_threads(threads)
         opened = Bundle.open(bundle, revision=recognising.get("revision"))
         device = recognising.get("device", "cpu")
         chosen = opened.variant(recognising.get("variant"), device=device, language=recognising.get("language"))
@@ -96,7 +105,7 @@ class EngineRecipe:
             digest=opened.manifest_sha256(),
             version=__version__,
             folder=os.getcwd(),
-            threads=recognising.get("threads") or 1,
+            threads=threads,
             device=device,
             options=recognising,
             settings={
