@@ -6146,8 +6146,8 @@ enum stream_kind { WINDOWED, CACHED, TWO_PASS };
 
 /* One utterance, recognised anew after every step of sound. Where recognising takes longer than half a step, steps are
  * left out: a live stream must not fall behind. Those that decide are not, or what is final would depend on the load of
- * the machine. They lie further apart the longer the utterance is, so that only a machine that needs an eighth of its
- * length to recognise it has them later. */
+ * the machine. They lie further apart the longer the utterance is, so that only a machine that needs a sixteenth of
+ * its length to recognise it has them later. */
 struct windowed {
     int64_t step, next, due; /* the samples of a step, and at the next answer and the next one that decides */
     struct buffer sound;
@@ -6331,7 +6331,8 @@ static bool recognise_window(struct utterance *utterance, const w2e_engine *engi
     windowed->heard = samples;
     windowed->decides = (int64_t)samples == windowed->due;
     windowed->next = later_step(windowed, twice);
-    if (windowed->decides) windowed->due = later_step(windowed, (int64_t)samples / 4);
+    int64_t settled = (int64_t)(WINDOWED_SETTLED_S * RATE_HZ), length = (int64_t)samples;
+    if (windowed->decides) windowed->due = later_step(windowed, (length > settled ? length : settled) / 8);
     if (windowed->decides && windowed->due < windowed->next) windowed->due = windowed->next;
     if (windowed->next > windowed->due) windowed->next = windowed->due;
     return true;

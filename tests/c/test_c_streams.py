@@ -125,7 +125,7 @@ def test_a_bundle_without_graphs_of_streams_streams_windowed(library, words_engi
 
 
 def test_a_busy_machine_takes_longer_steps_to_the_same_final_answers(library, words_engine, recording, monkeypatch):
-    """Each look at the clock finds that 150 ms have passed."""
+    """Each look at the clock finds that 50 ms have passed."""
     sound = recording[:100_000]
 
     class SlowTime:
@@ -133,16 +133,16 @@ def test_a_busy_machine_takes_longer_steps_to_the_same_final_answers(library, wo
 
         @classmethod
         def perf_counter(cls) -> float:
-            return 0.15 * next(cls.ticks)
+            return 0.05 * next(cls.ticks)
 
     monkeypatch.setattr(utterances, "time", SlowTime)
-    expected = theirs(words_engine, sound)
+    expected = theirs(words_engine, sound, chunk_ms=40)
     with library.load(WORDS) as engine:
         ticks = itertools.count()
-        with engine.stream(clock=lambda: 0.15 * next(ticks)) as stream:
+        with engine.stream(chunk_ms=40, clock=lambda: 0.05 * next(ticks)) as stream:
             events = [event for block in blocks(sound, 320) for event in stream.feed(block)]
             found = without_latency([*events, *stream.finish()])
-        quick = ours(engine, sound)
+        quick = ours(engine, sound, chunk_ms=40)
     assert differences(found, expected, TOLERANCE) == []
     assert len(found) < len(quick)
     assert [event for event in found if event["type"] == "final"] == [

@@ -221,7 +221,10 @@ def test_words_with_short_pauses_get_the_events_of_python_in_any_blocks(kind, tm
 
 def test_final_answers_of_a_busy_machine_are_those_of_an_idle_one(recording, tmp_path, run_script):
     sound = recording[: 10 * RATE_HZ]
-    slow = [Case(tmp_path, WORDS, {"sound": sound}, whole(sound), tick_s=tick_s) for tick_s in (0.0, 0.1, 0.15)]
+    slow = [
+        Case(tmp_path, WORDS, {"sound": sound}, whole(sound), stream={"chunkMs": 40}, tick_s=tick_s)
+        for tick_s in (0.0, 0.03, 0.05)
+    ]
     found = [answer["answers"] for answer in run_script("stream_calls.mjs", [case.question for case in slow])]
     assert [list(map(exactly, finals(each))) for each in found] == [list(map(exactly, finals(found[0])))] * 3
     assert len(events_of(found[2])) < len(events_of(found[0]))

@@ -28,7 +28,7 @@ import { SoundBuffer, samplesIn } from "./sound_buffer.js";
  *
  * Where recognising takes longer than half a step, steps are left out: a live stream must not fall behind. Those that
  * decide are not, or what is final would depend on the load of the machine. They lie further apart the longer the
- * utterance is, so that only a machine that needs an eighth of its length to recognise it has them later.
+ * utterance is, so that only a machine that needs a sixteenth of its length to recognise it has them later.
  */
 export class WindowedUtterance {
   /**
@@ -48,7 +48,8 @@ export class WindowedUtterance {
     this._sound = new SoundBuffer();
     this._heard = 0;
     this._next = step;
-    this._due = this._later(samplesIn(this.settledS)); // the next answer that decides
+    this._settled = samplesIn(this.settledS);
+    this._due = this._later(this._settled); // the next answer that decides
   }
 
   get taken() {
@@ -105,7 +106,7 @@ export class WindowedUtterance {
     this._heard = samples;
     this.decides = samples === this._due;
     const soonest = this._later(2 * spent);
-    if (this.decides) this._due = Math.max(soonest, this._later(Math.floor(samples / 4)));
+    if (this.decides) this._due = Math.max(soonest, this._later(Math.floor(Math.max(samples, this._settled) / 8)));
     this._next = Math.min(this._due, soonest);
   }
 }

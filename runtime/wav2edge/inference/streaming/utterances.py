@@ -71,7 +71,7 @@ class WindowedUtterance:
 
     Where recognising takes longer than half a step, steps are left out: a live stream must not fall behind. Those that
     decide are not, or what is final would depend on the load of the machine. They lie further apart the longer the
-    utterance is, so that only a machine that needs an eighth of its length to recognise it has them later.
+    utterance is, so that only a machine that needs a sixteenth of its length to recognise it has them later.
 
     Args:
         outputs: each head's output for samples.
@@ -86,7 +86,8 @@ class WindowedUtterance:
         self.start, self._run, self._step = start, outputs, step
         self._sound = np.zeros(0, np.float32)
         self._heard, self._next = 0, step
-        self._due = self._later(round(self.settled_s * SAMPLE_RATE_HZ))  # the next answer that decides
+        self._settled = round(self.settled_s * SAMPLE_RATE_HZ)
+        self._due = self._later(self._settled)  # the next answer that decides
         self.outputs: Outputs = {}
 
     @property
@@ -140,5 +141,5 @@ class WindowedUtterance:
         self._heard, self.decides = samples, samples == self._due
         soonest = self._later(2 * spent)
         if self.decides:
-            self._due = max(soonest, self._later(samples // 4))
+            self._due = max(soonest, self._later(max(samples, self._settled) // 8))
         self._next = min(self._due, soonest)
