@@ -163,6 +163,8 @@ def gated(python, bundle, recordings, output, tmp_path, long_clip):
     def start(*words, **options):
         names = [*sorted(recordings.glob("?.wav")), long_clip]
         places = ["--cluster", "local", "--workers", 2, "--shard", 1, "--output-dir", output]
+        if sys.platform != "win32":  # what a shell runs in the background ignores Ctrl-C
+            options["preexec_fn"] = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
         return python("-c", GATED, tmp_path / "opened", "run", bundle, *names, *places, *words, **options)
 
     return start
