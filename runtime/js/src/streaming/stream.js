@@ -203,8 +203,8 @@ export class Stream {
   /** What new outputs say. @param {Utterance} utterance */
   async _progress(utterance) {
     const { result, lengthS } = this._read(utterance);
-    const words = this._stable.merge(result.words ?? []);
-    if (utterance.decides) this._stable.update(result.words ?? [], lengthS);
+    const found = result.words ?? [];
+    const words = utterance.decides ? this._stable.update(found, lengthS) : this._stable.merge(found);
     const events = this._saysAnythingNew(words, result) ? [this._partial(utterance, withWords(result, words))] : [];
     return utterance.decides ? [...events, ...(await this._decide(utterance, result, words, lengthS))] : events;
   }

@@ -187,9 +187,8 @@ class Stream:
     def _progress(self, utterance: Utterance) -> Iterator[Event]:
         """What new outputs say."""
         result, length_s = self._read(utterance)
-        words = self._stable.merge(result.words or ())
-        if utterance.decides:
-            self._stable.update(result.words or (), length_s)
+        found = result.words or ()
+        words = self._stable.update(found, length_s) if utterance.decides else self._stable.merge(found)
         said = (*(word.text for word in words), self._stable.count, result.label)
         if said != self._said and (words or result.text is None):
             self._said = said

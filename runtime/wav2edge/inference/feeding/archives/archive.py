@@ -115,8 +115,7 @@ def recognise_archive(
 
     Raises:
         AudioError: nothing goes by the name of an input.
-        UsageError: the folder holds results and they are not to be resumed, or others than these; another run writes
-            there; or it cannot be made.
+        UsageError: the folder holds results that are others or not to be resumed, is in use, or cannot be made.
         BundleError, DeviceError: an engine cannot be opened, or the cluster cannot be reached.
         MissingDependencyError: pyarrow or Ray is not installed.
         OSError: results cannot be written.
